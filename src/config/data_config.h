@@ -1,0 +1,128 @@
+// Data: corpora, cleaning, splits, the subword model. What `megin prepare` reads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace megin::config {
+
+struct CorpusConfig {
+  std::string format = "auto";       // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
+  std::vector<std::string> paths;    // one file; two for plain (source, target)
+  double weight = 1.0;               // how often a pair is drawn relative to other corpora's pairs
+  std::string tag;                   // target-language tag put before each source, e.g. "<2de>"; empty: none
+  int64_t source_column = 1;         // of TSV, from 1
+  int64_t target_column = 2;
+  bool header = false;               // TSV: skip the first line
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("format", self.format, "auto, plain, tsv, tmx, po or mo");
+    field("paths", self.paths, "one file, or two (source, target) for plain");
+    field("weight", self.weight, "how often a pair is drawn relative to other corpora's");
+    field("tag", self.tag, "target-language tag put before each source; empty = none");
+    field("source_column", self.source_column, "of TSV, from 1");
+    field("target_column", self.target_column, "of TSV, from 1");
+    field("header", self.header, "TSV: skip the first line");
+  }
+  bool operator==(const CorpusConfig&) const = default;
+};
+
+struct CleaningConfig {
+  int64_t max_words = 250;       // of a side; 0: no limit
+  int64_t max_bytes = 4000;      // of a side; 0: no limit
+  double max_ratio = 3.0;        // of the sides' lengths in words (plus a small constant); 0: no limit
+  bool drop_identical = true;    // source equals target
+  bool drop_duplicates = true;   // a pair that stood before
+  bool drop_leaks = true;        // a training source that stands in valid or test
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("max_words", self.max_words, "words of a side; 0 = no limit");
+    field("max_bytes", self.max_bytes, "bytes of a side; 0 = no limit");
+    field("max_ratio", self.max_ratio, "of the sides' lengths; 0 = no limit");
+    field("drop_identical", self.drop_identical, "drop pairs whose sides are equal");
+    field("drop_duplicates", self.drop_duplicates, "drop pairs that stood before");
+    field("drop_leaks", self.drop_leaks, "drop training pairs whose source stands in valid or test");
+  }
+  bool operator==(const CleaningConfig&) const = default;
+};
+
+struct SplitConfig {
+  std::vector<CorpusConfig> valid;  // given sets; empty: cut from the corpora by hash
+  std::vector<CorpusConfig> test;
+  int64_t valid_pairs = 1000;       // when cut
+  int64_t test_pairs = 1000;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("valid", self.valid, "given validation corpora; empty = cut by hash");
+    field("test", self.test, "given test corpora; empty = cut by hash");
+    field("valid_pairs", self.valid_pairs, "pairs cut for validation");
+    field("test_pairs", self.test_pairs, "pairs cut for the test");
+  }
+  bool operator==(const SplitConfig&) const = default;
+};
+
+enum class SubwordKind { kUnigram, kBpe };
+constexpr auto enum_names(SubwordKind) { return std::array<std::string_view, 2>{"unigram", "bpe"}; }
+
+struct SubwordConfig {
+  SubwordKind kind = SubwordKind::kUnigram;
+  int64_t vocabulary = 8000;      // symbols, the four special ones included
+  double coverage = 0.9995;       // share of characters that get a symbol of their own
+  bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
+  bool joint = true;              // one model for both sides
+  int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
+  std::string model;              // an existing SentencePiece model to take over; empty: train one
+  std::string target_model;       // the target side's when not joint
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("kind", self.kind, "unigram or bpe");
+    field("vocabulary", self.vocabulary, "symbols, special ones included");
+    field("coverage", self.coverage, "share of characters with a symbol of their own");
+    field("byte_fallback", self.byte_fallback, "spell other characters in bytes");
+    field("joint", self.joint, "one model for both sides");
+    field("sample", self.sample, "sentences the model is trained on; 0 = all");
+    field("model", self.model, "an existing SentencePiece model; empty = train one");
+    field("target_model", self.target_model, "the target side's when not joint");
+  }
+  bool operator==(const SubwordConfig&) const = default;
+};
+
+struct DataConfig {
+  std::string output;                  // folder made by `megin prepare`
+  std::string source_language = "en";  // BCP 47, used to choose sides in TMX and printed in reports
+  std::string target_language = "de";
+  std::vector<CorpusConfig> corpora;
+  CleaningConfig cleaning;
+  SplitConfig split;
+  SubwordConfig subword;
+  int64_t max_tokens = 256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
+  int64_t seed = 1;
+  int64_t threads = 0;       // 0: all processors this process may use
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("output", self.output, "folder made by `megin prepare`");
+    field("source_language", self.source_language, "language of the source side");
+    field("target_language", self.target_language, "language of the target side");
+    field("corpora", self.corpora, "what to read");
+    field("cleaning", self.cleaning, "what to drop");
+    field("split", self.split, "validation and test sets");
+    field("subword", self.subword, "the subword model");
+    field("max_tokens", self.max_tokens, "longest side in subwords; longer pairs are dropped");
+    field("seed", self.seed, "of the hashed split and of samples");
+    field("threads", self.threads, "0 = all processors this process may use");
+  }
+  bool operator==(const DataConfig&) const = default;
+};
+
+// Throws UsageError naming the first field that cannot be.
+void check(const DataConfig& config);
+
+}  // namespace megin::config

@@ -1,0 +1,57 @@
+// Dispatch: which expert a token meets when a model of random experts is evaluated or serves (THOR, Zuo et al.
+// 2022, section 3.3; `position` is what their published code does). One definition for training's validation,
+// evaluation and serving.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace megin::config {
+
+// sentence  one draw per sentence, stack and layer, kept over all its tokens, steps and beams
+// token     every token draws anew (beams of a sentence share the draw of a position)
+// position  one draw per position for the whole batch: depends on what else is in the batch
+// batch     one draw per layer for the whole call
+// ensemble  the mean of all experts' outputs; costs as much as all of them
+// path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers first)
+enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath };
+constexpr auto enum_names(DispatchMode) {
+  return std::array<std::string_view, 6>{"sentence", "token", "position", "batch", "ensemble", "path"};
+}
+
+struct Dispatch {
+  DispatchMode mode = DispatchMode::kSentence;
+  uint64_t seed = 1;          // changes the draw
+  std::vector<int64_t> path;  // of DispatchMode::kPath only: one expert, or one per expert layer
+};
+
+// "sentence", "token", ..., "path:0,1". Throws UsageError listing the forms.
+Dispatch parse_dispatch(std::string_view text, uint64_t seed);
+std::string to_string(const Dispatch& dispatch);
+
+// The two stacks of an encoder-decoder, as draws name them.
+enum class Stack : uint64_t { kEncoder = 0, kDecoder = 1 };
+
+// Where a token is, for a draw.
+struct TokenPlace {
+  uint64_t sentence = 0;      // number of the sentence in its input, from 0: not its row in a batch
+  uint64_t position = 0;      // of the token in its side, from 0
+  Stack stack = Stack::kEncoder;
+  uint64_t layer = 0;         // index in its stack, from 0, dense layers counted
+  uint64_t expert_layer = 0;  // number of the expert layer over both stacks, encoder first: indexes a path
+};
+
+// The expert in {0, ..., experts - 1} that the dispatch gives to a token. Pure. Not for kEnsemble.
+int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t experts);
+
+// Whether all tokens of a sentence meet the same expert in a layer (sentence, batch, path).
+bool is_constant_in_sentence(const Dispatch& dispatch);
+
+// Throws UsageError when a path names an expert or a number of layers that the model does not have, or when a
+// mode needs experts and the model (one expert) has none: a dense model accepts every mode but a path other than 0.
+void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers);
+
+}  // namespace megin::config

@@ -1,0 +1,108 @@
+// The model: its dimensions, its norms and positions, and where its experts are.
+// Source of the defaults and presets: fairseq's architectures as listed in the THOR paper's settings
+// (Zuo et al. 2022, arXiv 2110.04260, appendix C) and fairseq itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace megin::config {
+
+enum class NormPosition { kPost, kPre };
+constexpr auto enum_names(NormPosition) { return std::array<std::string_view, 2>{"post", "pre"}; }
+
+enum class NormKind { kLayerNorm, kRmsNorm };
+constexpr auto enum_names(NormKind) { return std::array<std::string_view, 2>{"layer_norm", "rms_norm"}; }
+
+// relu, gelu (the exact form, with erf), silu; and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
+enum class Activation { kRelu, kGelu, kSilu, kReglu, kGeglu, kSwiglu };
+constexpr auto enum_names(Activation) {
+  return std::array<std::string_view, 6>{"relu", "gelu", "silu", "reglu", "geglu", "swiglu"};
+}
+constexpr bool is_gated(Activation a) { return a >= Activation::kReglu; }
+
+enum class Positions { kSinusoidal, kLearned, kRotary };
+constexpr auto enum_names(Positions) {
+  return std::array<std::string_view, 3>{"sinusoidal", "learned", "rotary"};
+}
+
+// all: one matrix for source, target and output (needs a joint vocabulary); decoder: target and output share
+// one; none: three matrices.
+enum class ShareEmbeddings { kAll, kDecoder, kNone };
+constexpr auto enum_names(ShareEmbeddings) { return std::array<std::string_view, 3>{"all", "decoder", "none"}; }
+
+struct ExpertConfig {
+  int64_t count = 1;   // N, experts of an expert layer; 1: no expert layers, a dense model
+  int64_t every = 2;   // an expert layer is layer i of a stack with i % every == offset (i from 0, each stack)
+  int64_t offset = 0;  // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("count", self.count, "experts of an expert layer; 1 = a dense model");
+    field("every", self.every, "an expert layer in every so many layers of each stack; 1 = all layers");
+    field("offset", self.offset, "index (from 0) of the first expert layer of each stack");
+  }
+  bool operator==(const ExpertConfig&) const = default;
+};
+
+struct ModelConfig {
+  std::string preset = "tiny";  // fills the fields below that are not given; see presets.h
+  int64_t width = 128;          // d, of hidden states
+  int64_t feed_forward = 256;   // f, inner width of a feed-forward, and of each expert
+  int64_t heads = 4;            // attention heads; must divide width
+  int64_t encoder_layers = 4;
+  int64_t decoder_layers = 4;
+  double dropout = 0.3;             // on embeddings and on every sublayer's output
+  double attention_dropout = 0.0;   // on attention probabilities
+  double activation_dropout = 0.0;  // inside the feed-forward, after the activation
+  Activation activation = Activation::kRelu;
+  NormKind norm = NormKind::kLayerNorm;
+  NormPosition norm_position = NormPosition::kPost;
+  double norm_epsilon = 1e-5;
+  Positions positions = Positions::kSinusoidal;
+  int64_t max_length = 1024;  // tokens of a side, end mark included; learned positions have this many vectors
+  ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
+  int64_t source_vocabulary = 0;  // 0: taken from the prepared data
+  int64_t target_vocabulary = 0;  // 0: taken from the prepared data
+  ExpertConfig experts;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("preset", self.preset, "tiny, small, iwslt, base, big or multilingual; fills the fields not given");
+    field("width", self.width, "d, width of the hidden states");
+    field("feed_forward", self.feed_forward, "f, inner width of a feed-forward and of each expert");
+    field("heads", self.heads, "attention heads; must divide width");
+    field("encoder_layers", self.encoder_layers, "layers of the encoder");
+    field("decoder_layers", self.decoder_layers, "layers of the decoder");
+    field("dropout", self.dropout, "on embeddings and on every sublayer's output");
+    field("attention_dropout", self.attention_dropout, "on attention probabilities");
+    field("activation_dropout", self.activation_dropout, "after the activation of a feed-forward");
+    field("activation", self.activation, "of the feed-forward");
+    field("norm", self.norm, "kind of norm");
+    field("norm_position", self.norm_position, "norm after (post) or before (pre) each sublayer");
+    field("norm_epsilon", self.norm_epsilon, "added to the variance under the root");
+    field("positions", self.positions, "how positions are told");
+    field("max_length", self.max_length, "longest side in tokens, end mark included");
+    field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
+    field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
+    field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
+    field("experts", self.experts, "where the experts are");
+  }
+  bool operator==(const ModelConfig&) const = default;
+};
+
+// Whether layer `layer` (from 0) of either stack holds experts.
+constexpr bool is_expert_layer(const ExpertConfig& experts, int64_t layer) {
+  return experts.count > 1 && layer % experts.every == experts.offset;
+}
+
+// Overwrites the dimensions with those of the named preset (thor spec 3.1). Throws UsageError with the list of
+// presets for an unknown name.
+void apply_model_preset(ModelConfig& config, std::string_view name);
+
+// Throws UsageError naming the first field that cannot be (heads that do not divide the width, a dropout of 1 ...).
+void check(const ModelConfig& config);
+
+}  // namespace megin::config

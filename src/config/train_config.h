@@ -1,0 +1,161 @@
+// Training: the method's objective, the optimiser and its schedule, batches, validation, what is kept.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace megin::config {
+
+// One key that sets the objective and the number of experts; every field can still be set by hand.
+//   dense   one pass, one expert, cross-entropy
+//   r_drop  two passes, one expert, consistency (Liang et al. 2021): THOR with one expert
+//   thor    two passes, random experts, consistency (Zuo et al. 2022)
+//   thor_shared_dropout  the same with one dropout mask for both passes: isolates what the experts do
+enum class Method { kDense, kRDrop, kThor, kThorSharedDropout };
+constexpr auto enum_names(Method) {
+  return std::array<std::string_view, 4>{"dense", "r_drop", "thor", "thor_shared_dropout"};
+}
+
+enum class Pair { kIndependent, kDistinct };
+constexpr auto enum_names(Pair) { return std::array<std::string_view, 2>{"independent", "distinct"}; }
+
+enum class UnusedExpert { kZeroGrad, kSkip };
+constexpr auto enum_names(UnusedExpert) { return std::array<std::string_view, 2>{"zero_grad", "skip"}; }
+
+struct ObjectiveConfig {
+  int64_t passes = 1;                // forward passes over each micro-batch: 1, or 2 with a consistency term
+  double alpha = 5.0;                // weight of the consistency term CR (thor spec 1.3)
+  double weight_first = 1.0;         // of the first pass's cross-entropy
+  double weight_second = 1.0;        // of the second pass's cross-entropy
+  double weight_consistency = 1.0;   // multiplies alpha * CR; 0 switches the term off (Table 4 of the paper)
+  double label_smoothing = 0.1;      // epsilon of thor spec 4.4
+  Pair pair = Pair::kIndependent;    // whether the two passes' experts of a layer may coincide
+  UnusedExpert unused_expert = UnusedExpert::kZeroGrad;  // experts drawn in no pass of an update: treated as
+                                     // having a zero gradient, or left alone (value and moments)
+  bool shared_dropout = false;       // one dropout mask for both passes
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("passes", self.passes, "forward passes over each micro-batch, 1 or 2");
+    field("alpha", self.alpha, "weight of the consistency term");
+    field("weight_first", self.weight_first, "of the first pass's cross-entropy");
+    field("weight_second", self.weight_second, "of the second pass's cross-entropy");
+    field("weight_consistency", self.weight_consistency, "multiplies alpha times the consistency term");
+    field("label_smoothing", self.label_smoothing, "probability given to the other symbols");
+    field("pair", self.pair, "may the experts of the two passes coincide");
+    field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
+    field("shared_dropout", self.shared_dropout, "one dropout mask for both passes");
+  }
+  bool operator==(const ObjectiveConfig&) const = default;
+};
+
+enum class OptimizerKind { kAdam, kAdamW, kRAdam };
+constexpr auto enum_names(OptimizerKind) { return std::array<std::string_view, 3>{"adam", "adamw", "radam"}; }
+
+enum class ScheduleKind { kInverseSqrt, kCosine, kConstant };
+constexpr auto enum_names(ScheduleKind) {
+  return std::array<std::string_view, 3>{"inverse_sqrt", "cosine", "constant"};
+}
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::kAdamW;  // adam adds the decay to the gradient; adamw (as fairseq) and radam decouple it
+  double learning_rate = 1e-3;  // peak
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double epsilon = 1e-8;
+  double weight_decay = 0.0;    // on all parameters, norms and biases included (fairseq)
+  double clip_norm = 0.0;       // largest L2 norm of the whole gradient; 0: no clipping
+  ScheduleKind schedule = ScheduleKind::kInverseSqrt;
+  int64_t warmup = 4000;                // updates of linear warm-up
+  double warmup_start = 0.0;            // learning rate of update 0
+  double minimum_learning_rate = 0.0;   // where the cosine ends
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("kind", self.kind, "adam, adamw (decoupled decay, as fairseq's) or radam");
+    field("learning_rate", self.learning_rate, "peak of the schedule");
+    field("beta1", self.beta1, "decay of the first moment");
+    field("beta2", self.beta2, "decay of the second moment");
+    field("epsilon", self.epsilon, "added to the root of the second moment");
+    field("weight_decay", self.weight_decay, "on all parameters");
+    field("clip_norm", self.clip_norm, "largest L2 norm of the gradient; 0 = no clipping");
+    field("schedule", self.schedule, "of the learning rate after the warm-up");
+    field("warmup", self.warmup, "updates of linear warm-up");
+    field("warmup_start", self.warmup_start, "learning rate of the first update");
+    field("minimum_learning_rate", self.minimum_learning_rate, "where the cosine ends");
+  }
+  bool operator==(const OptimizerConfig&) const = default;
+};
+
+struct ValidationConfig {
+  int64_t every = 500;            // updates between validations; 0: only at the end
+  bool bleu = true;               // translate the validation set and score it
+  int64_t beam = 1;               // 1: greedy
+  int64_t sentences = 0;          // of the validation set used for BLEU; 0: all
+  std::string experts = "ensemble";  // routing used: a dispatch mode (dispatch.h); ensemble has no noise
+  int64_t patience = 0;           // stop after so many validations without a better one; 0: never
+  std::string best_by = "bleu";   // bleu or loss: what decides the best checkpoint and the patience
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("every", self.every, "updates between validations; 0 = only at the end");
+    field("bleu", self.bleu, "translate the validation set and score it");
+    field("beam", self.beam, "beam width of that translation; 1 = greedy");
+    field("sentences", self.sentences, "how many of the validation set are translated; 0 = all");
+    field("experts", self.experts, "routing used in validation: sentence, token, batch, ensemble, path:...");
+    field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
+    field("best_by", self.best_by, "bleu or loss");
+  }
+  bool operator==(const ValidationConfig&) const = default;
+};
+
+struct TrainConfig {
+  std::string data;             // folder written by `megin prepare`
+  std::string run;              // run directory, made here
+  int64_t seed = 1;
+  int64_t threads = 0;          // 0: all processors this process may use (cgroup quota respected)
+  int64_t max_updates = 10000;
+  int64_t max_epochs = 0;       // 0: no limit
+  double max_minutes = 0;       // of training, validation included; 0: no limit (a resumed run counts on)
+  int64_t batch_tokens = 4096;  // padded tokens of a micro-batch: longest side times sentences
+  int64_t accumulate = 1;       // micro-batches of an update
+  Method method = Method::kThor;
+  ObjectiveConfig objective;
+  OptimizerConfig optimizer;
+  ValidationConfig validation;
+  int64_t log_every = 50;          // updates between log lines
+  int64_t checkpoint_every = 500;  // updates between checkpoints; 0: only at the end and on a signal
+  int64_t keep_checkpoints = 5;    // newest ones kept beside the best
+  int64_t average_checkpoints = 0; // the model directory holds the mean of so many newest checkpoints; 0, 1: no mean
+  double average_decay = 0.0;      // exponential moving average of the weights, used for validation and the model; 0: off
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("data", self.data, "folder written by `megin prepare`");
+    field("run", self.run, "run directory, made by `megin train`");
+    field("seed", self.seed, "of every random draw");
+    field("threads", self.threads, "0 = all processors this process may use");
+    field("max_updates", self.max_updates, "updates of the optimiser");
+    field("max_epochs", self.max_epochs, "passes over the data; 0 = no limit");
+    field("max_minutes", self.max_minutes, "of training; 0 = no limit");
+    field("batch_tokens", self.batch_tokens, "padded tokens of a micro-batch");
+    field("accumulate", self.accumulate, "micro-batches of an update");
+    field("method", self.method, "sets passes, experts and dropout sharing");
+    field("objective", self.objective, "the loss");
+    field("optimizer", self.optimizer, "the optimiser and its schedule");
+    field("validation", self.validation, "what is measured, and how often");
+    field("log_every", self.log_every, "updates between log lines");
+    field("checkpoint_every", self.checkpoint_every, "updates between checkpoints; 0 = only at the end");
+    field("keep_checkpoints", self.keep_checkpoints, "newest checkpoints kept beside the best");
+    field("average_checkpoints", self.average_checkpoints, "the model is the mean of so many checkpoints; 0 = no mean");
+    field("average_decay", self.average_decay, "moving average of the weights; 0 = off");
+  }
+  bool operator==(const TrainConfig&) const = default;
+};
+
+// Throws UsageError naming the first field that cannot be.
+void check(const TrainConfig& config);
+
+}  // namespace megin::config
