@@ -33,12 +33,14 @@ class NextTokenModel {
 
   // Reads the sources (runs the encoder) and returns a state of sources.size() * rows_per_source rows, row
   // s * rows_per_source + r belonging to source s.
-  virtual std::unique_ptr<DecodingState> begin(std::span<const Source> sources, int64_t rows_per_source) const = 0;
+  virtual std::unique_ptr<DecodingState> begin(std::span<const Source> sources,
+                                               int64_t rows_per_source) const = 0;
 
   // Feeds one token to each row and writes the log-probabilities of the next one, natural logarithm, fp32,
   // normalised over the vocabulary. tokens: [rows]; log_probs: [rows, vocabulary], row-major, caller's.
   // The first token fed is the begin mark that the caller chooses (this project: the end mark, as fairseq).
-  virtual void step(DecodingState& state, std::span<const int32_t> tokens, std::span<float> log_probs) const = 0;
+  virtual void step(DecodingState& state, std::span<const int32_t> tokens,
+                    std::span<float> log_probs) const = 0;
 
   // Makes row i of the state a copy of the old row rows[i]; rows.size() becomes the number of rows (finished
   // sentences drop out this way). Rows of a sentence keep their sentence number.
