@@ -43,7 +43,8 @@ class NextTokenModel {
                     std::span<float> log_probs) const = 0;
 
   // Makes row i of the state a copy of the old row rows[i]; rows.size() becomes the number of rows (finished
-  // sentences drop out this way). Rows of a sentence keep their sentence number.
+  // sentences drop out this way; it is never more than begin gave). Rows of a sentence keep their sentence
+  // number.
   virtual void reorder(DecodingState& state, std::span<const int64_t> rows) const = 0;
 };
 

@@ -2,8 +2,8 @@
 //
 //   state.safetensors   the named tensors of the training state (prefixes below)
 //   state.json          counters, position in the data, everything that is not a tensor
-//   manifest.json       {"format": 1, "update": N, "files": {"state.json": {"bytes": 123, "xxh3":
-//   "0123456789abcdef"}, ...}}
+//   manifest.json       {"format": 1, "update": N,
+//                        "files": {"state.json": {"bytes": 123, "xxh3": "0123456789abcdef"}, ...}}
 //
 // One is written under a temporary name, flushed to the disk, given its manifest and renamed, so a crash or a
 // full disk at any moment leaves the ones before as they were. One process writes to a run at a time. See

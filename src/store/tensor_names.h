@@ -1,10 +1,12 @@
 // The one table of tensor names: what the training side writes and the serving side reads.
 //
-//   embedding.weight                       [V, d]   shared by source, target and output (share_embeddings:
-//   all) source_embedding.weight                [Vs, d]  (decoder, none) target_embedding.weight [Vt, d]
-//   (decoder, none) output.weight                          [Vt, d]  (none) {encoder,decoder}.positions.weight
-//   [max_length, d]  (learned positions) S.layers.I.self_attention.query_key_value.{weight,bias}   [3d, d],
-//   [3d]   rows: query, key, value S.layers.I.self_attention.output.{weight,bias}            [d, d], [d]
+//   embedding.weight                       [V, d]   for source, target and output (share_embeddings: all)
+//   source_embedding.weight                [Vs, d]  (decoder, none)
+//   target_embedding.weight                [Vt, d]  (decoder, none)
+//   output.weight                          [Vt, d]  (none)
+//   {encoder,decoder}.positions.weight     [max_length, d]  (learned positions)
+//   S.layers.I.self_attention.query_key_value.{weight,bias}   [3d, d], [3d]   rows: query, key, value
+//   S.layers.I.self_attention.output.{weight,bias}            [d, d], [d]
 //   S.layers.I.self_attention.norm.{weight,bias}              [d]      (rms_norm has no bias)
 //   decoder.layers.I.cross_attention.query.{weight,bias}      [d, d], [d]
 //   decoder.layers.I.cross_attention.key_value.{weight,bias}  [2d, d], [2d]   rows: key, value
@@ -14,8 +16,8 @@
 //   S.layers.I.feed_forward.norm.{weight,bias}                [d]
 //   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
 //
-// In an expert layer fc1, gate and fc2 carry a leading dimension of experts: [N, f, d], [N, f], [N, d, f],
-// [N, d]. S is encoder or decoder, I counts from 0. All tensors are fp32.
+// In an expert layer fc1, gate and fc2 carry a leading dimension of experts: [N, f, d], [N, f],
+// [N, d, f], [N, d]. S is encoder or decoder, I counts from 0. All tensors are fp32.
 #pragma once
 
 #include <cstdint>
