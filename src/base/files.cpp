@@ -18,12 +18,15 @@ namespace megin {
 namespace fs = std::filesystem;
 namespace {
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 // A descriptor that closes itself.
 class Descriptor {
  public:
-  Descriptor(const fs::path& path, int flags, mode_t mode = 0644) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  Descriptor(const fs::path& path, int flags, mode_t mode = 0644)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
@@ -66,7 +69,9 @@ fs::path temporary_name(const fs::path& path) {
   return name;
 }
 
-fs::path parent_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
 
 void write_all(const Descriptor& file, const fs::path& path, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -86,15 +91,20 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  write_file_atomically(path, std::span(&bytes, 1));
+}
+
+void write_file_atomically(const fs::path& path, std::span<const std::string_view> pieces) {
   const fs::path temporary = temporary_name(path);
   try {
     {
       const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
       if (!file.ok()) fail("{}: cannot create this file: {}", path.string(), reason());
-      write_all(file, path, bytes);
+      for (const std::string_view piece : pieces) write_all(file, path, piece);
       if (::fsync(file.get()) != 0) fail("{}: cannot flush to the disk: {}", path.string(), reason());
     }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("{}: cannot rename into place: {}", path.string(), reason());
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      fail("{}: cannot rename into place: {}", path.string(), reason());
     sync_path(parent_of(path));
   } catch (...) {
     std::error_code ignored;
@@ -103,8 +113,10 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   }
 }
 
-void write_directory_atomically(const fs::path& path, const std::function<void(const fs::path&)>& fill, bool replace) {
-  if (fs::exists(path) && !replace) fail("{}: already exists; remove it or choose another name", path.string());
+void write_directory_atomically(const fs::path& path, const std::function<void(const fs::path&)>& fill,
+                                bool replace) {
+  if (fs::exists(path) && !replace)
+    fail("{}: already exists; remove it or choose another name", path.string());
   const fs::path temporary = temporary_name(path);
   fs::path old;
   try {
@@ -135,15 +147,19 @@ void write_directory_atomically(const fs::path& path, const std::function<void(c
 
 void sync_path(const fs::path& path) {
   const Descriptor file(path, O_RDONLY);
-  if (!file.ok() || ::fsync(file.get()) != 0) fail("{}: cannot flush to the disk: {}", path.string(), reason());
+  if (!file.ok() || ::fsync(file.get()) != 0)
+    fail("{}: cannot flush to the disk: {}", path.string(), reason());
 }
 
-uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+uint64_t checksum(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 uint64_t file_checksum(const fs::path& path) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
   XXH3_64bits_reset(state.get());
-  for_each_piece(path, [&](std::string_view piece) { XXH3_64bits_update(state.get(), piece.data(), piece.size()); });
+  for_each_piece(
+      path, [&](std::string_view piece) { XXH3_64bits_update(state.get(), piece.data(), piece.size()); });
   return XXH3_64bits_digest(state.get());
 }
 
@@ -160,7 +176,9 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);

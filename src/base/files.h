@@ -20,8 +20,11 @@ std::string read_file(const std::filesystem::path& path);
 // and the old file stays.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-// Builds a directory under a temporary name, calls `fill` with it, flushes everything in it, and renames it to
-// `path` (which must not exist, or is replaced when `replace` is set). If `fill` throws, nothing remains.
+// The same for a file whose bytes are the pieces one after another, so that large ones need not be joined.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::string_view> pieces);
+
+// Builds a directory under a temporary name, calls `fill` with it, flushes everything in it, and renames it
+// to `path` (which must not exist, or is replaced when `replace` is set). If `fill` throws, nothing remains.
 void write_directory_atomically(const std::filesystem::path& path,
                                 const std::function<void(const std::filesystem::path&)>& fill,
                                 bool replace = false);
