@@ -45,6 +45,7 @@ class Progress {
   void measure(double now);
   void show(double now);
   std::string counts() const;
+  std::string times(std::string_view separator) const;
   std::string bar_line() const;
   std::string plain_line() const;
 
