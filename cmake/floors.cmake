@@ -3,14 +3,15 @@
 # Order matters: a folder stands after everything it uses.
 
 set(MEGIN_ALL_FOLDERS
-    base config text metric report data store search runtime
-    net routing expert model objective optim train cli)
+    base config optim text metric report data store search runtime
+    net routing expert model objective train cli)
 
 # Folders that need libtorch; the serve preset leaves them out.
-set(MEGIN_TORCH_FOLDERS net routing expert model objective optim train)
+set(MEGIN_TORCH_FOLDERS net routing expert model objective train)
 
 set(MEGIN_USES_base "")
 set(MEGIN_USES_config base)
+set(MEGIN_USES_optim config)
 set(MEGIN_USES_text config)
 set(MEGIN_USES_metric base)
 set(MEGIN_USES_report base)
@@ -18,12 +19,11 @@ set(MEGIN_USES_data text config)
 set(MEGIN_USES_store config)
 set(MEGIN_USES_search config)
 set(MEGIN_USES_runtime store search text)
-set(MEGIN_USES_net config)
-set(MEGIN_USES_routing config)
-set(MEGIN_USES_expert routing net)
-set(MEGIN_USES_model expert net data store)
-set(MEGIN_USES_objective model)
-set(MEGIN_USES_optim net)
+set(MEGIN_USES_net store)
+set(MEGIN_USES_routing net)
+set(MEGIN_USES_expert routing)
+set(MEGIN_USES_model expert data text)
+set(MEGIN_USES_objective net text)
 set(MEGIN_USES_train model objective optim data metric report store search runtime)
 set(MEGIN_USES_cli runtime data metric report store search text config)
 # Only where libtorch is built in:
