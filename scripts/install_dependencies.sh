@@ -36,7 +36,7 @@ test_libraries=(
   libbenchmark-dev
 )
 
-check_tools=(clang clang-format clang-tidy shellcheck gcovr)
+check_tools=(clang-format clang-tidy shellcheck gcovr)
 
 with_training=true
 with_checks=false
