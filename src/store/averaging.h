@@ -11,7 +11,7 @@
 namespace megin::store {
 
 // The tensors of `file` whose names begin with `prefix`: kValuePrefix for a checkpoint's state.safetensors,
-// "" for a model.safetensors.
+// empty for a model.safetensors.
 struct WeightSource {
   const SafetensorsFile* file = nullptr;
   std::string prefix;

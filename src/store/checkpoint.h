@@ -33,7 +33,7 @@ inline constexpr std::string_view kAveragePrefix = "average/";  // moving averag
 // What goes into a checkpoint; the tensors' bytes belong to the caller.
 struct CheckpointContent {
   std::span<const TensorView> tensors;
-  nlohmann::json state = nlohmann::json::object();
+  nlohmann::json state = nlohmann::json::object();  // finite numbers only: JSON has no infinity
 };
 
 // An opened checkpoint whose files were all found to be as they were written.
@@ -61,12 +61,13 @@ std::vector<int64_t> list_checkpoints(const std::filesystem::path& run);
 // Called for each damaged checkpoint with its update and one sentence on what is wrong with it.
 using DamageReport = std::function<void(int64_t update, const std::string& what)>;
 
-// The newest checkpoint that verifies, or nothing; damaged ones are reported and left in place. Removes
-// leftovers of interrupted writes.
+// The newest checkpoint that verifies, or nothing; damaged ones are reported and left in place. For the
+// process that owns the run: it also clears away what interrupted writes left behind.
 std::optional<Checkpoint> newest_good_checkpoint(const std::filesystem::path& run,
                                                  const DamageReport& report);
 
-// Up to `count` newest checkpoints that verify, newest first.
+// Up to `count` newest checkpoints that verify, newest first. Changes nothing: safe beside a running
+// training.
 std::vector<Checkpoint> newest_good_checkpoints(const std::filesystem::path& run, int64_t count,
                                                 const DamageReport& report);
 

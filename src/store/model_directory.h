@@ -25,7 +25,7 @@ struct Provenance {
   int64_t updates = 0;          // of training
   std::vector<uint64_t> seeds;  // of the run, or of the runs that were averaged
   std::string data_checksum;    // of the prepared data, as `megin prepare` printed it; empty: unknown
-  std::map<std::string, double> scores;  // of the last or best validation: "loss", "bleu" ...
+  std::map<std::string, double> scores;  // of the best validation: "loss", "bleu" ...; finite
   std::vector<std::string> averaged;     // the models or checkpoints this one is the mean of; empty: none
   std::string megin_version;             // set by write_model_directory
 
