@@ -1,0 +1,110 @@
+#include "model/encoder_decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <limits>
+#include <optional>
+
+#include "model/layer.h"
+#include "model/token_embedding.h"
+#include "text/vocabulary.h"
+
+namespace megin::model {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+// Token ids of a batch, repeated for each pass: [passes * B, length], int64.
+at::Tensor ids(const std::vector<int32_t>& tokens, int64_t sentences, int64_t passes) {
+  const at::Tensor one =
+      at::from_blob(const_cast<int32_t*>(tokens.data()), {sentences, static_cast<int64_t>(tokens.size()) / sentences},
+                    at::kInt)
+          .to(at::kLong);
+  return passes == 1 ? one : one.repeat({passes, 1});
+}
+
+// [passes * B, 1, 1, S]: 0 where the source has a token, -inf where it is padding.
+at::Tensor padding_mask(const at::Tensor& source) {
+  at::Tensor mask = at::zeros(source.sizes(), at::kFloat);
+  mask.masked_fill_(source.eq(text::kPadId), kMasked);
+  return mask.unsqueeze(1).unsqueeze(1);
+}
+
+// [T, T]: position t sees 0 to t.
+at::Tensor causal_mask(int64_t length) { return at::full({length, length}, kMasked, at::kFloat).triu(1); }
+
+}  // namespace
+
+struct EncoderDecoder::Stack {
+  Stack(const EncoderDecoder& model, config::Stack which, int64_t layers, const std::string& embedding)
+      : embedding(model.parameters_, embedding, which, model.config_) {
+    for (int64_t i = 0; i < layers; ++i) this->layers.emplace_back(model.parameters_, model.config_, which, i);
+    if (model.config_.norm_position == config::NormPosition::kPre) {
+      final_norm.emplace(model.parameters_, store::stack_name(which) + ".norm.", model.config_);
+    }
+  }
+
+  TokenEmbedding embedding;
+  std::vector<Layer> layers;
+  std::optional<net::Norm> final_norm;
+};
+
+EncoderDecoder::EncoderDecoder(const config::ModelConfig& config)
+    : config_(config), parameters_(config), router_(config.experts.count) {
+  const bool joint = config.share_embeddings == config::ShareEmbeddings::kAll;
+  const std::string source = joint ? "embedding.weight" : "source_embedding.weight";
+  const std::string target = joint ? "embedding.weight" : "target_embedding.weight";
+  encoder_ = std::make_unique<Stack>(*this, config::Stack::kEncoder, config.encoder_layers, source);
+  decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, config.decoder_layers, target);
+  const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
+  output_weight_ = parameters_.get(own_output ? "output.weight" : target);
+}
+
+EncoderDecoder::~EncoderDecoder() = default;
+
+const at::Tensor& EncoderDecoder::output_weight() const { return output_weight_; }
+
+at::Tensor EncoderDecoder::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
+  for (const Layer& layer : stack.layers) x = layer.forward(x, inputs, router_);
+  return stack.final_norm ? stack.final_norm->forward(x) : x;
+}
+
+at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const net::ForwardContext& context) const {
+  const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
+  const int64_t rows = context.passes * batch.sentences;
+  const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
+  const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
+  const at::Tensor source_mask = padding_mask(source);
+
+  LayerInputs encoder_inputs{.context = context,
+                             .shape = {rows, batch.source_length},
+                             .self_mask = source_mask,
+                             .sentences = sentences};
+  const at::Tensor memory =
+      run_stack(*encoder_, encoder_->embedding.forward(source, context), encoder_inputs);
+
+  LayerInputs decoder_inputs{.context = context,
+                             .shape = {rows, batch.target_length},
+                             .self_mask = causal_mask(batch.target_length),
+                             .sentences = sentences,
+                             .memory = memory,
+                             .memory_length = batch.source_length,
+                             .memory_mask = source_mask};
+  return run_stack(*decoder_, decoder_->embedding.forward(target, context), decoder_inputs);
+}
+
+std::vector<int64_t> EncoderDecoder::drawn_experts(const net::ForwardContext& context, int64_t pass) const {
+  std::vector<int64_t> drawn;
+  const at::Tensor none;
+  for (const config::Stack which : {config::Stack::kEncoder, config::Stack::kDecoder}) {
+    const int64_t layers = which == config::Stack::kEncoder ? config_.encoder_layers : config_.decoder_layers;
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      if (!config::is_expert_layer(config_.experts, layer)) continue;
+      drawn.push_back(router_.draw(
+          {.hidden = none, .sentences = {}, .length = 0, .stack = which, .layer = layer, .context = context}, pass));
+    }
+  }
+  return drawn;
+}
+
+}  // namespace megin::model

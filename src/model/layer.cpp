@@ -1,0 +1,93 @@
+#include "model/layer.h"
+
+#include <ATen/ATen.h>
+
+#include "net/dropout.h"
+
+namespace megin::model {
+namespace {
+
+std::variant<net::FeedForward, expert::ExpertLayer> make_feed_forward(const net::ParameterMemory& parameters,
+                                                                      const config::ModelConfig& config,
+                                                                      const std::string& prefix, int64_t index) {
+  if (config::is_expert_layer(config.experts, index)) return expert::ExpertLayer(parameters, prefix, config);
+  return net::FeedForward(parameters, prefix, config);
+}
+
+// Number of the expert layer over both stacks, encoder first.
+int64_t expert_layer_number(const config::ModelConfig& config, config::Stack stack, int64_t index) {
+  int64_t number = 0;
+  if (stack == config::Stack::kDecoder) {
+    for (int64_t i = 0; i < config.encoder_layers; ++i) number += config::is_expert_layer(config.experts, i);
+  }
+  for (int64_t i = 0; i < index; ++i) number += config::is_expert_layer(config.experts, i);
+  return number;
+}
+
+}  // namespace
+
+Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config, config::Stack stack,
+             int64_t index)
+    : config_(config),
+      stack_(stack),
+      index_(index),
+      self_attention_(parameters, store::layer_prefix(stack, index) + "self_attention.", config),
+      self_attention_norm_(parameters, store::layer_prefix(stack, index) + "self_attention.norm.", config),
+      feed_forward_(
+          make_feed_forward(parameters, config, store::layer_prefix(stack, index) + "feed_forward.", index)),
+      feed_forward_norm_(parameters, store::layer_prefix(stack, index) + "feed_forward.norm.", config) {
+  if (stack == config::Stack::kDecoder) {
+    const std::string prefix = store::layer_prefix(stack, index) + "cross_attention.";
+    cross_attention_.emplace(parameters, prefix, config);
+    cross_attention_norm_.emplace(parameters, prefix + "norm.", config);
+  }
+}
+
+net::DropoutMask Layer::mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const {
+  return net::dropout_mask(inputs.context, probability,
+                           {.stack = stack_, .layer = static_cast<uint64_t>(index_), .place = place});
+}
+
+at::Tensor Layer::residual(const at::Tensor& x, const net::Norm& norm, const net::DropoutMask& mask,
+                           const Body& body) const {
+  if (config_.norm_position == config::NormPosition::kPre) return x + net::dropout(body(norm.forward(x)), mask);
+  return norm.forward(x + net::dropout(body(x), mask));
+}
+
+at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
+                               const routing::RandomRouter& router) const {
+  const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
+  if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_)) return dense->forward(x, activation);
+  const routing::Route route =
+      router.route({.hidden = x,
+                    .sentences = inputs.sentences,
+                    .length = inputs.shape.length,
+                    .stack = stack_,
+                    .layer = index_,
+                    .expert_layer = expert_layer_number(config_, stack_, index_),
+                    .context = inputs.context});
+  return std::get<expert::ExpertLayer>(feed_forward_).forward(x, route, activation);
+}
+
+at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
+                          const routing::RandomRouter& router) const {
+  using Site = net::DropoutSite;
+  at::Tensor x = residual(
+      input, self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), [&](const at::Tensor& h) {
+        return self_attention_.forward(
+            h, inputs.shape, inputs.self_mask,
+            mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
+      });
+  if (cross_attention_) {
+    x = residual(x, *cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention),
+                 [&](const at::Tensor& h) {
+                   return cross_attention_->forward(
+                       {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask},
+                       mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
+                 });
+  }
+  return residual(x, feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward),
+                  [&](const at::Tensor& h) { return feed_forward(h, inputs, router); });
+}
+
+}  // namespace megin::model

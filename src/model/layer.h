@@ -1,0 +1,60 @@
+// One layer of the encoder or the decoder: attention, cross-attention in the decoder, feed-forward or experts,
+// each a residual sublayer with its norm after (post) or before (pre) it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "expert/expert_layer.h"
+#include "net/attention.h"
+#include "net/feed_forward.h"
+#include "net/forward_context.h"
+#include "net/norm.h"
+#include "routing/random_router.h"
+
+namespace megin::model {
+
+// What the layers of a stack are given beside their hidden states.
+struct LayerInputs {
+  const net::ForwardContext& context;
+  net::BatchShape shape;                // sentences (of all passes) and positions
+  at::Tensor self_mask;                 // added to self-attention's scores
+  std::span<const uint64_t> sentences;  // numbers of one pass's sentences
+  at::Tensor memory = {};               // decoder: the encoder's output, [sentences * memory_length, d]
+  int64_t memory_length = 0;
+  at::Tensor memory_mask = {};
+};
+
+class Layer {
+ public:
+  Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config, config::Stack stack,
+        int64_t index);
+
+  // x: [sentences * length, d]. Returns the same shape.
+  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs, const routing::RandomRouter& router) const;
+
+ private:
+  using Body = std::function<at::Tensor(const at::Tensor&)>;
+  at::Tensor residual(const at::Tensor& x, const net::Norm& norm, const net::DropoutMask& mask,
+                      const Body& body) const;
+  at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs, const routing::RandomRouter& router) const;
+  net::DropoutMask mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const;
+
+  const config::ModelConfig& config_;
+  config::Stack stack_;
+  int64_t index_;
+  net::SelfAttention self_attention_;
+  net::Norm self_attention_norm_;
+  std::optional<net::CrossAttention> cross_attention_;
+  std::optional<net::Norm> cross_attention_norm_;
+  std::variant<net::FeedForward, expert::ExpertLayer> feed_forward_;
+  net::Norm feed_forward_norm_;
+};
+
+}  // namespace megin::model

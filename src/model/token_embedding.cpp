@@ -1,0 +1,36 @@
+#include "model/token_embedding.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "text/vocabulary.h"
+#include "net/dropout.h"
+#include "net/positions.h"
+
+namespace megin::model {
+
+TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std::string& weight,
+                               config::Stack stack, const config::ModelConfig& config)
+    : config_(config), stack_(stack), weight_(parameters.get(weight)) {
+  switch (config.positions) {
+    case config::Positions::kSinusoidal:
+      positions_ = net::sinusoidal_positions(config.max_length, config.width);
+      break;
+    case config::Positions::kLearned:
+      positions_ = parameters.get(store::stack_name(stack) + ".positions.weight");
+      break;
+    case config::Positions::kRotary:
+      break;
+  }
+}
+
+at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context) const {
+  at::Tensor x = at::embedding(weight_, ids, text::kPadId) * std::sqrt(static_cast<double>(config_.width));
+  if (positions_.defined()) x = x + positions_.narrow(0, 0, ids.size(1));
+  x = x * ids.ne(text::kPadId).to(at::kFloat).unsqueeze(-1);
+  const net::DropoutSite site{.stack = stack_, .layer = 0, .place = net::DropoutSite::kEmbedding};
+  return net::dropout(x.view({-1, config_.width}), net::dropout_mask(context, config_.dropout, site));
+}
+
+}  // namespace megin::model

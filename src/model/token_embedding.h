@@ -1,0 +1,30 @@
+// Tokens to hidden states: sqrt(d) times their embedding plus positions, then dropout (thor spec 3.2).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "config/model_config.h"
+#include "net/forward_context.h"
+#include "net/parameters.h"
+
+namespace megin::model {
+
+class TokenEmbedding {
+ public:
+  // weight: the name of the [V, d] table.
+  TokenEmbedding(const net::ParameterMemory& parameters, const std::string& weight, config::Stack stack,
+                 const config::ModelConfig& config);
+
+  // ids: [sentences, length], int64, right-padded. Returns [sentences * length, d]; rows of padding are zero.
+  at::Tensor forward(const at::Tensor& ids, const net::ForwardContext& context) const;
+
+ private:
+  const config::ModelConfig& config_;
+  config::Stack stack_;
+  at::Tensor weight_;
+  at::Tensor positions_;  // [max_length, d]; undefined for rotary positions
+};
+
+}  // namespace megin::model

@@ -1,0 +1,69 @@
+#include "net/attention.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "net/dropout.h"
+#include "net/positions.h"
+
+namespace megin::net {
+namespace {
+
+// [B * T, parts * d] -> `parts` tensors [B, heads, T, d / heads].
+std::vector<at::Tensor> split_heads(const at::Tensor& x, const BatchShape& shape, int64_t heads, int64_t parts) {
+  const int64_t head_width = x.size(-1) / (parts * heads);
+  return x.view({shape.sentences, shape.length, parts, heads, head_width}).permute({2, 0, 3, 1, 4}).unbind(0);
+}
+
+// q: [B, H, T, dh], k, v: [B, H, S, dh] -> [B * T, d].
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
+                  const DropoutMask& probabilities) {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  const at::Tensor scores = at::matmul(q * scale, k.transpose(-2, -1)) + mask;
+  const at::Tensor weights = dropout(at::softmax(scores, -1), probabilities);
+  const at::Tensor mixed = at::matmul(weights, v);
+  return mixed.transpose(1, 2).reshape({q.size(0) * q.size(2), q.size(1) * q.size(3)});
+}
+
+}  // namespace
+
+SelfAttention::SelfAttention(const ParameterMemory& parameters, const std::string& prefix,
+                             const config::ModelConfig& config)
+    : heads_(config.heads),
+      rotary_(config.positions == config::Positions::kRotary),
+      projection_weight_(parameters.get(prefix + "query_key_value.weight")),
+      projection_bias_(parameters.get(prefix + "query_key_value.bias")),
+      output_weight_(parameters.get(prefix + "output.weight")),
+      output_bias_(parameters.get(prefix + "output.bias")) {}
+
+at::Tensor SelfAttention::forward(const at::Tensor& x, const BatchShape& shape, const at::Tensor& mask,
+                                  const DropoutMask& probabilities) const {
+  auto parts = split_heads(at::linear(x, projection_weight_, projection_bias_), shape, heads_, 3);
+  if (rotary_) {
+    parts[0] = rotate(parts[0]);
+    parts[1] = rotate(parts[1]);
+  }
+  return at::linear(attend(parts[0], parts[1], parts[2], mask, probabilities), output_weight_, output_bias_);
+}
+
+CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
+                               const config::ModelConfig& config)
+    : heads_(config.heads),
+      query_weight_(parameters.get(prefix + "query.weight")),
+      query_bias_(parameters.get(prefix + "query.bias")),
+      key_value_weight_(parameters.get(prefix + "key_value.weight")),
+      key_value_bias_(parameters.get(prefix + "key_value.bias")),
+      output_weight_(parameters.get(prefix + "output.weight")),
+      output_bias_(parameters.get(prefix + "output.bias")) {}
+
+at::Tensor CrossAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
+  const auto query = split_heads(at::linear(in.x, query_weight_, query_bias_), in.shape, heads_, 1);
+  const BatchShape memory_shape{in.shape.sentences, in.memory_length};
+  const auto key_value =
+      split_heads(at::linear(in.memory, key_value_weight_, key_value_bias_), memory_shape, heads_, 2);
+  return at::linear(attend(query[0], key_value[0], key_value[1], in.mask, probabilities), output_weight_,
+                    output_bias_);
+}
+
+}  // namespace megin::net

@@ -1,0 +1,31 @@
+// The position-wise feed-forward: fc2(dropout(act(fc1 x))), or its gated form fc2(dropout(act(gate x) * fc1 x))
+// (Shazeer 2020). An expert is one of these (THOR, Zuo et al. 2022).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "config/model_config.h"
+#include "net/forward_context.h"
+#include "net/parameters.h"
+
+namespace megin::net {
+
+class FeedForward {
+ public:
+  // Uses prefix + "fc1.weight" and so on; of an expert layer, the tensors of that expert.
+  FeedForward(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config,
+              int64_t expert = 0);
+
+  // x: [rows, d], fp32; activation: the dropout after the activation. Returns [rows, d], without residual.
+  at::Tensor forward(const at::Tensor& x, const DropoutMask& activation) const;
+
+ private:
+  config::Activation activation_;
+  at::Tensor fc1_weight_, fc1_bias_;
+  at::Tensor gate_weight_, gate_bias_;
+  at::Tensor fc2_weight_, fc2_bias_;
+};
+
+}  // namespace megin::net

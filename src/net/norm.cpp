@@ -1,0 +1,22 @@
+#include "net/norm.h"
+
+#include <ATen/ATen.h>
+
+namespace megin::net {
+
+Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config)
+    : kind_(config.norm), epsilon_(config.norm_epsilon), weight_(parameters.get(prefix + "weight")) {
+  if (kind_ == config::NormKind::kLayerNorm) bias_ = parameters.get(prefix + "bias");
+}
+
+at::Tensor Norm::forward(const at::Tensor& x) const {
+  switch (kind_) {
+    case config::NormKind::kLayerNorm:
+      return at::layer_norm(x, {x.size(-1)}, weight_, bias_, epsilon_);
+    case config::NormKind::kRmsNorm:
+      return x * at::rsqrt(at::mean(at::square(x), -1, true) + epsilon_) * weight_;
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace megin::net

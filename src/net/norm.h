@@ -1,0 +1,28 @@
+// Normalisation of hidden states: LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "config/model_config.h"
+#include "net/parameters.h"
+
+namespace megin::net {
+
+class Norm {
+ public:
+  // Uses prefix + "weight" and, for LayerNorm, prefix + "bias".
+  Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
+
+  // x: [..., d], fp32. Returns the same shape.
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  config::NormKind kind_;
+  double epsilon_;
+  at::Tensor weight_;
+  at::Tensor bias_;
+};
+
+}  // namespace megin::net

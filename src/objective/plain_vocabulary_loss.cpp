@@ -1,0 +1,41 @@
+#include <ATen/ATen.h>
+
+#include "objective/vocabulary_loss.h"
+#include "text/vocabulary.h"
+
+namespace megin::objective {
+
+VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights) {
+  const auto positions = static_cast<int64_t>(inputs.targets.size());
+  const int64_t symbols = inputs.output_weight.size(0);
+  const at::Tensor target =
+      at::from_blob(const_cast<int32_t*>(inputs.targets.data()), {positions}, at::kInt).to(at::kLong);
+  const at::Tensor kept = at::nonzero(target.ne(text::kPadId)).view(-1);
+  const at::Tensor label = target.index_select(0, kept).unsqueeze(1);
+  const double eps = weights.label_smoothing;
+  const double each = symbols > 1 ? eps / static_cast<double>(symbols - 1) : 0.0;
+
+  VocabularyLoss loss;
+  loss.total = at::zeros({}, at::kFloat);
+  std::array<at::Tensor, 2> log_probabilities;
+  for (int64_t pass = 0; pass < inputs.passes; ++pass) {
+    const at::Tensor states = inputs.states.narrow(0, pass * positions, positions).index_select(0, kept);
+    const at::Tensor logp = at::log_softmax(at::matmul(states, inputs.output_weight.t()), -1);
+    const at::Tensor nll = -logp.gather(1, label).sum();
+    const at::Tensor smoothed = nll * (1.0 - eps - each) - logp.sum() * each;
+    loss.nll[pass] = nll.item<float>();
+    loss.cross_entropy[pass] = smoothed.item<float>();
+    loss.total = loss.total + smoothed * weights.cross_entropy[pass];
+    log_probabilities[pass] = logp;
+  }
+  if (inputs.passes == 2) {
+    const at::Tensor& p = log_probabilities[0];
+    const at::Tensor& q = log_probabilities[1];
+    const at::Tensor consistency = ((p.exp() - q.exp()) * (p - q)).sum() * 0.5;
+    loss.consistency = consistency.item<float>();
+    if (weights.consistency != 0) loss.total = loss.total + consistency * weights.consistency;
+  }
+  return loss;
+}
+
+}  // namespace megin::objective

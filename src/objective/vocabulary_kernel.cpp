@@ -1,0 +1,166 @@
+#include "objective/vocabulary_kernel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "objective/vocabulary_kernel.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+// After highway.h:
+#include <hwy/contrib/math/math-inl.h>
+
+#include <algorithm>
+#include <cmath>
+
+HWY_BEFORE_NAMESPACE();
+namespace megin::objective {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+// The number of whole vectors; the tail is done one symbol at a time by a one-lane tag.
+HWY_INLINE int64_t whole(int64_t symbols) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
+  return symbols / lanes * lanes;
+}
+
+template <typename Tag>
+HWY_INLINE float reduce_max(Tag d, hn::Vec<Tag> v) {
+  return hn::GetLane(hn::MaxOfLanes(d, v));
+}
+
+template <typename Tag>
+HWY_INLINE float reduce_sum(Tag d, hn::Vec<Tag> v) {
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+using One = hn::CappedTag<float, 1>;
+
+struct Softmax {
+  float log_sum = 0;  // log sum_v exp(z_v)
+  double sum = 0;     // sum_v z_v
+};
+
+// Runs body(tag, offset) over all symbols, vector by vector and then one by one.
+template <typename Body>
+HWY_INLINE void for_symbols(int64_t symbols, const Body& body) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i < whole(symbols); i += lanes) body(d, i);
+  for (; i < symbols; ++i) body(One(), i);
+}
+
+Softmax softmax_of(const float* z, int64_t symbols) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V top = hn::Set(d, z[0]);
+  for (int64_t i = 0; i < whole(symbols); i += lanes) top = hn::Max(top, hn::LoadU(d, z + i));
+  float highest = reduce_max(d, top);
+  for (int64_t i = whole(symbols); i < symbols; ++i) highest = std::max(highest, z[i]);
+
+  V exponentials = hn::Zero(d);
+  V plain = hn::Zero(d);
+  const V shift = hn::Set(d, highest);
+  for (int64_t i = 0; i < whole(symbols); i += lanes) {
+    const V moved = hn::Sub(hn::LoadU(d, z + i), shift);
+    exponentials = hn::Add(exponentials, hn::Exp(d, moved));
+    plain = hn::Add(plain, moved);
+  }
+  double sum_of_exponentials = reduce_sum(d, exponentials);
+  double sum = reduce_sum(d, plain);
+  for (int64_t i = whole(symbols); i < symbols; ++i) {
+    sum_of_exponentials += std::exp(z[i] - highest);
+    sum += z[i] - highest;
+  }
+  return {.log_sum = highest + static_cast<float>(std::log(sum_of_exponentials)),
+          .sum = sum + static_cast<double>(symbols) * highest};
+}
+
+void add_cross_entropy(RowLoss& loss, int pass, const Softmax& s, double label_logit, int64_t symbols,
+                       const Smoothing& smoothing) {
+  const double nll = s.log_sum - label_logit;
+  loss.nll[pass] = nll;
+  loss.cross_entropy[pass] = smoothing.target * nll + smoothing.each * (symbols * static_cast<double>(s.log_sum) - s.sum);
+}
+
+RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
+                const Smoothing& smoothing) {
+  RowLoss loss;
+  const Softmax s = softmax_of(z, symbols);
+  add_cross_entropy(loss, 0, s, z[label], symbols, smoothing);
+  const auto weight = static_cast<float>(weights.cross_entropy[0]);
+  for_symbols(symbols, [&](auto d, int64_t i) {
+    const auto p = hn::Exp(d, hn::Sub(hn::LoadU(d, z + i), hn::Set(d, s.log_sum)));
+    hn::StoreU(hn::Mul(hn::Set(d, weight), hn::Sub(p, hn::Set(d, smoothing.each))), d, z + i);
+  });
+  z[label] -= weight * smoothing.target;
+  return loss;
+}
+
+// With a = log p - log q: CR = (KL(p||q) + KL(q||p)) / 2,
+//   dCR/dz1 = (p (a - KL(p||q)) + p - q) / 2,  dCR/dz2 = (q (-a - KL(q||p)) + q - p) / 2.
+RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
+                  const Smoothing& smoothing) {
+  RowLoss loss;
+  const Softmax s1 = softmax_of(z1, symbols);
+  const Softmax s2 = softmax_of(z2, symbols);
+  add_cross_entropy(loss, 0, s1, z1[label], symbols, smoothing);
+  add_cross_entropy(loss, 1, s2, z2[label], symbols, smoothing);
+
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V forward = hn::Zero(d), backward = hn::Zero(d);
+  const V log1 = hn::Set(d, s1.log_sum), log2 = hn::Set(d, s2.log_sum);
+  for (int64_t i = 0; i < whole(symbols); i += lanes) {
+    const V l1 = hn::Sub(hn::LoadU(d, z1 + i), log1), l2 = hn::Sub(hn::LoadU(d, z2 + i), log2);
+    const V a = hn::Sub(l1, l2);
+    forward = hn::MulAdd(hn::Exp(d, l1), a, forward);
+    backward = hn::NegMulAdd(hn::Exp(d, l2), a, backward);
+  }
+  double kl_first = reduce_sum(d, forward), kl_second = reduce_sum(d, backward);
+  for (int64_t i = whole(symbols); i < symbols; ++i) {
+    const float l1 = z1[i] - s1.log_sum, l2 = z2[i] - s2.log_sum;
+    kl_first += std::exp(l1) * (l1 - l2);
+    kl_second -= std::exp(l2) * (l1 - l2);
+  }
+  loss.consistency = 0.5 * (kl_first + kl_second);
+
+  const auto w1 = static_cast<float>(weights.cross_entropy[0]), w2 = static_cast<float>(weights.cross_entropy[1]);
+  const auto half = static_cast<float>(0.5 * weights.consistency);
+  const auto k1 = static_cast<float>(kl_first), k2 = static_cast<float>(kl_second);
+  for_symbols(symbols, [&](auto t, int64_t i) {
+    const auto l1 = hn::Sub(hn::LoadU(t, z1 + i), hn::Set(t, s1.log_sum));
+    const auto l2 = hn::Sub(hn::LoadU(t, z2 + i), hn::Set(t, s2.log_sum));
+    const auto p = hn::Exp(t, l1), q = hn::Exp(t, l2);
+    const auto a = hn::Sub(l1, l2), difference = hn::Sub(p, q), each = hn::Set(t, smoothing.each);
+    const auto c1 = hn::MulAdd(p, hn::Sub(a, hn::Set(t, k1)), difference);
+    const auto c2 = hn::NegMulSub(q, hn::Add(a, hn::Set(t, k2)), difference);
+    hn::StoreU(hn::MulAdd(hn::Set(t, half), c1, hn::Mul(hn::Set(t, w1), hn::Sub(p, each))), t, z1 + i);
+    hn::StoreU(hn::MulAdd(hn::Set(t, half), c2, hn::Mul(hn::Set(t, w2), hn::Sub(q, each))), t, z2 + i);
+  });
+  z1[label] -= w1 * smoothing.target;
+  z2[label] -= w2 * smoothing.target;
+  return loss;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace megin::objective
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megin::objective {
+
+HWY_EXPORT(OnePass);
+HWY_EXPORT(TwoPasses);
+
+RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label, const VocabularyLossWeights& weights) {
+  const double each = symbols > 1 ? weights.label_smoothing / static_cast<double>(symbols - 1) : 0.0;
+  const Smoothing smoothing{.target = static_cast<float>(1.0 - weights.label_smoothing - each),
+                            .each = static_cast<float>(each)};
+  if (second == nullptr) return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing);
+  return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing);
+}
+
+}  // namespace megin::objective
+#endif

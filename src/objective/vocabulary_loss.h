@@ -1,0 +1,47 @@
+// From decoder states to the loss over the vocabulary: label-smoothed cross-entropy of one or two passes and
+// the consistency between them. Equations: THOR (Zuo et al. 2022), eq. 3, as thor spec 1.3; label smoothing as
+// fairseq's (thor spec 4.4): the target gets 1 - eps, every other symbol eps / (V - 1).
+//
+// For each target position that is not padding, with p and q the softmax of the two passes' logits,
+//   CE = (1 - eps - e) * nll + e * sum_v(-log p_v), e = eps / (V - 1)
+//   CR = 1/2 * sum_v (p_v - q_v) * (log p_v - log q_v)
+// in fp32 from log-softmax, so that extreme logits give no NaN. All values are sums over positions.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace megin::objective {
+
+struct VocabularyLossWeights {
+  double label_smoothing = 0.1;
+  std::array<double, 2> cross_entropy = {1.0, 1.0};  // of each pass
+  double consistency = 0.0;                          // alpha and its switch, multiplied
+};
+
+struct VocabularyLossInputs {
+  const at::Tensor& states;            // [passes * positions, d], fp32, pass after pass
+  const at::Tensor& output_weight;     // [V, d], fp32
+  std::span<const int32_t> targets;    // [positions], padding included
+  int64_t passes = 1;                  // 1 or 2
+};
+
+struct VocabularyLoss {
+  at::Tensor total;                              // scalar: the weighted sum; differentiable
+  std::array<double, 2> cross_entropy = {0, 0};  // smoothed, nats, each pass
+  std::array<double, 2> nll = {0, 0};            // not smoothed, nats
+  double consistency = 0;                        // CR, not multiplied by alpha
+};
+
+// The plain libtorch form: holds the logits of the batch several times over. What the chunked form is tested
+// against and measured by.
+VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights);
+
+// The same values and gradients in chunks of rows: logits, softmax, losses and their gradients of a chunk are
+// made and used before the next, so that the logits of a batch are never in memory; padding is not computed.
+VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights);
+
+}  // namespace megin::objective
