@@ -10,13 +10,13 @@
 namespace megin::config {
 
 struct CorpusConfig {
-  std::string format = "auto";       // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
-  std::vector<std::string> paths;    // one file; two for plain (source, target)
-  double weight = 1.0;               // how often a pair is drawn relative to other corpora's pairs
-  std::string tag;                   // target-language tag put before each source, e.g. "<2de>"; empty: none
-  int64_t source_column = 1;         // of TSV, from 1
+  std::string format = "auto";     // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
+  std::vector<std::string> paths;  // one file; two for plain (source, target)
+  double weight = 1.0;             // how often a pair is drawn relative to other corpora's pairs
+  std::string tag;                 // target-language tag put before each source, e.g. "<2de>"; empty: none
+  int64_t source_column = 1;       // of TSV, from 1
   int64_t target_column = 2;
-  bool header = false;               // TSV: skip the first line
+  bool header = false;  // TSV: skip the first line
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -32,12 +32,12 @@ struct CorpusConfig {
 };
 
 struct CleaningConfig {
-  int64_t max_words = 250;       // of a side; 0: no limit
-  int64_t max_bytes = 4000;      // of a side; 0: no limit
-  double max_ratio = 3.0;        // of the sides' lengths in words (plus a small constant); 0: no limit
-  bool drop_identical = true;    // source equals target
-  bool drop_duplicates = true;   // a pair that stood before
-  bool drop_leaks = true;        // a training source that stands in valid or test
+  int64_t max_words = 250;      // of a side; 0: no limit
+  int64_t max_bytes = 4000;     // of a side; 0: no limit
+  double max_ratio = 3.0;       // of the sides' lengths in words (plus a small constant); 0: no limit
+  bool drop_identical = true;   // source equals target
+  bool drop_duplicates = true;  // a pair that stood before
+  bool drop_leaks = true;       // a training source that stands in valid or test
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -54,7 +54,7 @@ struct CleaningConfig {
 struct SplitConfig {
   std::vector<CorpusConfig> valid;  // given sets; empty: cut from the corpora by hash
   std::vector<CorpusConfig> test;
-  int64_t valid_pairs = 1000;       // when cut
+  int64_t valid_pairs = 1000;  // when cut
   int64_t test_pairs = 1000;
 
   template <typename Self, typename Visitor>
@@ -68,17 +68,19 @@ struct SplitConfig {
 };
 
 enum class SubwordKind { kUnigram, kBpe };
-constexpr auto enum_names(SubwordKind) { return std::array<std::string_view, 2>{"unigram", "bpe"}; }
+constexpr auto enum_names(SubwordKind) {
+  return std::array<std::string_view, 2>{"unigram", "bpe"};
+}
 
 struct SubwordConfig {
   SubwordKind kind = SubwordKind::kUnigram;
-  int64_t vocabulary = 8000;      // symbols, the four special ones included
-  double coverage = 0.9995;       // share of characters that get a symbol of their own
-  bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
-  bool joint = true;              // one model for both sides
-  int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
-  std::string model;              // an existing SentencePiece model to take over; empty: train one
-  std::string target_model;       // the target side's when not joint
+  int64_t vocabulary = 8000;  // symbols, the four special ones included
+  double coverage = 0.9995;   // share of characters that get a symbol of their own
+  bool byte_fallback = true;  // characters without one are spelt in bytes: no unknowns
+  bool joint = true;          // one model for both sides
+  int64_t sample = 1000000;   // sentences that the model is trained on; 0: all
+  std::string model;          // an existing SentencePiece model to take over; empty: train one
+  std::string target_model;   // the target side's when not joint
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -102,9 +104,10 @@ struct DataConfig {
   CleaningConfig cleaning;
   SplitConfig split;
   SubwordConfig subword;
-  int64_t max_tokens = 256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
+  int64_t max_tokens =
+      256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
   int64_t seed = 1;
-  int64_t threads = 0;       // 0: all processors this process may use
+  int64_t threads = 0;  // 0: all processors this process may use
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {

@@ -1,6 +1,6 @@
-// Dispatch: which expert a token meets when a model of random experts is evaluated or serves (THOR, Zuo et al.
-// 2022, section 3.3; `position` is what their published code does). One definition for training's validation,
-// evaluation and serving.
+// Dispatch: which expert a token meets when a model of random experts is evaluated or serves (THOR, Zuo et
+// al. 2022, section 3.3; `position` is what their published code does). One definition for training's
+// validation, evaluation and serving.
 #pragma once
 
 #include <array>
@@ -16,7 +16,8 @@ namespace megin::config {
 // position  one draw per position for the whole batch: depends on what else is in the batch
 // batch     one draw per layer for the whole call
 // ensemble  the mean of all experts' outputs; costs as much as all of them
-// path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers first)
+// path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers
+// first)
 enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath };
 constexpr auto enum_names(DispatchMode) {
   return std::array<std::string_view, 6>{"sentence", "token", "position", "batch", "ensemble", "path"};
@@ -37,8 +38,8 @@ enum class Stack : uint64_t { kEncoder = 0, kDecoder = 1 };
 
 // Where a token is, for a draw.
 struct TokenPlace {
-  uint64_t sentence = 0;      // number of the sentence in its input, from 0: not its row in a batch
-  uint64_t position = 0;      // of the token in its side, from 0
+  uint64_t sentence = 0;  // number of the sentence in its input, from 0: not its row in a batch
+  uint64_t position = 0;  // of the token in its side, from 0
   Stack stack = Stack::kEncoder;
   uint64_t layer = 0;         // index in its stack, from 0, dense layers counted
   uint64_t expert_layer = 0;  // number of the expert layer over both stacks, encoder first: indexes a path
@@ -51,7 +52,8 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
 bool is_constant_in_sentence(const Dispatch& dispatch);
 
 // Throws UsageError when a path names an expert or a number of layers that the model does not have, or when a
-// mode needs experts and the model (one expert) has none: a dense model accepts every mode but a path other than 0.
+// mode needs experts and the model (one expert) has none: a dense model accepts every mode but a path other
+// than 0.
 void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers);
 
 }  // namespace megin::config

@@ -17,7 +17,9 @@
 namespace megin::config {
 
 template <typename E>
-concept NamedEnum = requires(E e) { enum_names(e).size(); };
+concept NamedEnum = requires(E e) {
+  enum_names(e).size();
+};
 
 template <NamedEnum E>
 constexpr std::string_view enum_name(E value) {

@@ -11,17 +11,23 @@
 namespace megin::config {
 
 enum class NormPosition { kPost, kPre };
-constexpr auto enum_names(NormPosition) { return std::array<std::string_view, 2>{"post", "pre"}; }
+constexpr auto enum_names(NormPosition) {
+  return std::array<std::string_view, 2>{"post", "pre"};
+}
 
 enum class NormKind { kLayerNorm, kRmsNorm };
-constexpr auto enum_names(NormKind) { return std::array<std::string_view, 2>{"layer_norm", "rms_norm"}; }
+constexpr auto enum_names(NormKind) {
+  return std::array<std::string_view, 2>{"layer_norm", "rms_norm"};
+}
 
 // relu, gelu (the exact form, with erf), silu; and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
 enum class Activation { kRelu, kGelu, kSilu, kReglu, kGeglu, kSwiglu };
 constexpr auto enum_names(Activation) {
   return std::array<std::string_view, 6>{"relu", "gelu", "silu", "reglu", "geglu", "swiglu"};
 }
-constexpr bool is_gated(Activation a) { return a >= Activation::kReglu; }
+constexpr bool is_gated(Activation a) {
+  return a >= Activation::kReglu;
+}
 
 enum class Positions { kSinusoidal, kLearned, kRotary };
 constexpr auto enum_names(Positions) {
@@ -31,11 +37,13 @@ constexpr auto enum_names(Positions) {
 // all: one matrix for source, target and output (needs a joint vocabulary); decoder: target and output share
 // one; none: three matrices.
 enum class ShareEmbeddings { kAll, kDecoder, kNone };
-constexpr auto enum_names(ShareEmbeddings) { return std::array<std::string_view, 3>{"all", "decoder", "none"}; }
+constexpr auto enum_names(ShareEmbeddings) {
+  return std::array<std::string_view, 3>{"all", "decoder", "none"};
+}
 
 struct ExpertConfig {
-  int64_t count = 1;   // N, experts of an expert layer; 1: no expert layers, a dense model
-  int64_t every = 2;   // an expert layer is layer i of a stack with i % every == offset (i from 0, each stack)
+  int64_t count = 1;  // N, experts of an expert layer; 1: no expert layers, a dense model
+  int64_t every = 2;  // an expert layer is layer i of a stack with i % every == offset (i from 0, each stack)
   int64_t offset = 0;  // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
 
   template <typename Self, typename Visitor>
@@ -98,11 +106,12 @@ constexpr bool is_expert_layer(const ExpertConfig& experts, int64_t layer) {
   return experts.count > 1 && layer % experts.every == experts.offset;
 }
 
-// Overwrites the dimensions with those of the named preset (thor spec 3.1). Throws UsageError with the list of
-// presets for an unknown name.
+// Overwrites the dimensions with those of the named preset (thor spec 3.1). Throws UsageError with the list
+// of presets for an unknown name.
 void apply_model_preset(ModelConfig& config, std::string_view name);
 
-// Throws UsageError naming the first field that cannot be (heads that do not divide the width, a dropout of 1 ...).
+// Throws UsageError naming the first field that cannot be (heads that do not divide the width, a dropout of 1
+// ...).
 void check(const ModelConfig& config);
 
 }  // namespace megin::config

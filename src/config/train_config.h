@@ -19,22 +19,27 @@ constexpr auto enum_names(Method) {
 }
 
 enum class Pair { kIndependent, kDistinct };
-constexpr auto enum_names(Pair) { return std::array<std::string_view, 2>{"independent", "distinct"}; }
+constexpr auto enum_names(Pair) {
+  return std::array<std::string_view, 2>{"independent", "distinct"};
+}
 
 enum class UnusedExpert { kZeroGrad, kSkip };
-constexpr auto enum_names(UnusedExpert) { return std::array<std::string_view, 2>{"zero_grad", "skip"}; }
+constexpr auto enum_names(UnusedExpert) {
+  return std::array<std::string_view, 2>{"zero_grad", "skip"};
+}
 
 struct ObjectiveConfig {
-  int64_t passes = 1;                // forward passes over each micro-batch: 1, or 2 with a consistency term
-  double alpha = 5.0;                // weight of the consistency term CR (thor spec 1.3)
-  double weight_first = 1.0;         // of the first pass's cross-entropy
-  double weight_second = 1.0;        // of the second pass's cross-entropy
-  double weight_consistency = 1.0;   // multiplies alpha * CR; 0 switches the term off (Table 4 of the paper)
-  double label_smoothing = 0.1;      // epsilon of thor spec 4.4
-  Pair pair = Pair::kIndependent;    // whether the two passes' experts of a layer may coincide
-  UnusedExpert unused_expert = UnusedExpert::kZeroGrad;  // experts drawn in no pass of an update: treated as
-                                     // having a zero gradient, or left alone (value and moments)
-  bool shared_dropout = false;       // one dropout mask for both passes
+  int64_t passes = 1;               // forward passes over each micro-batch: 1, or 2 with a consistency term
+  double alpha = 5.0;               // weight of the consistency term CR (thor spec 1.3)
+  double weight_first = 1.0;        // of the first pass's cross-entropy
+  double weight_second = 1.0;       // of the second pass's cross-entropy
+  double weight_consistency = 1.0;  // multiplies alpha * CR; 0 switches the term off (Table 4 of the paper)
+  double label_smoothing = 0.1;     // epsilon of thor spec 4.4
+  Pair pair = Pair::kIndependent;   // whether the two passes' experts of a layer may coincide
+  UnusedExpert unused_expert =
+      UnusedExpert::kZeroGrad;  // experts drawn in no pass of an update: treated as
+                                // having a zero gradient, or left alone (value and moments)
+  bool shared_dropout = false;  // one dropout mask for both passes
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -52,7 +57,9 @@ struct ObjectiveConfig {
 };
 
 enum class OptimizerKind { kAdam, kAdamW, kRAdam };
-constexpr auto enum_names(OptimizerKind) { return std::array<std::string_view, 3>{"adam", "adamw", "radam"}; }
+constexpr auto enum_names(OptimizerKind) {
+  return std::array<std::string_view, 3>{"adam", "adamw", "radam"};
+}
 
 enum class ScheduleKind { kInverseSqrt, kCosine, kConstant };
 constexpr auto enum_names(ScheduleKind) {
@@ -60,17 +67,18 @@ constexpr auto enum_names(ScheduleKind) {
 }
 
 struct OptimizerConfig {
-  OptimizerKind kind = OptimizerKind::kAdamW;  // adam adds the decay to the gradient; adamw (as fairseq) and radam decouple it
+  OptimizerKind kind =
+      OptimizerKind::kAdamW;  // adam adds the decay to the gradient; adamw (as fairseq) and radam decouple it
   double learning_rate = 1e-3;  // peak
   double beta1 = 0.9;
   double beta2 = 0.98;
   double epsilon = 1e-8;
-  double weight_decay = 0.0;    // on all parameters, norms and biases included (fairseq)
-  double clip_norm = 0.0;       // largest L2 norm of the whole gradient; 0: no clipping
+  double weight_decay = 0.0;  // on all parameters, norms and biases included (fairseq)
+  double clip_norm = 0.0;     // largest L2 norm of the whole gradient; 0: no clipping
   ScheduleKind schedule = ScheduleKind::kInverseSqrt;
-  int64_t warmup = 4000;                // updates of linear warm-up
-  double warmup_start = 0.0;            // learning rate of update 0
-  double minimum_learning_rate = 0.0;   // where the cosine ends
+  int64_t warmup = 4000;               // updates of linear warm-up
+  double warmup_start = 0.0;           // learning rate of update 0
+  double minimum_learning_rate = 0.0;  // where the cosine ends
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -90,13 +98,13 @@ struct OptimizerConfig {
 };
 
 struct ValidationConfig {
-  int64_t every = 500;            // updates between validations; 0: only at the end
-  bool bleu = true;               // translate the validation set and score it
-  int64_t beam = 1;               // 1: greedy
-  int64_t sentences = 0;          // of the validation set used for BLEU; 0: all
+  int64_t every = 500;               // updates between validations; 0: only at the end
+  bool bleu = true;                  // translate the validation set and score it
+  int64_t beam = 1;                  // 1: greedy
+  int64_t sentences = 0;             // of the validation set used for BLEU; 0: all
   std::string experts = "ensemble";  // routing used: a dispatch mode (dispatch.h); ensemble has no noise
-  int64_t patience = 0;           // stop after so many validations without a better one; 0: never
-  std::string best_by = "bleu";   // bleu or loss: what decides the best checkpoint and the patience
+  int64_t patience = 0;              // stop after so many validations without a better one; 0: never
+  std::string best_by = "bleu";      // bleu or loss: what decides the best checkpoint and the patience
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -112,10 +120,10 @@ struct ValidationConfig {
 };
 
 struct TrainConfig {
-  std::string data;             // folder written by `megin prepare`
-  std::string run;              // run directory, made here
+  std::string data;  // folder written by `megin prepare`
+  std::string run;   // run directory, made here
   int64_t seed = 1;
-  int64_t threads = 0;          // 0: all processors this process may use (cgroup quota respected)
+  int64_t threads = 0;  // 0: all processors this process may use (cgroup quota respected)
   int64_t max_updates = 10000;
   int64_t max_epochs = 0;       // 0: no limit
   double max_minutes = 0;       // of training, validation included; 0: no limit (a resumed run counts on)
@@ -128,8 +136,10 @@ struct TrainConfig {
   int64_t log_every = 50;          // updates between log lines
   int64_t checkpoint_every = 500;  // updates between checkpoints; 0: only at the end and on a signal
   int64_t keep_checkpoints = 5;    // newest ones kept beside the best
-  int64_t average_checkpoints = 0; // the model directory holds the mean of so many newest checkpoints; 0, 1: no mean
-  double average_decay = 0.0;      // exponential moving average of the weights, used for validation and the model; 0: off
+  int64_t average_checkpoints =
+      0;  // the model directory holds the mean of so many newest checkpoints; 0, 1: no mean
+  double average_decay =
+      0.0;  // exponential moving average of the weights, used for validation and the model; 0: off
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -149,7 +159,8 @@ struct TrainConfig {
     field("log_every", self.log_every, "updates between log lines");
     field("checkpoint_every", self.checkpoint_every, "updates between checkpoints; 0 = only at the end");
     field("keep_checkpoints", self.keep_checkpoints, "newest checkpoints kept beside the best");
-    field("average_checkpoints", self.average_checkpoints, "the model is the mean of so many checkpoints; 0 = no mean");
+    field("average_checkpoints", self.average_checkpoints,
+          "the model is the mean of so many checkpoints; 0 = no mean");
     field("average_decay", self.average_decay, "moving average of the weights; 0 = off");
   }
   bool operator==(const TrainConfig&) const = default;

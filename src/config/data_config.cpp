@@ -1,0 +1,76 @@
+#include "config/data_config.h"
+
+#include <algorithm>
+
+#include "config/require.h"
+
+namespace megin::config {
+namespace {
+
+void check_corpus(const CorpusConfig& c, const std::string& path) {
+  static constexpr std::string_view kFormats[] = {"auto", "plain", "tsv", "tmx", "po", "mo"};
+  require(std::find(std::begin(kFormats), std::end(kFormats), c.format) != std::end(kFormats),
+          path + ".format", fmt::format("one of {}", fmt::join(kFormats, ", ")), "'" + c.format + "'");
+  const size_t wanted = c.format == "plain" ? 2 : 1;
+  if (c.format == "auto") {
+    require(c.paths.size() == 1 || c.paths.size() == 2, path + ".paths", "one file, or two (source, target)",
+            fmt::format("{} files", c.paths.size()));
+  } else {
+    require(c.paths.size() == wanted, path + ".paths",
+            wanted == 2 ? "two files (source, target) for plain" : "one file for " + c.format,
+            fmt::format("{}", c.paths.size()));
+  }
+  for (const std::string& file : c.paths)
+    require(!file.empty(), path + ".paths", "names of files", "an empty one");
+  require(c.weight > 0.0, path + ".weight", "a positive number", c.weight);
+  require(c.source_column >= 1, path + ".source_column", "1 or more", c.source_column);
+  require(c.target_column >= 1, path + ".target_column", "1 or more", c.target_column);
+  require(c.source_column != c.target_column, path + ".target_column", "another column than the source's",
+          c.target_column);
+}
+
+void check_corpora(const std::vector<CorpusConfig>& corpora, const std::string& path) {
+  for (size_t i = 0; i < corpora.size(); ++i) check_corpus(corpora[i], fmt::format("{}.{}", path, i));
+}
+
+void check_cleaning(const CleaningConfig& c) {
+  require(c.max_words >= 0, "data.cleaning.max_words", "0 (no limit) or more", c.max_words);
+  require(c.max_bytes >= 0, "data.cleaning.max_bytes", "0 (no limit) or more", c.max_bytes);
+  require(c.max_ratio == 0.0 || c.max_ratio >= 1.0, "data.cleaning.max_ratio", "0 (no limit), or 1 or more",
+          c.max_ratio);
+}
+
+void check_subword(const SubwordConfig& c) {
+  // The four special symbols, the 256 bytes if asked for, and one of its own.
+  const int64_t least = c.byte_fallback ? 261 : 5;
+  if (c.model.empty()) {
+    require(c.vocabulary >= least, "data.subword.vocabulary",
+            fmt::format("{} or more{}", least, c.byte_fallback ? " (byte_fallback takes 256)" : ""),
+            c.vocabulary);
+  }
+  require(c.coverage > 0.0 && c.coverage <= 1.0, "data.subword.coverage", "a share above 0, up to 1",
+          c.coverage);
+  require(c.sample >= 0, "data.subword.sample", "0 (all) or more", c.sample);
+  require(c.target_model.empty() || !c.joint, "data.subword.target_model",
+          "none, as data.subword.joint is true", "'" + c.target_model + "'");
+  require(c.joint || c.model.empty() == c.target_model.empty(), "data.subword.target_model",
+          "a model for both sides or for neither", "a model for one");
+}
+
+}  // namespace
+
+void check(const DataConfig& c) {
+  require(!c.source_language.empty(), "data.source_language", "a language, as en", "an empty text");
+  require(!c.target_language.empty(), "data.target_language", "a language, as de", "an empty text");
+  check_corpora(c.corpora, "data.corpora");
+  check_cleaning(c.cleaning);
+  check_corpora(c.split.valid, "data.split.valid");
+  check_corpora(c.split.test, "data.split.test");
+  require(c.split.valid_pairs >= 0, "data.split.valid_pairs", "0 or more", c.split.valid_pairs);
+  require(c.split.test_pairs >= 0, "data.split.test_pairs", "0 or more", c.split.test_pairs);
+  check_subword(c.subword);
+  require(c.max_tokens >= 2, "data.max_tokens", "2 or more", c.max_tokens);
+  require(c.threads >= 0, "data.threads", "0 (all processors) or more", c.threads);
+}
+
+}  // namespace megin::config

@@ -1,0 +1,109 @@
+#include "config/dispatch.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "config/enums.h"
+
+namespace megin::config {
+namespace {
+
+constexpr std::string_view kForms =
+    "sentence, token, position, batch, ensemble, or path:E with one expert for all expert layers or one for "
+    "each, "
+    "as path:0,1";
+
+std::vector<int64_t> parse_path(std::string_view text, std::string_view list) {
+  std::vector<int64_t> path;
+  while (true) {
+    const size_t comma = list.find(',');
+    const std::string_view item = list.substr(0, comma);
+    int64_t expert = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), expert);
+    if (error != std::errc() || end != item.data() + item.size() || expert < 0) {
+      fail_usage("wanted {}; found '{}'", kForms, text);
+    }
+    path.push_back(expert);
+    if (comma == std::string_view::npos) return path;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+Dispatch parse_dispatch(std::string_view text, uint64_t seed) {
+  constexpr std::string_view kPathPrefix = "path:";
+  if (text.starts_with(kPathPrefix)) {
+    return {DispatchMode::kPath, seed, parse_path(text, text.substr(kPathPrefix.size()))};
+  }
+  for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kPosition,
+                                  DispatchMode::kBatch, DispatchMode::kEnsemble}) {
+    if (enum_name(mode) == text) return {mode, seed, {}};
+  }
+  fail_usage("wanted {}; found '{}'", kForms, text);
+}
+
+std::string to_string(const Dispatch& dispatch) {
+  const std::string name(enum_name(dispatch.mode));
+  if (dispatch.mode != DispatchMode::kPath) return name;
+  return fmt::format("{}:{}", name, fmt::join(dispatch.path, ","));
+}
+
+int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t experts) {
+  const uint64_t mode = static_cast<uint64_t>(dispatch.mode);
+  const uint64_t stack = static_cast<uint64_t>(place.stack);
+  const auto draw = [&](std::initializer_list<uint64_t> indices) {
+    const uint64_t key = draw_key(dispatch.seed, Purpose::kDispatch, indices);
+    return static_cast<int64_t>(draw_index(key, 0, static_cast<uint64_t>(experts)));
+  };
+  switch (dispatch.mode) {
+    case DispatchMode::kSentence:
+      return draw({mode, stack, place.layer, place.sentence});
+    case DispatchMode::kToken:
+      return draw({mode, stack, place.layer, place.sentence, place.position});
+    case DispatchMode::kPosition:
+      return draw({mode, stack, place.layer, place.position});
+    case DispatchMode::kBatch:
+      return draw({mode, stack, place.layer});
+    case DispatchMode::kPath:
+      return dispatch.path.size() == 1 ? dispatch.path.front() : dispatch.path.at(place.expert_layer);
+    case DispatchMode::kEnsemble:
+      break;
+  }
+  throw std::logic_error("an ensemble draws no expert");
+}
+
+bool is_constant_in_sentence(const Dispatch& dispatch) {
+  switch (dispatch.mode) {
+    case DispatchMode::kSentence:
+    case DispatchMode::kBatch:
+    case DispatchMode::kPath:
+      return true;
+    case DispatchMode::kToken:
+    case DispatchMode::kPosition:
+    case DispatchMode::kEnsemble:
+      return false;
+  }
+  return false;
+}
+
+void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers) {
+  if (dispatch.mode != DispatchMode::kPath) return;
+  const std::string text = to_string(dispatch);
+  for (const int64_t expert : dispatch.path) {
+    if (expert >= 0 && expert < experts) continue;
+    fail_usage("{}: wanted experts from 0 to {}, found {}; this model has {} {} a layer", text, experts - 1,
+               expert, experts, experts == 1 ? "expert" : "experts");
+  }
+  const int64_t length = static_cast<int64_t>(dispatch.path.size());
+  if (length == 1 || length == expert_layers) return;
+  if (expert_layers == 0)
+    fail_usage("{}: this model is dense, it has no expert layers; leave the path out", text);
+  fail_usage("{}: wanted 1 expert or {} (one for each expert layer, encoder first), found {}", text,
+             expert_layers, length);
+}
+
+}  // namespace megin::config

@@ -1,0 +1,83 @@
+#include "config/model_config.h"
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "config/nearest.h"
+#include "config/require.h"
+
+namespace megin::config {
+namespace {
+
+struct Preset {
+  std::string_view name;
+  int64_t width, feed_forward, heads, encoder_layers, decoder_layers;
+  double dropout;
+};
+
+// fairseq's transformer_iwslt_de_en, transformer, transformer_vaswani_wmt_en_de_big; the tiny one of Wu et
+// al. 2021 for Multi30k; multilingual as Zuo et al. 2022. small is ours, for laptops.
+constexpr Preset kPresets[] = {
+    {"tiny", 128, 256, 4, 4, 4, 0.3},   {"small", 256, 512, 4, 3, 3, 0.3},
+    {"iwslt", 512, 1024, 4, 6, 6, 0.3}, {"base", 512, 2048, 8, 6, 6, 0.1},
+    {"big", 1024, 4096, 16, 6, 6, 0.3}, {"multilingual", 768, 3072, 12, 12, 6, 0.1},
+};
+
+void require_rate(double rate, std::string_view path) {
+  require(rate >= 0.0 && rate < 1.0, path, "a probability from 0 to below 1", rate);
+}
+
+}  // namespace
+
+void apply_model_preset(ModelConfig& config, std::string_view name) {
+  std::vector<std::string> names;
+  for (const Preset& preset : kPresets) {
+    names.emplace_back(preset.name);
+    if (preset.name != name) continue;
+    config.preset = preset.name;
+    config.width = preset.width;
+    config.feed_forward = preset.feed_forward;
+    config.heads = preset.heads;
+    config.encoder_layers = preset.encoder_layers;
+    config.decoder_layers = preset.decoder_layers;
+    config.dropout = preset.dropout;
+    return;
+  }
+  fail_usage("model.preset: no preset '{}'{} wanted one of {}", name,
+             nearest(name, names).empty() ? ";" : did_you_mean(name, names), fmt::join(names, ", "));
+}
+
+void check(const ModelConfig& c) {
+  require(c.width > 0 && c.width % 2 == 0, "model.width", "a positive even number", c.width);
+  require(c.feed_forward > 0, "model.feed_forward", "a positive number", c.feed_forward);
+  require(c.heads > 0 && c.width % c.heads == 0, "model.heads",
+          fmt::format("a number that divides model.width ({})", c.width), c.heads);
+  require(c.encoder_layers > 0, "model.encoder_layers", "a positive number", c.encoder_layers);
+  require(c.decoder_layers > 0, "model.decoder_layers", "a positive number", c.decoder_layers);
+  require_rate(c.dropout, "model.dropout");
+  require_rate(c.attention_dropout, "model.attention_dropout");
+  require_rate(c.activation_dropout, "model.activation_dropout");
+  require(c.norm_epsilon > 0.0, "model.norm_epsilon", "a positive number", c.norm_epsilon);
+  require(c.max_length >= 2, "model.max_length", "2 or more", c.max_length);
+  require(c.positions != Positions::kRotary || c.width / c.heads % 2 == 0, "model.heads",
+          fmt::format("heads of an even width (model.width {} / heads) for rotary positions", c.width),
+          c.heads);
+  require(c.positions != Positions::kSinusoidal || c.width >= 4, "model.width",
+          "4 or more for sinusoidal positions", c.width);
+  require(c.source_vocabulary >= 0, "model.source_vocabulary", "0 or more", c.source_vocabulary);
+  require(c.target_vocabulary >= 0, "model.target_vocabulary", "0 or more", c.target_vocabulary);
+  require(c.share_embeddings != ShareEmbeddings::kAll || c.source_vocabulary == c.target_vocabulary,
+          "model.target_vocabulary",
+          fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
+          c.target_vocabulary);
+  const ExpertConfig& e = c.experts;
+  require(e.count >= 1, "model.experts.count", "1 (dense) or more", e.count);
+  require(e.every >= 1, "model.experts.every", "1 or more", e.every);
+  require(e.offset >= 0 && e.offset < e.every, "model.experts.offset",
+          fmt::format("from 0 to below model.experts.every ({})", e.every), e.offset);
+  require(e.count == 1 || e.offset < c.encoder_layers || e.offset < c.decoder_layers, "model.experts.offset",
+          "an index that a layer has, or the model has no expert layer", e.offset);
+}
+
+}  // namespace megin::config

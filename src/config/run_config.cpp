@@ -1,0 +1,170 @@
+#include "config/run_config.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "config/fields.h"
+
+namespace megin::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Takes the member out of a map; nothing when it is not there.
+Value take(Value& map, std::string_view key) {
+  const auto found =
+      std::find_if(map.members.begin(), map.members.end(), [key](const Member& m) { return m.key == key; });
+  if (found == map.members.end()) return {};
+  Value value = std::move(found->value);
+  map.members.erase(found);
+  return value;
+}
+
+// The file with what it includes under it. `open` are the files that include this one.
+Value read_with_includes(const fs::path& file, std::vector<fs::path>& open) {
+  const fs::path canonical = fs::weakly_canonical(file);
+  if (std::find(open.begin(), open.end(), canonical) != open.end()) {
+    fail_usage("{}: includes itself through {}; break the circle", file.string(), open.back().string());
+  }
+  Value value = parse_yaml(read_file(file), file.string());
+  if (value.kind != Value::Kind::kNothing) require_kind(value, "", Value::Kind::kMap);
+  const Value include = take(value, "include");
+  if (include.kind == Value::Kind::kNothing) return value;
+  std::string name;
+  read_field(include, "include", name);
+  open.push_back(canonical);
+  Value base = read_with_includes(file.parent_path() / name, open);
+  open.pop_back();
+  merge(base, std::move(value));
+  return base;
+}
+
+// The recipe as a tree: includes, overrides and variables done.
+Value read_tree(const fs::path& file, const std::vector<std::string>& overrides,
+                const Environment& environment) {
+  std::vector<fs::path> open;
+  Value root = read_with_includes(file, open);
+  Value given;
+  for (const std::string& assignment : overrides) {
+    const bool is_variable = assignment.starts_with("variables.");
+    apply_override(is_variable ? given : root, assignment);
+  }
+  const Value defaults = take(root, "variables");
+  expand_variables(root, {given.find("variables"), &defaults, environment});
+  return root;
+}
+
+void apply_method(RunConfig& config, const Given& given) {
+  const Method method = config.train.method;
+  const bool has_experts = method == Method::kThor || method == Method::kThorSharedDropout;
+  ObjectiveConfig& objective = config.train.objective;
+  if (!given.contains("train.objective.passes")) objective.passes = method == Method::kDense ? 1 : 2;
+  if (!given.contains("train.objective.shared_dropout")) {
+    objective.shared_dropout = method == Method::kThorSharedDropout;
+  }
+  int64_t& experts = config.model.experts.count;
+  if (!has_experts) {
+    experts = 1;
+  } else if (!given.contains("model.experts.count")) {
+    experts = 2;
+  } else if (experts == 1) {
+    fail_usage(
+        "model.experts.count: method {} wants 2 or more experts, found 1; THOR with one expert is "
+        "train.method: r_drop",
+        enum_name(method));
+  }
+}
+
+void check_together(const RunConfig& config) {
+  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
+    fail_usage(
+        "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "
+        "or "
+        "share_embeddings to decoder or none");
+  }
+  if (config.data.max_tokens > config.model.max_length) {
+    fail_usage("data.max_tokens: wanted at most model.max_length ({}), found {}", config.model.max_length,
+               config.data.max_tokens);
+  }
+}
+
+}  // namespace
+
+RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& overrides,
+                          const Environment& environment) {
+  const Value root = read_tree(file, overrides, environment);
+  RunConfig config;
+  const Value* model = root.find("model");
+  if (const Value* preset = model ? model->find("preset") : nullptr) {
+    read_field(*preset, "model.preset", config.model.preset);
+  }
+  apply_model_preset(config.model, config.model.preset);
+  Given given;
+  read_field(root, "", config, given);
+  apply_method(config, given);
+  if (!given.contains("train.data")) config.train.data = config.data.output;
+  check(config.data);
+  check(config.model);
+  check(config.train);
+  check_together(config);
+  return config;
+}
+
+void require_for_prepare(const RunConfig& config) {
+  if (config.data.output.empty())
+    fail_usage("data.output: wanted the folder to write, found none; add it or --set data.output=DIR");
+  if (config.data.corpora.empty())
+    fail_usage("data.corpora: wanted at least one corpus, found none; list them under data.corpora");
+}
+
+void require_for_train(const RunConfig& config) {
+  if (config.train.data.empty()) {
+    fail_usage(
+        "train.data: wanted the folder written by 'megin prepare', found none; add it or --set "
+        "train.data=DIR");
+  }
+  if (config.train.run.empty())
+    fail_usage("train.run: wanted the run directory to make, found none; add it or --set train.run=DIR");
+}
+
+std::string to_yaml(const RunConfig& config) {
+  return json_to_yaml(as_json(config));
+}
+
+std::string field_table() {
+  std::vector<FieldRow> rows;
+  std::vector<std::pair<std::type_index, std::string>> told;
+  collect_rows(RunConfig{}, "", rows, told);
+  size_t path_width = 0, standard_width = 0;
+  for (const FieldRow& row : rows) {
+    path_width = std::max(path_width, row.path.size());
+    standard_width = std::max(standard_width, row.standard.size());
+  }
+  std::string table;
+  for (const FieldRow& row : rows) {
+    table += fmt::format("{:<{}}  {:<{}}  {} ({})\n", row.path, path_width, row.standard, standard_width,
+                         row.description, row.type);
+  }
+  return table;
+}
+
+nlohmann::ordered_json model_to_json(const ModelConfig& model) {
+  return as_json(model);
+}
+
+ModelConfig model_from_json(const nlohmann::json& json, const std::string& where) {
+  ModelConfig model;
+  Given given;
+  const Value value = from_json(json, where);
+  require_kind(value, "model", Value::Kind::kMap);
+  read_field(value, "model", model, given);
+  check(model);
+  return model;
+}
+
+nlohmann::ordered_json run_to_json(const RunConfig& config) {
+  return as_json(config);
+}
+
+}  // namespace megin::config

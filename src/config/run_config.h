@@ -1,0 +1,67 @@
+// A recipe: one YAML file with the sections data, model and train, so that `megin prepare` and `megin train`
+// read the same one. docs/configuration.md tells it to users.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "config/data_config.h"
+#include "config/model_config.h"
+#include "config/train_config.h"
+#include "config/variables.h"
+
+namespace megin::config {
+
+struct RunConfig {
+  DataConfig data;
+  ModelConfig model;
+  TrainConfig train;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("data", self.data, "what `megin prepare` reads and writes");
+    field("model", self.model, "the model");
+    field("train", self.train, "how it is trained");
+  }
+  bool operator==(const RunConfig&) const = default;
+};
+
+// Reads a recipe and resolves it:
+//   1. `include: other.yaml` (relative to the file) is read first; keys of the including file win;
+//   2. `overrides` ("train.seed=2") are applied in order;
+//   3. ${NAME} is replaced (variables.h);
+//   4. fields that were not given come from the model preset;
+//   5. the method sets what it is made of (below);
+//   6. train.data, when not given, is data.output;
+//   7. every value is checked.
+// What it returns, printed with to_yaml and read again, gives the same.
+//
+// The method sets train.objective.passes and train.objective.shared_dropout where they are not given. It
+// always decides whether there are experts: dense and r_drop make model.experts.count 1 whatever was given,
+// so that recipes that differ only in the method can share a base with the number of experts in it; thor and
+// thor_shared_dropout keep a given count, which must be 2 or more, and else take 2.
+//
+// Throws UsageError with file, line and column for what is wrong in it, Error when a file cannot be read.
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                          const Environment& environment = process_environment);
+
+// Throw UsageError naming the field that a command cannot do without: data.output and data.corpora;
+// train.data and train.run.
+void require_for_prepare(const RunConfig& config);
+void require_for_train(const RunConfig& config);
+
+// Every field, as a recipe.
+std::string to_yaml(const RunConfig& config);
+
+// A table of all fields for people: key, default, meaning and choices.
+std::string field_table();
+
+// What a model directory's config.json holds of the model and of how it was trained. Reading throws
+// UsageError that starts with `where` for a key or a value that cannot be.
+nlohmann::ordered_json model_to_json(const ModelConfig& model);
+ModelConfig model_from_json(const nlohmann::json& json, const std::string& where);
+nlohmann::ordered_json run_to_json(const RunConfig& config);
+
+}  // namespace megin::config

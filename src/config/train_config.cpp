@@ -1,0 +1,77 @@
+#include "config/train_config.h"
+
+#include "config/dispatch.h"
+#include "config/require.h"
+
+namespace megin::config {
+namespace {
+
+void check_objective(const ObjectiveConfig& c) {
+  require(c.passes == 1 || c.passes == 2, "train.objective.passes", "1 or 2", c.passes);
+  require(c.alpha >= 0.0, "train.objective.alpha", "0 or more", c.alpha);
+  require(c.weight_first >= 0.0, "train.objective.weight_first", "0 or more", c.weight_first);
+  require(c.weight_second >= 0.0, "train.objective.weight_second", "0 or more", c.weight_second);
+  require(c.weight_consistency >= 0.0, "train.objective.weight_consistency", "0 or more",
+          c.weight_consistency);
+  require(c.weight_first > 0.0 || (c.passes == 2 && c.weight_second > 0.0), "train.objective.weight_first",
+          "a cross-entropy with a positive weight, or nothing is learnt", c.weight_first);
+  require(c.label_smoothing >= 0.0 && c.label_smoothing < 1.0, "train.objective.label_smoothing",
+          "from 0 to below 1", c.label_smoothing);
+}
+
+void check_optimizer(const OptimizerConfig& c) {
+  require(c.learning_rate > 0.0, "train.optimizer.learning_rate", "a positive number", c.learning_rate);
+  require(c.beta1 >= 0.0 && c.beta1 < 1.0, "train.optimizer.beta1", "from 0 to below 1", c.beta1);
+  require(c.beta2 >= 0.0 && c.beta2 < 1.0, "train.optimizer.beta2", "from 0 to below 1", c.beta2);
+  require(c.epsilon > 0.0, "train.optimizer.epsilon", "a positive number", c.epsilon);
+  require(c.weight_decay >= 0.0, "train.optimizer.weight_decay", "0 or more", c.weight_decay);
+  require(c.clip_norm >= 0.0, "train.optimizer.clip_norm", "0 (no clipping) or more", c.clip_norm);
+  require(c.warmup >= 0, "train.optimizer.warmup", "0 or more updates", c.warmup);
+  require(c.warmup_start >= 0.0 && c.warmup_start <= c.learning_rate, "train.optimizer.warmup_start",
+          fmt::format("from 0 to train.optimizer.learning_rate ({})", c.learning_rate), c.warmup_start);
+  require(c.minimum_learning_rate >= 0.0 && c.minimum_learning_rate <= c.learning_rate,
+          "train.optimizer.minimum_learning_rate",
+          fmt::format("from 0 to train.optimizer.learning_rate ({})", c.learning_rate),
+          c.minimum_learning_rate);
+}
+
+void check_validation(const ValidationConfig& c) {
+  require(c.every >= 0, "train.validation.every", "0 (only at the end) or more updates", c.every);
+  require(c.beam >= 1, "train.validation.beam", "1 (greedy) or more", c.beam);
+  require(c.sentences >= 0, "train.validation.sentences", "0 (all) or more", c.sentences);
+  require(c.patience >= 0, "train.validation.patience", "0 (never stop) or more", c.patience);
+  require(c.best_by == "bleu" || c.best_by == "loss", "train.validation.best_by", "bleu or loss",
+          "'" + c.best_by + "'");
+  require(c.best_by == "loss" || c.bleu, "train.validation.best_by",
+          "loss, as train.validation.bleu is false", c.best_by);
+  try {
+    parse_dispatch(c.experts, 1);
+  } catch (const UsageError& error) {
+    fail_usage("train.validation.experts: {}", error.what());
+  }
+}
+
+}  // namespace
+
+void check(const TrainConfig& c) {
+  require(c.threads >= 0, "train.threads", "0 (all processors) or more", c.threads);
+  require(c.max_updates >= 1, "train.max_updates", "1 or more", c.max_updates);
+  require(c.max_epochs >= 0, "train.max_epochs", "0 (no limit) or more", c.max_epochs);
+  require(c.max_minutes >= 0.0, "train.max_minutes", "0 (no limit) or more", c.max_minutes);
+  require(c.batch_tokens >= 1, "train.batch_tokens", "1 or more", c.batch_tokens);
+  require(c.accumulate >= 1, "train.accumulate", "1 or more", c.accumulate);
+  check_objective(c.objective);
+  check_optimizer(c.optimizer);
+  check_validation(c.validation);
+  require(c.log_every >= 1, "train.log_every", "1 or more updates", c.log_every);
+  require(c.checkpoint_every >= 0, "train.checkpoint_every", "0 (only at the end) or more updates",
+          c.checkpoint_every);
+  require(c.keep_checkpoints >= 1, "train.keep_checkpoints", "1 or more", c.keep_checkpoints);
+  require(c.average_checkpoints >= 0 && c.average_checkpoints <= c.keep_checkpoints,
+          "train.average_checkpoints",
+          fmt::format("from 0 to train.keep_checkpoints ({})", c.keep_checkpoints), c.average_checkpoints);
+  require(c.average_decay >= 0.0 && c.average_decay < 1.0, "train.average_decay", "0 (off) to below 1",
+          c.average_decay);
+}
+
+}  // namespace megin::config
