@@ -21,7 +21,7 @@ foreach(folder IN LISTS MEGIN_ALL_FOLDERS)
   endif()
   install(TARGETS megin_${folder} EXPORT ${targets} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(DIRECTORY src/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/megin/${folder}
-          FILES_MATCHING PATTERN "*.h" PATTERN test_files EXCLUDE)
+          FILES_MATCHING PATTERN "*.h" PATTERN "test_*" EXCLUDE)
 endforeach()
 
 install(EXPORT megin-targets NAMESPACE megin:: DESTINATION ${MEGIN_PACKAGE_DIR})

@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# From nothing to a first translation model: see usage below. Steps that are done already are skipped.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+
+usage() {
+  cat <<'TXT'
+usage: ./quickstart.sh [--data DIR [--languages SOURCE-TARGET]] [--minutes N]
+Installs what is missing, builds megin, trains a THOR model and shows what it translates.
+
+  --data DIR         your own files instead of Debian's German catalogues: either train.SOURCE and train.TARGET (and
+                     perhaps valid.* and test.*; line by line, as train.en and train.de), or any .tmx, .tsv, .po and
+                     .mo files, in subfolders too; each also as .gz or .zst
+  --languages X-Y    of these files, en-de unless given
+  --minutes N        of training, 5 unless given; a finished run is trained on until it has had so many
+TXT
+}
+
+wrong_call() {
+  echo "quickstart: $1" >&2
+  usage >&2
+  exit 2
+}
+
+own_data=
+languages=en-de
+minutes=
+while (($# > 0)); do
+  case "$1" in
+    --data) own_data=${2:-}; [[ -d $own_data ]] || wrong_call "--data: no folder '$own_data'"; shift 2 ;;
+    --languages) languages=${2:-}; [[ $languages == ?*-?* ]] || wrong_call "--languages: wanted en-de or the like"; shift 2 ;;
+    --minutes) minutes=${2:-}; [[ $minutes =~ ^[0-9]+([.][0-9]+)?$ ]] || wrong_call "--minutes: wanted a number"; shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    *) wrong_call "unknown option '$1'" ;;
+  esac
+done
+source_language=${languages%%-*}
+target_language=${languages#*-}
+
+name=quickstart
+if [[ -n $own_data ]]; then
+  own_data=$(realpath "$own_data")
+  name=$(basename "$own_data")-$languages
+fi
+data=data/$name
+run=runs/$name
+recipe=$data/recipe.yaml
+megin=build/release/megin
+
+steps=6
+step_number=0
+step_start=0
+
+begin_step() {
+  step_number=$((step_number + 1))
+  step_start=$SECONDS
+  printf '\n[%d/%d] %s\n' "$step_number" "$steps" "$1"
+}
+
+end_step() {
+  printf '      %s; %s since the start\n' "$(duration $((SECONDS - step_start)))" "$(duration "$SECONDS")"
+}
+
+# A text as YAML takes it whatever is in it.
+quoted() {
+  local text=${1//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
+
+# The file called $1, or the same with .gz or .zst; fails when there is none.
+existing() {
+  local path
+  for path in "$1" "$1.gz" "$1.zst"; do
+    if [[ -f $path ]]; then echo "$path"; return 0; fi
+  done
+  return 1
+}
+
+# "    - paths: [source, target]" for the files DIR/$2.SOURCE and DIR/$2.TARGET.
+plain_corpus() {
+  local source target
+  source=$(existing "$1/$2.$source_language") && target=$(existing "$1/$2.$target_language") || return 1
+  printf -- '- {format: plain, paths: [%s, %s]}\n' "$(quoted "$source")" "$(quoted "$target")"
+}
+
+# One corpus for each format there is in folder $1.
+catalogue_corpora() {
+  local format files file
+  for format in tmx tsv po mo; do
+    mapfile -d '' -t files < <(find "$1" -type f \
+      \( -name "*.$format" -o -name "*.$format.gz" -o -name "*.$format.zst" \) -print0 | LC_ALL=C sort -z)
+    ((${#files[@]} > 0)) || continue
+    printf '    - format: %s\n      paths:\n' "$format"
+    for file in "${files[@]}"; do printf '        - %s\n' "$(quoted "$file")"; done
+  done
+}
+
+# Files as recipe keys: data.corpora, and data.split where valid and test sets are given.
+describe_files() {
+  local set corpus
+  echo "  corpora:"
+  if corpus=$(plain_corpus "$1" train); then
+    echo "    $corpus"
+    echo "  split:"
+    for set in valid test; do
+      if corpus=$(plain_corpus "$1" "$set"); then printf '    %s:\n      %s\n' "$set" "$corpus"; fi
+    done
+    echo "    valid_pairs: 500  # cut from train where no set is given"
+  else
+    catalogue_corpora "$1"
+  fi
+}
+
+write_recipe() {
+  local description
+  description=$(describe_files "$1")
+  [[ $description == *paths:* ]] ||
+    wrong_call "$1 has neither train.$source_language and train.$target_language nor .tmx, .tsv, .po or .mo files"
+  mkdir -p "$data"
+  cat >"$recipe.new" <<TXT
+# Written by quickstart.sh for the files that it found; edit it and run quickstart.sh again, or use it with
+# megin prepare and megin train. Paths are relative to the folder that megin is started in.
+include: ../../recipes/quickstart/thor.yaml
+data:
+  output: $(quoted "$data/prepared")
+  source_language: $source_language
+  target_language: $target_language
+$description
+train:
+  run: $(quoted "$run")
+TXT
+  mv "$recipe.new" "$recipe"
+}
+
+# Five lines of the test set at equal distances, neither very short nor long; not the best ones.
+show_samples() {
+  awk -v reference="$2" -v translation="$3" '
+    { source[NR] = $0; if (NF >= 4 && NF <= 16) chosen[++n] = NR
+      getline r < reference; references[NR] = r; getline t < translation; translations[NR] = t }
+    END { for (i = 0; i < 5 && i < n; i++) {
+            k = chosen[1 + int(i * n / 5)]
+            printf "\n      source       %s\n      reference    %s\n      megin        %s\n", source[k], references[k], translations[k] } }' "$1"
+}
+
+begin_step "Packages that megin needs"
+scripts/install_dependencies.sh
+end_step
+
+begin_step "Building $megin"
+build release megin
+end_step
+
+begin_step "Data"
+if [[ -f $recipe ]]; then
+  echo "      as $recipe says"
+elif [[ -n $own_data ]]; then
+  write_recipe "$own_data"
+else
+  scripts/fetch_quickstart_data.sh "$data/catalogues"
+  write_recipe "$data/catalogues"
+fi
+if [[ -d $data/prepared ]]; then
+  echo "      $data/prepared is there already"
+else
+  "$megin" prepare "$recipe"
+fi
+end_step
+
+begin_step "Training THOR for ${minutes:-5} minutes (Ctrl-C saves and leaves; running this again goes on)"
+if [[ -d $run/model && -z $minutes ]]; then
+  echo "      $run/model is there already; --minutes N trains it on"
+elif [[ -d $run ]]; then
+  "$megin" train "$recipe" --resume --set "train.max_minutes=${minutes:-5}"
+else
+  "$megin" train "$recipe" --set "train.max_minutes=${minutes:-5}"
+fi
+end_step
+
+begin_step "Translating the test set, and its BLEU"
+test_source=$data/prepared/test.$source_language
+test_target=$data/prepared/test.$target_language
+"$megin" translate "$run/model" --input "$test_source" --output "$run/test.$target_language"
+"$megin" score "$run/test.$target_language" --ref "$test_target"
+end_step
+
+begin_step "Some of them, taken at equal distances"
+show_samples "$test_source" "$test_target" "$run/test.$target_language"
+
+cat <<TXT
+
+Done in $(duration $SECONDS). The next commands:
+
+  echo "The file could not be opened." | $megin translate $run/model
+  ./quickstart.sh${own_data:+ --data $own_data --languages $languages} --minutes 60        # train on: the first minutes are the steepest, not the last
+  ./quickstart.sh --data FOLDER --languages en-fr    # your own translation memory: TMX, PO, TSV or plain files
+TXT
