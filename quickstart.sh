@@ -43,6 +43,7 @@ name=quickstart
 if [[ -n $own_data ]]; then
   own_data=$(realpath "$own_data")
   name=$(basename "$own_data")-$languages
+  name=${name//[^A-Za-z0-9._-]/_}
 fi
 data=data/$name
 run=runs/$name
@@ -144,6 +145,9 @@ show_samples() {
             printf "\n      source       %s\n      reference    %s\n      megin        %s\n", source[k], references[k], translations[k] } }' "$1"
 }
 
+# Before anything takes time: files that are not there are a wrong call.
+if [[ -n $own_data && ! -f $recipe ]]; then write_recipe "$own_data"; fi
+
 begin_step "Packages that megin needs"
 scripts/install_dependencies.sh
 end_step
@@ -153,16 +157,12 @@ build release megin
 end_step
 
 begin_step "Data"
-if [[ -f $recipe ]]; then
-  echo "      as $recipe says"
-elif [[ -n $own_data ]]; then
-  write_recipe "$own_data"
-else
+if [[ ! -f $recipe ]]; then
   scripts/fetch_quickstart_data.sh "$data/catalogues"
   write_recipe "$data/catalogues"
 fi
 if [[ -d $data/prepared ]]; then
-  echo "      $data/prepared is there already"
+  echo "      $data/prepared is there already, made of what $recipe names"
 else
   "$megin" prepare "$recipe"
 fi
@@ -188,11 +188,13 @@ end_step
 begin_step "Some of them, taken at equal distances"
 show_samples "$test_source" "$test_target" "$run/test.$target_language"
 
+again=./quickstart.sh
+if [[ -n $own_data ]]; then again+=$(printf ' --data %q --languages %q' "$own_data" "$languages"); fi
 cat <<TXT
 
-Done in $(duration $SECONDS). The next commands:
+Done in $(duration $SECONDS). Three commands to go on with:
 
   echo "The file could not be opened." | $megin translate $run/model
-  ./quickstart.sh${own_data:+ --data $own_data --languages $languages} --minutes 60        # train on: the first minutes are the steepest, not the last
-  ./quickstart.sh --data FOLDER --languages en-fr    # your own translation memory: TMX, PO, TSV or plain files
+  $again --minutes 60    # trains on, up to an hour in all
+  ./quickstart.sh --data FOLDER --languages en-fr    # your own translation memory: TMX, PO, MO, TSV or plain files
 TXT
