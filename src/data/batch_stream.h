@@ -17,7 +17,7 @@ struct BatchOptions {
 
   // How often a pair of each corpus is drawn in an epoch: 2 is twice, 0.25 in every fourth epoch on average
   // (by a hashed draw). Empty: each pair once.
-  std::vector<double> corpus_weights;
+  std::vector<double> corpus_weights = {};
 };
 
 // Where a stream is. Two numbers are all that a checkpoint has to keep.
@@ -60,6 +60,7 @@ class BatchStream {
  private:
   void enter_epoch(int64_t epoch);
   void plan(int64_t draw_epoch);
+  void cut();
   void order_batches(int64_t epoch);
 
   const ExampleSource& examples_;

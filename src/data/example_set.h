@@ -22,14 +22,17 @@ class ExampleSource {
   virtual Example example(int64_t index) const = 0;
 };
 
+// `<folder>/<split>-00000.shard` and so on.
+std::filesystem::path shard_path(const std::filesystem::path& folder, const std::string& split,
+                                 int64_t number);
+
 // The examples of one split on disk: all its shards, one after the other, mapped. Only pages that are touched
 // take memory.
 class ExampleSet final : public ExampleSource {
  public:
   ExampleSet() = default;
 
-  // Opens `<folder>/<split>-00000.shard` and its followers, `shards` of them. Throws Error naming the file
-  // that is missing or damaged.
+  // Opens the first `shards` shards of the split. Throws Error naming the file that is missing or damaged.
   ExampleSet(const std::filesystem::path& folder, const std::string& split, int64_t shards);
 
   int64_t size() const override { return size_; }
