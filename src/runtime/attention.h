@@ -1,0 +1,44 @@
+// Attention of one query over keys and values that lie in blocks of 16 positions. Encoder, decoder self- and
+// cross-attention all use this one kernel: the blocks are what differs.
+//
+// Block: keys [heads][head_width][16], so that 16 scores grow side by side, then values [16][width]. A result
+// depends on the query and the `length` first positions only: there is no padding and no mask, so that a
+// sentence's numbers do not know what else is in the batch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace megin::runtime {
+
+inline constexpr int64_t kBlockPositions = 16;
+
+struct AttentionShape {
+  int64_t heads = 1;
+  int64_t head_width = 1;
+
+  int64_t width() const { return heads * head_width; }
+  int64_t block_floats() const { return 2 * kBlockPositions * width(); }
+};
+
+// Number of blocks for so many positions.
+constexpr int64_t blocks_for(int64_t positions) {
+  return (positions + kBlockPositions - 1) / kBlockPositions;
+}
+
+// Writes key and value, [width] each, of one position of a block; 0 <= slot < kBlockPositions.
+void store_position(const AttentionShape& shape, const float* key, const float* value, int64_t slot,
+                    float* block);
+
+struct AttentionCall {
+  const float* query;                    // [width]; scaled here by head_width^-1/2
+  std::span<const float* const> blocks;  // at least blocks_for(length)
+  int64_t length;                        // positions to attend to, >= 1
+  float* scores;                         // scratch, kBlockPositions * blocks_for(length) floats
+  float* context;                        // result, [width]
+};
+
+// context = softmax(query keys^T / sqrt(head_width)) values, each head on its own, all in fp32.
+void attend(const AttentionShape& shape, const AttentionCall& call);
+
+}  // namespace megin::runtime

@@ -1,0 +1,155 @@
+#include "runtime/decoder.h"
+
+#include "base/error.h"
+
+namespace megin::runtime {
+namespace {
+
+// One step: what its parts have in common.
+class DecoderStep {
+ public:
+  DecoderStep(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state)
+      : weights_(weights), dispatch_(dispatch), state_(state), position_(state.cache.length()) {}
+
+  void run(std::span<const int32_t> tokens, std::span<float> log_probs) {
+    state_.cache.extend();
+    const int64_t rows = static_cast<int64_t>(tokens.size());
+    state_.work.reserve(rows);
+    const Rows x = state_.work.states.rows(rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      embed(weights_, weights_.decoder, tokens[static_cast<size_t>(r)], position_, x.row(r));
+    }
+    for (size_t i = 0; i < weights_.decoder.layers.size(); ++i) run_layer(i, x);
+    if (weights_.config.norm_position == config::NormPosition::kPre) normalise(weights_.decoder.norm, x, x);
+    const int64_t vocabulary = weights_.config.target_vocabulary;
+    const Rows logits{log_probs.data(), rows, vocabulary};
+    multiply(weights_.output, {}, x, logits);
+    log_softmax(vocabulary, logits);
+  }
+
+ private:
+  void run_layer(size_t index, Rows x) {
+    const LayerWeights& layer = weights_.decoder.layers[index];
+    const int64_t i = static_cast<int64_t>(index);
+    residual(weights_, layer.self_norm, x, state_.work,
+             [&](ConstRows in, Rows out) { self_attention(layer, i, in, out); });
+    residual(weights_, layer.cross_norm, x, state_.work,
+             [&](ConstRows in, Rows out) { cross_attention(layer, i, in, out); });
+    draw_experts(layer, index, x.count);
+    residual(weights_, layer.feed_forward_norm, x, state_.work, [&](ConstRows in, Rows out) {
+      feed_forward(weights_, layer, dispatch_.mode, in, out, state_.work);
+    });
+  }
+
+  void self_attention(const LayerWeights& layer, int64_t index, ConstRows in, Rows out) {
+    Workspace& work = state_.work;
+    const AttentionShape shape = weights_.attention();
+    const Rows projected = work.projected.rows(in.count);
+    const Rows context = work.context.rows(in.count);
+    layer.query_key_value(in, projected);
+    const int64_t length = position_ + 1, blocks = blocks_for(length);
+    for (int64_t r = 0; r < in.count; ++r) {
+      float* query = projected.row(r);
+      float* key = query + shape.width();
+      if (weights_.rotary()) {
+        rotate(weights_, position_, query);
+        rotate(weights_, position_, key);
+      }
+      store_position(shape, key, key + shape.width(), position_ % kBlockPositions,
+                     state_.cache.block(r, index, blocks - 1));
+      for (int64_t b = 0; b < blocks; ++b) {
+        work.blocks[static_cast<size_t>(b)] = state_.cache.block(r, index, b);
+      }
+      attend(shape, {query, work.blocks, length, work.scores.data(), context.row(r)});
+    }
+    layer.self_output(context, out);
+  }
+
+  void cross_attention(const LayerWeights& layer, int64_t index, ConstRows in, Rows out) {
+    Workspace& work = state_.work;
+    const Rows query = work.projected.rows(in.count);
+    const Rows context = work.context.rows(in.count);
+    layer.cross_query(in, query);
+    for (int64_t r = 0; r < in.count; ++r) {
+      const int64_t source = state_.source_of[static_cast<size_t>(r)];
+      state_.memory.blocks(source, index, work.blocks);
+      attend(weights_.attention(),
+             {query.row(r), work.blocks, state_.memory.length(source), work.scores.data(), context.row(r)});
+    }
+    layer.cross_output(context, out);
+  }
+
+  void draw_experts(const LayerWeights& layer, size_t index, int64_t rows) {
+    if (layer.experts->count() == 1 || dispatch_.mode == config::DispatchMode::kEnsemble) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t source = state_.source_of[static_cast<size_t>(r)];
+      const config::TokenPlace place{.sentence = state_.sentences[static_cast<size_t>(source)],
+                                     .position = static_cast<uint64_t>(position_),
+                                     .stack = config::Stack::kDecoder,
+                                     .layer = index,
+                                     .expert_layer = layer.expert_layer};
+      state_.work.experts[static_cast<size_t>(r)] =
+          config::draw_expert(dispatch_, place, layer.experts->count());
+    }
+  }
+
+  const Weights& weights_;
+  const config::Dispatch& dispatch_;
+  DecoderState& state_;
+  int64_t position_;
+};
+
+}  // namespace
+
+SourceMemory::SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work)
+    : shape_(weights.attention()) {
+  const int64_t layers = static_cast<int64_t>(weights.decoder.layers.size());
+  const size_t sources = encoded.offsets.size() - 1;
+  for (size_t s = 0; s < sources; ++s) {
+    lengths_.push_back(encoded.offsets[s + 1] - encoded.offsets[s]);
+    const int64_t floats = layers * blocks_for(lengths_[s]) * shape_.block_floats();
+    memory_.push_back(hwy::AllocateAligned<float>(static_cast<size_t>(floats)));
+  }
+  const Rows projected = work.projected.rows(encoded.states.count);
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    weights.decoder.layers[static_cast<size_t>(layer)].cross_key_value(encoded.states, projected);
+    for (size_t s = 0; s < sources; ++s) {
+      float* blocks = memory_[s].get() + layer * blocks_for(lengths_[s]) * shape_.block_floats();
+      for (int64_t t = 0; t < lengths_[s]; ++t) {
+        const float* key = projected.row(encoded.offsets[s] + t);
+        store_position(shape_, key, key + shape_.width(), t % kBlockPositions,
+                       blocks + t / kBlockPositions * shape_.block_floats());
+      }
+    }
+  }
+}
+
+void SourceMemory::blocks(int64_t source, int64_t layer, std::vector<const float*>& blocks) const {
+  const int64_t count = blocks_for(length(source));
+  const float* first = memory_[static_cast<size_t>(source)].get() + layer * count * shape_.block_floats();
+  for (int64_t b = 0; b < count; ++b) blocks[static_cast<size_t>(b)] = first + b * shape_.block_floats();
+}
+
+DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispatch,
+                           std::span<const search::Source> sources, int64_t rows_per_source)
+    : work(weights.config),
+      memory(weights, encode(weights, dispatch, sources, work), work),
+      cache(weights.attention(), weights.config.decoder_layers,
+            static_cast<int64_t>(sources.size()) * rows_per_source, weights.config.max_length) {
+  for (size_t s = 0; s < sources.size(); ++s) {
+    sentences.push_back(sources[s].sentence);
+    source_of.insert(source_of.end(), static_cast<size_t>(rows_per_source), static_cast<int64_t>(s));
+  }
+  work.reserve(cache.rows());
+}
+
+void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
+                 std::span<const int32_t> tokens, std::span<float> log_probs) {
+  if (state.cache.length() >= weights.config.max_length) {
+    fail_usage("decoding: wanted at most {} tokens, the model's longest target; found one more",
+               weights.config.max_length);
+  }
+  DecoderStep(weights, dispatch, state).run(tokens, log_probs);
+}
+
+}  // namespace megin::runtime

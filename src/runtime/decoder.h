@@ -1,0 +1,46 @@
+// The decoder: one token a row and step, with keys and values kept.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/encoder.h"
+#include "runtime/key_value_cache.h"
+
+namespace megin::runtime {
+
+// What the rows attend to in the sources: keys and values of every decoder layer, made once from the
+// encoder's states and shared by all rows of a source.
+class SourceMemory {
+ public:
+  SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work);
+
+  int64_t length(int64_t source) const { return lengths_[static_cast<size_t>(source)]; }
+  // Puts pointers to the blocks of a source in a layer into `blocks`.
+  void blocks(int64_t source, int64_t layer, std::vector<const float*>& blocks) const;
+
+ private:
+  AttentionShape shape_;
+  std::vector<int64_t> lengths_;
+  std::vector<hwy::AlignedFreeUniquePtr<float[]>> memory_;  // per source [layers, blocks, block_floats]
+};
+
+// The state of a decoding; see search::DecodingState for who may use it.
+struct DecoderState : search::DecodingState {
+  DecoderState(const Weights& weights, const config::Dispatch& dispatch,
+               std::span<const search::Source> sources, int64_t rows_per_source);
+
+  Workspace work;                   // first: the encoder runs in it while the members below are made
+  std::vector<uint64_t> sentences;  // of each source
+  std::vector<int64_t> source_of;   // of each row
+  std::vector<int64_t> old_source_of;
+  SourceMemory memory;
+  KeyValueCache cache;
+};
+
+// One step: tokens [rows] to log-probabilities [rows, vocabulary]. Allocates nothing but blocks of the cache.
+void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
+                 std::span<const int32_t> tokens, std::span<float> log_probs);
+
+}  // namespace megin::runtime

@@ -1,0 +1,40 @@
+// An encoder-decoder in use: the one implementation that translates, evaluates and validates.
+//
+// The log-probabilities of a row depend on its sentence, its tokens and the dispatch, and on nothing else:
+// the same bits in any batch, in any beam and on any thread of one machine.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "runtime/weights.h"
+#include "search/next_token_model.h"
+
+namespace megin::runtime {
+
+class EncoderDecoder : public search::NextTokenModel {
+ public:
+  // Throws UsageError when the model cannot serve the dispatch. Several models may share the weights.
+  EncoderDecoder(std::shared_ptr<const Weights> weights, config::Dispatch dispatch);
+
+  const config::ModelConfig& config() const { return weights_->config; }
+  const config::Dispatch& dispatch() const { return dispatch_; }
+  std::shared_ptr<const Weights> weights() const { return weights_; }
+
+  int64_t vocabulary() const override { return config().target_vocabulary; }
+  int64_t max_length() const override { return config().max_length; }
+  std::unique_ptr<search::DecodingState> begin(std::span<const search::Source> sources,
+                                               int64_t rows_per_source) const override;
+  void step(search::DecodingState& state, std::span<const int32_t> tokens,
+            std::span<float> log_probs) const override;
+  void reorder(search::DecodingState& state, std::span<const int64_t> rows) const override;
+
+ private:
+  std::shared_ptr<const Weights> weights_;
+  config::Dispatch dispatch_;
+};
+
+// Number of expert layers over both stacks.
+int64_t expert_layers(const config::ModelConfig& config);
+
+}  // namespace megin::runtime

@@ -1,0 +1,293 @@
+#include "runtime/encoder_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "base/error.h"
+#include "runtime/random_weights.h"
+#include "runtime/reference_model.h"
+#include "store/tensor_names.h"
+
+namespace megin::runtime {
+namespace {
+
+using config::Activation;
+using config::Dispatch;
+using config::DispatchMode;
+using config::ModelConfig;
+using config::Positions;
+using search::Source;
+using Tokens = std::vector<int32_t>;
+
+ModelConfig small_config() {
+  ModelConfig config;
+  config.width = 12;
+  config.feed_forward = 20;
+  config.heads = 2;
+  config.encoder_layers = config.decoder_layers = 2;
+  config.max_length = 40;
+  config.source_vocabulary = config.target_vocabulary = 19;
+  return config;
+}
+
+ModelConfig expert_config() {
+  ModelConfig config = small_config();
+  config.encoder_layers = config.decoder_layers = 3;
+  config.experts = {.count = 3, .every = 2, .offset = 0};
+  return config;
+}
+
+Dispatch dispatch_by(DispatchMode mode, uint64_t seed = 1, std::vector<int64_t> path = {}) {
+  return {mode, seed, std::move(path)};
+}
+
+std::shared_ptr<const Weights> make_weights(const ModelConfig& config, uint64_t seed = 1) {
+  return std::make_shared<Weights>(config, random_weights(config, seed));
+}
+
+std::vector<Source> some_sources(size_t count) {
+  std::mt19937 generator(11);
+  std::vector<Source> sources;
+  for (size_t s = 0; s < count; ++s) {
+    Source source{{}, 100 + s};
+    for (size_t t = 0; t < 1 + (s * 5) % 23; ++t)
+      source.tokens.push_back(static_cast<int32_t>(generator() % 19));
+    sources.push_back(source);
+  }
+  return sources;
+}
+
+// Log-probabilities [step][row * vocabulary] of feeding the same number of tokens to each row.
+std::vector<std::vector<float>> feed(const EncoderDecoder& model, std::span<const Source> sources,
+                                     const std::vector<Tokens>& targets) {
+  const auto state = model.begin(sources, 1);
+  std::vector<std::vector<float>> steps;
+  for (size_t t = 0; t < targets[0].size(); ++t) {
+    Tokens tokens;
+    for (const Tokens& target : targets) tokens.push_back(target[t]);
+    steps.emplace_back(targets.size() * static_cast<size_t>(model.vocabulary()));
+    model.step(*state, tokens, steps.back());
+  }
+  return steps;
+}
+
+std::vector<Tokens> some_targets(size_t count, size_t length) {
+  std::mt19937 generator(12);
+  std::vector<Tokens> targets(count, Tokens{2});
+  for (Tokens& target : targets) {
+    while (target.size() < length) target.push_back(static_cast<int32_t>(generator() % 19));
+  }
+  return targets;
+}
+
+void expect_equals_reference(const ModelConfig& config, const Dispatch& dispatch, size_t length) {
+  const auto weights = make_weights(config);
+  const EncoderDecoder model(weights, dispatch);
+  const ReferenceModel reference(config, weights->tensors, dispatch);
+  const auto sources = some_sources(4);
+  const auto targets = some_targets(4, length);
+  const auto steps = feed(model, sources, targets);
+  const size_t vocabulary = static_cast<size_t>(config.target_vocabulary);
+  for (size_t s = 0; s < sources.size(); ++s) {
+    const Matrix wanted = reference.log_probs(sources[s].tokens, targets[s], sources[s].sentence);
+    for (size_t t = 0; t < steps.size(); ++t) {
+      for (size_t v = 0; v < vocabulary; ++v) {
+        ASSERT_NEAR(steps[t][s * vocabulary + v], wanted[t][v], 5e-5)
+            << "row " << s << " step " << t << " id " << v;
+      }
+    }
+  }
+}
+
+// A model of width 2 whose weights are 0 and whose biases make the numbers: see the test.
+TEST(EncoderDecoder, GivesTheNumbersWorkedOutByHand) {
+  ModelConfig config;
+  config.width = config.feed_forward = 2;
+  config.heads = config.encoder_layers = config.decoder_layers = 1;
+  config.positions = Positions::kLearned;
+  config.max_length = 4;
+  config.norm_epsilon = 1e-12;
+  config.source_vocabulary = config.target_vocabulary = 4;
+  std::map<std::string, std::vector<float>> tensors;
+  for (const auto& tensor : store::tensor_shapes(config)) {
+    size_t size = 1;
+    for (const int64_t n : tensor.shape) size *= static_cast<size_t>(n);
+    const bool scale = tensor.name.ends_with("norm.weight");
+    tensors[tensor.name].assign(size, scale ? 1.0F : 0.0F);
+  }
+  tensors["embedding.weight"] = {0, 0, 1, 0, 3, 1, 0, 1};
+  tensors["decoder.layers.0.cross_attention.key_value.bias"] = {0, 0, 0, 4};
+  tensors["decoder.layers.0.cross_attention.output.weight"] = {1, 0, 0, 1};
+  tensors["decoder.layers.0.feed_forward.fc2.bias"] = {3, 0};
+  const auto weights = std::make_shared<Weights>(
+      config, [&](const std::string& name) { return std::span<const float>(tensors.at(name)); });
+  const EncoderDecoder model(weights, {});
+  // Token 2: sqrt(2) (3, 1), normed to (1, -1). Cross-attention adds (0, 4): (1, 3), normed (-1, 1). The
+  // feed-forward adds (3, 0): (2, 1), normed h = (1, -1). Logits h E^T = 0, 1, 2, -1; ln of their sum of
+  // exponentials 2.4401897.
+  const auto steps = feed(model, std::vector<Source>{{{3, 2}, 0}}, {{2}});
+  const std::vector<double> wanted = {-2.4401897, -1.4401897, -0.4401897, -3.4401897};
+  for (size_t v = 0; v < 4; ++v) EXPECT_NEAR(steps[0][v], wanted[v], 1e-5);
+}
+
+TEST(EncoderDecoder, EqualsPlainLoopsInDoubleForAllOptions) {
+  for (const auto position : {config::NormPosition::kPost, config::NormPosition::kPre}) {
+    for (const auto norm : {config::NormKind::kLayerNorm, config::NormKind::kRmsNorm}) {
+      for (const auto positions : {Positions::kSinusoidal, Positions::kLearned, Positions::kRotary}) {
+        for (const auto share : {config::ShareEmbeddings::kAll, config::ShareEmbeddings::kDecoder,
+                                 config::ShareEmbeddings::kNone}) {
+          for (int activation = 0; activation < 6; ++activation) {
+            ModelConfig config = small_config();
+            config.norm_position = position;
+            config.norm = norm;
+            config.positions = positions;
+            config.share_embeddings = share;
+            config.activation = static_cast<Activation>(activation);
+            if (share != config::ShareEmbeddings::kAll) config.source_vocabulary = 23;
+            expect_equals_reference(config, {}, 4);
+            if (HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(EncoderDecoder, EqualsPlainLoopsBeyondOneBlockOfPositions) {
+  ModelConfig config = small_config();
+  config.width = 80;
+  config.positions = Positions::kRotary;
+  config.encoder_layers = 3;
+  expect_equals_reference(config, {}, 37);
+}
+
+TEST(EncoderDecoder, EveryDispatchEqualsComputingAllExpertsAndPickingOne) {
+  for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kPosition,
+                                  DispatchMode::kBatch, DispatchMode::kEnsemble}) {
+    SCOPED_TRACE(config::enum_names(mode)[static_cast<size_t>(mode)]);
+    expect_equals_reference(expert_config(), dispatch_by(mode, 9), 20);
+  }
+  expect_equals_reference(expert_config(), dispatch_by(DispatchMode::kPath, 1, {2}), 5);
+  expect_equals_reference(expert_config(), dispatch_by(DispatchMode::kPath, 1, {0, 2, 1, 0}), 5);
+}
+
+TEST(EncoderDecoder, WithEqualExpertsEveryDispatchGivesTheSame) {
+  const ModelConfig config = expert_config();
+  auto tensors = std::make_shared<std::map<std::string, std::vector<float>>>();
+  const TensorSource random = random_weights(config, 4);
+  for (const auto& tensor : store::tensor_shapes(config)) {
+    const auto values = random(tensor.name);
+    std::vector<float>& copy = (*tensors)[tensor.name];
+    copy.assign(values.begin(), values.end());
+    if (tensor.name.find("feed_forward.fc") == std::string::npos || tensor.shape[0] != 3) continue;
+    const auto third = static_cast<std::ptrdiff_t>(copy.size() / 3);
+    std::copy_n(copy.begin(), third, copy.begin() + third);
+    std::copy_n(copy.begin(), third, copy.begin() + 2 * third);
+  }
+  const auto weights = std::make_shared<Weights>(
+      config, [tensors](const std::string& name) { return std::span<const float>(tensors->at(name)); });
+  const auto sources = some_sources(3);
+  const auto targets = some_targets(3, 6);
+  const auto wanted = feed(EncoderDecoder(weights, {}), sources, targets);
+  for (const DispatchMode mode : {DispatchMode::kToken, DispatchMode::kPosition, DispatchMode::kBatch}) {
+    EXPECT_EQ(feed(EncoderDecoder(weights, dispatch_by(mode, 5)), sources, targets), wanted);
+  }
+  const auto mean = feed(EncoderDecoder(weights, dispatch_by(DispatchMode::kEnsemble)), sources, targets);
+  for (size_t t = 0; t < mean.size(); ++t) {
+    for (size_t i = 0; i < mean[t].size(); ++i) ASSERT_NEAR(mean[t][i], wanted[t][i], 1e-5);
+  }
+}
+
+TEST(EncoderDecoder, ARowsBitsDoNotDependOnTheBatch) {
+  for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kEnsemble}) {
+    const EncoderDecoder model(make_weights(expert_config()), dispatch_by(mode, 3));
+    const auto sources = some_sources(40);
+    const auto targets = some_targets(40, 18);
+    const auto together = feed(model, sources, targets);
+    for (size_t s = 0; s < sources.size(); ++s) {
+      const auto alone = feed(model, std::span(sources).subspan(s, 1), {targets[s]});
+      for (size_t t = 0; t < alone.size(); ++t) {
+        ASSERT_EQ(std::memcmp(alone[t].data(), together[t].data() + s * 19, 19 * sizeof(float)), 0)
+            << s << " " << t;
+      }
+    }
+  }
+}
+
+TEST(EncoderDecoder, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
+  const EncoderDecoder model(make_weights(expert_config()), {});
+  const auto sources = some_sources(3);
+  std::mt19937 generator(8);
+  const auto state = model.begin(sources, 2);
+  std::vector<Tokens> pasts(6);
+  std::vector<size_t> source_of = {0, 0, 1, 1, 2, 2};
+  for (int step = 0; step < 35; ++step) {
+    Tokens tokens;
+    for (Tokens& past : pasts) {
+      tokens.push_back(static_cast<int32_t>(generator() % 19));
+      past.push_back(tokens.back());
+    }
+    std::vector<float> rows(pasts.size() * 19);
+    model.step(*state, tokens, rows);
+    if (step % 5 == 4) {
+      for (size_t r = 0; r < pasts.size(); ++r) {
+        const auto fresh = feed(model, std::span(sources).subspan(source_of[r], 1), {pasts[r]});
+        ASSERT_EQ(std::memcmp(fresh.back().data(), rows.data() + r * 19, 19 * sizeof(float)), 0) << step;
+      }
+    }
+    std::vector<int64_t> from;
+    std::vector<Tokens> next;
+    std::vector<size_t> next_source;
+    const size_t count = step < 20 ? 1 + generator() % 8 : 2;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t r = generator() % pasts.size();
+      from.push_back(static_cast<int64_t>(r));
+      next.push_back(pasts[r]);
+      next_source.push_back(source_of[r]);
+    }
+    model.reorder(*state, from);
+    pasts = next;
+    source_of = next_source;
+  }
+}
+
+TEST(EncoderDecoder, ThreadsShareAModel) {
+  const EncoderDecoder model(make_weights(expert_config()), {});
+  const auto sources = some_sources(6);
+  const auto targets = some_targets(6, 10);
+  std::vector<std::vector<std::vector<float>>> results(4);
+  std::vector<std::thread> threads;
+  for (auto& result : results) threads.emplace_back([&] { result = feed(model, sources, targets); });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& result : results) EXPECT_EQ(result, results[0]);
+}
+
+TEST(EncoderDecoder, SaysWhatIsWrongWithItsInput) {
+  const EncoderDecoder model(make_weights(small_config()), {});
+  EXPECT_THROW(model.begin(std::vector<Source>{{{}, 0}}, 1), Error);
+  EXPECT_THROW(model.begin(std::vector<Source>{{Tokens(41, 5), 0}}, 1), Error);
+  EXPECT_THROW(model.begin(std::vector<Source>{{{19}, 0}}, 1), Error);
+  EXPECT_THROW(EncoderDecoder(make_weights(expert_config()), dispatch_by(DispatchMode::kPath, 1, {3})),
+               UsageError);
+}
+
+TEST(EncoderDecoder, NamesATensorOfTheWrongSize) {
+  const ModelConfig config = small_config();
+  const TensorSource right = random_weights(config, 1);
+  const TensorSource wrong = [&](const std::string& name) {
+    return name == "encoder.layers.1.feed_forward.fc2.bias" ? right(name).subspan(1) : right(name);
+  };
+  try {
+    Weights(config, wrong);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("encoder.layers.1.feed_forward.fc2.bias"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace megin::runtime

@@ -1,0 +1,246 @@
+#include "runtime/reference_model.h"
+
+#include <cmath>
+
+#include "store/tensor_names.h"
+
+namespace megin::runtime {
+namespace {
+
+Matrix plus(Matrix a, const Matrix& b) {
+  for (size_t r = 0; r < a.size(); ++r) {
+    for (size_t c = 0; c < a[r].size(); ++c) a[r][c] += b[r][c];
+  }
+  return a;
+}
+
+Matrix columns(const Matrix& x, int64_t from, int64_t to) {
+  Matrix part;
+  for (const auto& row : x) part.emplace_back(row.begin() + from, row.begin() + to);
+  return part;
+}
+
+}  // namespace
+
+// Outputs first, first + 1 ... of x W^T + b; `first` and the outputs count over all experts of a stacked
+// tensor.
+Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t first,
+                              int64_t outputs) const {
+  const auto weight = tensors_(name + ".weight");
+  const auto bias = tensors_(name + ".bias");
+  const size_t inputs = x[0].size();
+  Matrix y(x.size(), std::vector<double>(outputs));
+  for (size_t r = 0; r < x.size(); ++r) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      double sum = bias[first + o];
+      for (size_t i = 0; i < inputs; ++i) sum += x[r][i] * weight[(first + o) * inputs + i];
+      y[r][o] = sum;
+    }
+  }
+  return y;
+}
+
+Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix) const {
+  const auto weight = tensors_(prefix + "norm.weight");
+  const bool rms = config_.norm == config::NormKind::kRmsNorm;
+  Matrix y = x;
+  for (auto& row : y) {
+    const double n = static_cast<double>(row.size());
+    double mean = 0, square = 0;
+    for (const double v : row) mean += v / n;
+    if (rms) mean = 0;
+    for (const double v : row) square += (v - mean) * (v - mean) / n;
+    for (size_t c = 0; c < row.size(); ++c) {
+      row[c] = (row[c] - mean) / std::sqrt(square + config_.norm_epsilon) * weight[c];
+      if (!rms) row[c] += tensors_(prefix + "norm.bias")[c];
+    }
+  }
+  return y;
+}
+
+Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> tokens) const {
+  const bool encoder = stack == config::Stack::kEncoder;
+  const bool shared = config_.share_embeddings == config::ShareEmbeddings::kAll;
+  const auto table = tensors_(shared    ? "embedding.weight"
+                              : encoder ? "source_embedding.weight"
+                                        : "target_embedding.weight");
+  const int64_t d = config_.width, half = d / 2;
+  Matrix x;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    std::vector<double> row(d);
+    for (int64_t c = 0; c < d; ++c) {
+      row[c] = std::sqrt(static_cast<double>(d)) * table[tokens[t] * d + c];
+      if (config_.positions == config::Positions::kSinusoidal) {
+        const double k = static_cast<double>(c % half);
+        const double angle =
+            (static_cast<double>(t) + 2) / std::pow(10000.0, k / static_cast<double>(half - 1));
+        row[c] += c < half ? std::sin(angle) : std::cos(angle);
+      }
+      if (config_.positions == config::Positions::kLearned) {
+        row[c] += tensors_(store::stack_name(stack) + ".positions.weight")[t * d + c];
+      }
+    }
+    x.push_back(row);
+  }
+  return x;
+}
+
+Matrix ReferenceModel::rotated(Matrix x) const {
+  if (config_.positions != config::Positions::kRotary) return x;
+  const int64_t width = config_.width / config_.heads, half = width / 2;
+  for (size_t t = 0; t < x.size(); ++t) {
+    for (int64_t h = 0; h < config_.heads; ++h) {
+      for (int64_t i = 0; i < half; ++i) {
+        const double angle =
+            static_cast<double>(t) * std::pow(10000.0, -2.0 * i / static_cast<double>(width));
+        double& low = x[t][h * width + i];
+        double& high = x[t][h * width + half + i];
+        const double a = low, b = high;
+        low = a * std::cos(angle) - b * std::sin(angle);
+        high = b * std::cos(angle) + a * std::sin(angle);
+      }
+    }
+  }
+  return x;
+}
+
+Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, const Matrix& values,
+                                 bool causal) const {
+  const int64_t width = config_.width / config_.heads;
+  Matrix context(queries.size(), std::vector<double>(config_.width, 0.0));
+  for (size_t t = 0; t < queries.size(); ++t) {
+    const size_t seen = causal ? t + 1 : keys.size();
+    for (int64_t h = 0; h < config_.heads; ++h) {
+      std::vector<double> p(seen);
+      double total = 0;
+      for (size_t j = 0; j < seen; ++j) {
+        double score = 0;
+        for (int64_t c = h * width; c < (h + 1) * width; ++c) score += queries[t][c] * keys[j][c];
+        p[j] = std::exp(score / std::sqrt(static_cast<double>(width)));
+        total += p[j];
+      }
+      for (size_t j = 0; j < seen; ++j) {
+        for (int64_t c = h * width; c < (h + 1) * width; ++c) context[t][c] += p[j] / total * values[j][c];
+      }
+    }
+  }
+  return context;
+}
+
+Matrix ReferenceModel::self_attention(const Matrix& x, const std::string& prefix, bool causal) const {
+  const int64_t d = config_.width;
+  const Matrix all = linear(x, prefix + "query_key_value", 0, 3 * d);
+  const Matrix context = attention(rotated(columns(all, 0, d)), rotated(columns(all, d, 2 * d)),
+                                   columns(all, 2 * d, 3 * d), causal);
+  return linear(context, prefix + "output", 0, d);
+}
+
+Matrix ReferenceModel::cross_attention(const Matrix& x, const Matrix& memory,
+                                       const std::string& prefix) const {
+  const int64_t d = config_.width;
+  const Matrix all = linear(memory, prefix + "key_value", 0, 2 * d);
+  const Matrix context =
+      attention(linear(x, prefix + "query", 0, d), columns(all, 0, d), columns(all, d, 2 * d), false);
+  return linear(context, prefix + "output", 0, d);
+}
+
+double ReferenceModel::act(double x) const {
+  switch (config_.activation) {
+    case config::Activation::kRelu:
+    case config::Activation::kReglu:
+      return x > 0 ? x : 0;
+    case config::Activation::kGelu:
+    case config::Activation::kGeglu:
+      return x * 0.5 * std::erfc(-x / std::sqrt(2.0));
+    default:
+      return x / (1 + std::exp(-x));
+  }
+}
+
+Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const {
+  const bool experts = config::is_expert_layer(config_.experts, place.layer);
+  const int64_t count = experts ? config_.experts.count : 1, d = config_.width, f = config_.feed_forward;
+  std::vector<Matrix> all;
+  for (int64_t e = 0; e < count; ++e) {
+    Matrix hidden = linear(x, prefix + "fc1", e * f, f);
+    const bool gated = config::is_gated(config_.activation);
+    const Matrix gate = gated ? linear(x, prefix + "gate", e * f, f) : hidden;
+    for (size_t r = 0; r < hidden.size(); ++r) {
+      for (int64_t c = 0; c < f; ++c) hidden[r][c] = act(gate[r][c]) * (gated ? hidden[r][c] : 1.0);
+    }
+    all.push_back(linear(hidden, prefix + "fc2", e * d, d));
+  }
+  // Expert layers are counted over both stacks.
+  uint64_t number = 0;
+  const bool decoder = place.stack == config::Stack::kDecoder;
+  for (int64_t i = 0; decoder && i < config_.encoder_layers; ++i) {
+    number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
+  }
+  for (int64_t i = 0; i < place.layer; ++i) number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
+  Matrix y = all[0];
+  for (size_t t = 0; t < x.size() && count > 1; ++t) {
+    if (dispatch_.mode == config::DispatchMode::kEnsemble) {
+      for (int64_t c = 0; c < d; ++c) {
+        y[t][c] = 0;
+        for (const Matrix& one : all) y[t][c] += one[t][c] / static_cast<double>(count);
+      }
+    } else {
+      const config::TokenPlace token{.sentence = place.sentence,
+                                     .position = t,
+                                     .stack = place.stack,
+                                     .layer = static_cast<uint64_t>(place.layer),
+                                     .expert_layer = number};
+      y[t] = all[config::draw_expert(dispatch_, token, count)][t];
+    }
+  }
+  return y;
+}
+
+Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& start) const {
+  const bool pre = config_.norm_position == config::NormPosition::kPre;
+  const int64_t layers = memory ? config_.decoder_layers : config_.encoder_layers;
+  for (int64_t i = 0; i < layers; ++i) {
+    const std::string layer = store::layer_prefix(start.stack, i);
+    const auto sublayer = [&](const std::string& name, auto&& f) {
+      const std::string prefix = layer + name + ".";
+      x = pre ? plus(x, f(norm(x, prefix), prefix)) : norm(plus(x, f(x, prefix)), prefix);
+    };
+    sublayer("self_attention", [&](const Matrix& in, const std::string& p) {
+      return self_attention(in, p, memory != nullptr);
+    });
+    if (memory) {
+      sublayer("cross_attention",
+               [&](const Matrix& in, const std::string& p) { return cross_attention(in, *memory, p); });
+    }
+    const Place place{start.stack, i, start.sentence};
+    sublayer("feed_forward",
+             [&](const Matrix& in, const std::string& p) { return feed_forward(in, p, place); });
+  }
+  return pre ? norm(x, store::stack_name(start.stack) + ".") : x;
+}
+
+Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
+                                 uint64_t sentence) const {
+  using config::Stack;
+  const Matrix memory = run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence});
+  const Matrix states = run_stack(embed(Stack::kDecoder, target), &memory, {Stack::kDecoder, 0, sentence});
+  const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
+                     : config_.share_embeddings == config::ShareEmbeddings::kDecoder
+                         ? "target_embedding.weight"
+                         : "output.weight";
+  const auto output = tensors_(name);
+  Matrix result;
+  for (const auto& state : states) {
+    std::vector<double> row(config_.target_vocabulary, 0.0);
+    double total = 0;
+    for (size_t v = 0; v < row.size(); ++v) {
+      for (size_t c = 0; c < state.size(); ++c) row[v] += state[c] * output[v * state.size() + c];
+      total += std::exp(row[v]);
+    }
+    for (double& v : row) v -= std::log(total);
+    result.push_back(row);
+  }
+  return result;
+}
+
+}  // namespace megin::runtime

@@ -1,0 +1,48 @@
+// For tests: an encoder-decoder as plain loops in double precision, straight from the formulas (thor
+// spec 1.1, 1.5 and 3), without caches, packing or batches. Every expert of a layer is computed and then one
+// is picked.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "config/dispatch.h"
+#include "runtime/weights.h"
+
+namespace megin::runtime {
+
+using Matrix = std::vector<std::vector<double>>;  // [rows][columns]
+
+class ReferenceModel {
+ public:
+  ReferenceModel(const config::ModelConfig& config, TensorSource tensors, config::Dispatch dispatch)
+      : config_(config), tensors_(std::move(tensors)), dispatch_(std::move(dispatch)) {}
+
+  // Log-probabilities after each of the `target` tokens, [target length][vocabulary].
+  Matrix log_probs(std::span<const int32_t> source, std::span<const int32_t> target, uint64_t sentence) const;
+
+ private:
+  struct Place {
+    config::Stack stack;
+    int64_t layer;
+    uint64_t sentence;
+  };
+
+  Matrix embed(config::Stack stack, std::span<const int32_t> tokens) const;
+  Matrix run_stack(Matrix x, const Matrix* memory, const Place& place) const;
+  Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal) const;
+  Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
+  Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;
+  Matrix feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const;
+  Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
+  Matrix norm(const Matrix& x, const std::string& prefix) const;
+  Matrix rotated(Matrix x) const;
+  double act(double x) const;
+
+  config::ModelConfig config_;
+  TensorSource tensors_;
+  config::Dispatch dispatch_;
+};
+
+}  // namespace megin::runtime

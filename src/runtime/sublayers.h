@@ -1,0 +1,61 @@
+// The steps that encoder and decoder layers share: token embedding, residual with norm, rotary positions, and
+// the feed-forward whose expert is drawn. All work on rows of tokens; which sentence a row belongs to is the
+// caller's knowledge, told in its draws.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "config/dispatch.h"
+#include "runtime/weights.h"
+
+namespace megin::runtime {
+
+// Buffers for up to `rows` rows at a time; owned by a decoding state or by one encoder run.
+struct Workspace {
+  explicit Workspace(const config::ModelConfig& config);
+
+  void reserve(int64_t rows);
+
+  RowBuffer states;                  // x, the running hidden states
+  RowBuffer normed, output;          // of residual(): what a sublayer reads and writes
+  RowBuffer projected;               // [3 * width]: query, key, value
+  RowBuffer context;                 // of attention
+  RowBuffer hidden, gate;            // [feed_forward]
+  RowBuffer gathered, gathered_out;  // rows of one expert
+  std::vector<float> scores;         // of attend(), for max_length positions
+  std::vector<const float*> blocks;  // of attend()
+  std::vector<int64_t> experts;      // [rows], drawn for each row
+  std::vector<int64_t> order;        // rows by expert
+  std::vector<int64_t> ends;         // [experts + 1]
+};
+
+// x[r] = sqrt(width) * embedding[token] + positions[position]; Error for an id outside the embedding.
+void embed(const Weights& weights, const StackWeights& stack, int32_t token, int64_t position, float* x);
+
+// Turns each head of a query or key by its position (Su et al. 2021): the pairs are (i, i + head_width / 2).
+void rotate(const Weights& weights, int64_t position, float* heads);
+
+// x = norm(x + sublayer(x)), or x + sublayer(norm(x)) in a pre-norm model. sublayer(ConstRows in, Rows out).
+template <typename Sublayer>
+void residual(const Weights& weights, const NormWeights& norm, Rows x, Workspace& work, Sublayer&& sublayer) {
+  const bool pre = weights.config.norm_position == config::NormPosition::kPre;
+  const int64_t width = weights.config.width;
+  const Rows output = work.output.rows(x.count);
+  if (pre) {
+    const Rows normed = work.normed.rows(x.count);
+    normalise(norm, x, normed);
+    sublayer(normed, output);
+  } else {
+    sublayer(x, output);
+  }
+  add(output, width, x);
+  if (!pre) normalise(norm, x, x);
+}
+
+// The feed-forward of a layer. work.experts[r] holds the expert of row r, unless the layer is dense or the
+// mode is ensemble: then every row meets the only one, or the mean of all. Runs no expert that has no rows.
+void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
+                  Rows y, Workspace& work);
+
+}  // namespace megin::runtime

@@ -1,0 +1,177 @@
+#include "runtime/weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "store/tensor_names.h"
+
+namespace megin::runtime {
+namespace {
+
+using config::ModelConfig;
+using config::Stack;
+
+// Reads tensors by name and holds their sizes to the table of tensor names.
+class Loader {
+ public:
+  Loader(const ModelConfig& config, const TensorSource& source) : config_(config), source_(source) {
+    for (const store::TensorShape& tensor : store::tensor_shapes(config)) {
+      sizes_[tensor.name] =
+          std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+    }
+  }
+
+  std::span<const float> tensor(const std::string& name) const {
+    const std::span<const float> values = source_(name);
+    const int64_t wanted = sizes_.at(name);
+    if (static_cast<int64_t>(values.size()) != wanted) {
+      fail("tensor {}: wanted {} values, found {}; the weights are of another model than the configuration",
+           name, wanted, values.size());
+    }
+    return values;
+  }
+
+  Linear linear(const std::string& prefix, int64_t outputs, int64_t inputs) const {
+    return {PackedMatrix(tensor(prefix + "weight"), outputs, inputs), tensor(prefix + "bias")};
+  }
+
+  NormWeights norm(const std::string& prefix) const {
+    const bool has_bias = config_.norm == config::NormKind::kLayerNorm;
+    return {tensor(prefix + "weight"), has_bias ? tensor(prefix + "bias") : std::span<const float>(),
+            static_cast<float>(config_.norm_epsilon)};
+  }
+
+  LayerWeights layer(Stack stack, int64_t index) const {
+    const std::string prefix = store::layer_prefix(stack, index);
+    const int64_t d = config_.width;
+    LayerWeights layer;
+    layer.query_key_value = linear(prefix + "self_attention.query_key_value.", 3 * d, d);
+    layer.self_output = linear(prefix + "self_attention.output.", d, d);
+    layer.self_norm = norm(prefix + "self_attention.norm.");
+    if (stack == Stack::kDecoder) {
+      layer.cross_query = linear(prefix + "cross_attention.query.", d, d);
+      layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * d, d);
+      layer.cross_output = linear(prefix + "cross_attention.output.", d, d);
+      layer.cross_norm = norm(prefix + "cross_attention.norm.");
+    }
+    const int64_t count = config::is_expert_layer(config_.experts, index) ? config_.experts.count : 1;
+    const TensorSource checked = [this](const std::string& name) { return tensor(name); };
+    layer.experts = std::make_unique<Experts>(config_, checked, prefix + "feed_forward.", count);
+    layer.feed_forward_norm = norm(prefix + "feed_forward.norm.");
+    return layer;
+  }
+
+ private:
+  const ModelConfig& config_;
+  const TensorSource& source_;
+  std::unordered_map<std::string, int64_t> sizes_;
+};
+
+StackWeights load_stack(const Loader& loader, const ModelConfig& config, Stack stack) {
+  StackWeights weights;
+  const bool shared = config.share_embeddings == config::ShareEmbeddings::kAll;
+  const char* own = stack == Stack::kEncoder ? "source_embedding.weight" : "target_embedding.weight";
+  weights.embedding = loader.tensor(shared ? "embedding.weight" : own);
+  const int64_t layers = stack == Stack::kEncoder ? config.encoder_layers : config.decoder_layers;
+  for (int64_t i = 0; i < layers; ++i) weights.layers.push_back(loader.layer(stack, i));
+  const std::string prefix = store::stack_name(stack) + ".";
+  if (config.norm_position == config::NormPosition::kPre) weights.norm = loader.norm(prefix + "norm.");
+  if (config.positions == config::Positions::kLearned) {
+    weights.positions = loader.tensor(prefix + "positions.weight");
+  }
+  return weights;
+}
+
+void number_expert_layers(Weights& weights) {
+  uint64_t next = 0;
+  for (StackWeights* stack : {&weights.encoder, &weights.decoder}) {
+    for (LayerWeights& layer : stack->layers) {
+      layer.expert_layer = next;
+      if (layer.experts->count() > 1) ++next;
+    }
+  }
+}
+
+}  // namespace
+
+TensorSource tensors_of(std::shared_ptr<const store::ModelDirectory> directory) {
+  return [directory = std::move(directory)](const std::string& name) {
+    return store::float_values(directory->weights.at(name));
+  };
+}
+
+Experts::Experts(const ModelConfig& config, const TensorSource& tensors, const std::string& prefix,
+                 int64_t count)
+    : count_(count), slots_(std::make_unique<Slot[]>(static_cast<size_t>(count))) {
+  const auto matrix = [&](const char* name, int64_t outputs, int64_t inputs) {
+    const std::string start = prefix + name;
+    return Matrix{tensors(start + ".weight"), tensors(start + ".bias"), outputs, inputs};
+  };
+  fc1_ = matrix("fc1", config.feed_forward, config.width);
+  if (config::is_gated(config.activation)) gate_ = matrix("gate", config.feed_forward, config.width);
+  fc2_ = matrix("fc2", config.width, config.feed_forward);
+}
+
+Linear Experts::pack(const Matrix& matrix, int64_t expert) {
+  const auto part = [expert](std::span<const float> all, int64_t size) {
+    return all.subspan(static_cast<size_t>(expert * size), static_cast<size_t>(size));
+  };
+  return {PackedMatrix(part(matrix.weight, matrix.outputs * matrix.inputs), matrix.outputs, matrix.inputs),
+          part(matrix.bias, matrix.outputs)};
+}
+
+const FeedForward& Experts::operator[](int64_t expert) const {
+  Slot& slot = slots_[static_cast<size_t>(expert)];
+  std::call_once(slot.packed, [&] {
+    slot.feed_forward.fc1 = pack(fc1_, expert);
+    if (gate_.outputs > 0) slot.feed_forward.gate = pack(gate_, expert);
+    slot.feed_forward.fc2 = pack(fc2_, expert);
+  });
+  return slot.feed_forward;
+}
+
+Weights::Weights(const ModelConfig& model_config, TensorSource source)
+    : config(model_config), tensors(std::move(source)) {
+  const Loader loader(config, tensors);
+  encoder = load_stack(loader, config, Stack::kEncoder);
+  decoder = load_stack(loader, config, Stack::kDecoder);
+  number_expert_layers(*this);
+  const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
+  output = PackedMatrix(own_output ? loader.tensor("output.weight") : decoder.embedding,
+                        config.target_vocabulary, config.width);
+  if (config.positions == config::Positions::kSinusoidal) {
+    sinusoid = sinusoidal_positions(config.max_length, config.width);
+    encoder.positions = decoder.positions = sinusoid;
+  }
+  if (rotary()) {
+    const int64_t half = attention().head_width / 2;
+    for (int64_t position = 0; position < config.max_length; ++position) {
+      for (int64_t i = 0; i < half; ++i) {
+        const double frequency = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
+        rotary_cosines.push_back(static_cast<float>(std::cos(static_cast<double>(position) * frequency)));
+        rotary_sines.push_back(static_cast<float>(std::sin(static_cast<double>(position) * frequency)));
+      }
+    }
+  }
+}
+
+std::vector<float> sinusoidal_positions(int64_t count, int64_t width) {
+  constexpr int64_t kFirst = 2;  // fairseq counts from behind the padding symbol
+  const int64_t half = width / 2;
+  std::vector<float> table(static_cast<size_t>(count * width));
+  for (int64_t p = 0; p < count; ++p) {
+    for (int64_t k = 0; k < half; ++k) {
+      const double frequency = std::exp(-static_cast<double>(k) * std::log(10000.0) /
+                                        static_cast<double>(std::max<int64_t>(1, half - 1)));
+      const double angle = static_cast<double>(p + kFirst) * frequency;
+      table[static_cast<size_t>(p * width + k)] = static_cast<float>(std::sin(angle));
+      table[static_cast<size_t>(p * width + half + k)] = static_cast<float>(std::cos(angle));
+    }
+  }
+  return table;
+}
+
+}  // namespace megin::runtime

@@ -1,0 +1,112 @@
+// The weights of an encoder-decoder, ready for use: matrices packed for multiply(), the rest viewed where it
+// lies.
+//
+// Memory: the source of the tensors stays in use (embeddings, norms, biases, experts not yet packed), and
+// each packed matrix is a copy. Attention and output are packed at once; feed-forwards, and with them all
+// experts, at their first use: a model of 64 experts opens as fast as a dense one, and experts that are never
+// drawn cost nothing. At most, everything is held twice, once in pages that the system may drop (a mapped
+// file).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/dispatch.h"
+#include "config/model_config.h"
+#include "runtime/attention.h"
+#include "runtime/packed_gemm.h"
+#include "runtime/vector_ops.h"
+#include "store/model_directory.h"
+
+namespace megin::runtime {
+
+// Where tensors come from: name (store/tensor_names.h) to values, row-major fp32. The values must stay where
+// they are and unchanged as long as weights made from them are in use.
+using TensorSource = std::function<std::span<const float>(const std::string& name)>;
+
+// The tensors of an open model directory, which the source keeps open.
+TensorSource tensors_of(std::shared_ptr<const store::ModelDirectory> directory);
+
+struct Linear {
+  PackedMatrix weight;
+  std::span<const float> bias;
+
+  void operator()(ConstRows x, Rows y) const { multiply(weight, bias, x, y); }
+};
+
+// fc2(act(fc1(x))), or fc2(act(gate(x)) * fc1(x)); gate is empty unless the activation is a gated one.
+struct FeedForward {
+  Linear fc1, gate, fc2;
+};
+
+// The feed-forwards of one layer: one, or one per expert. Packed at first use, by whichever thread comes
+// first.
+class Experts {
+ public:
+  Experts(const config::ModelConfig& config, const TensorSource& tensors, const std::string& prefix,
+          int64_t count);
+
+  int64_t count() const { return count_; }
+  const FeedForward& operator[](int64_t expert) const;
+
+ private:
+  struct Matrix {
+    std::span<const float> weight, bias;  // of all experts
+    int64_t outputs = 0, inputs = 0;
+  };
+  struct Slot {
+    std::once_flag packed;
+    FeedForward feed_forward;
+  };
+  static Linear pack(const Matrix& matrix, int64_t expert);
+
+  int64_t count_;
+  Matrix fc1_, gate_, fc2_;
+  std::unique_ptr<Slot[]> slots_;
+};
+
+struct LayerWeights {
+  Linear query_key_value, self_output;
+  NormWeights self_norm;
+  Linear cross_query, cross_key_value, cross_output;  // decoder only
+  NormWeights cross_norm;                             // decoder only
+  std::unique_ptr<Experts> experts;
+  NormWeights feed_forward_norm;
+  uint64_t expert_layer = 0;  // its number over both stacks, encoder first; counts expert layers only
+};
+
+struct StackWeights {
+  std::span<const float> embedding;  // [vocabulary, width]
+  std::vector<LayerWeights> layers;
+  NormWeights norm;  // pre-norm only: after the last layer
+  // What is added to embeddings, [max_length, width]: the fairseq sinusoid or the learned vectors; empty for
+  // rotary positions.
+  std::span<const float> positions;
+};
+
+// Const after construction and safe to share between threads; not movable (experts hold locks).
+struct Weights {
+  // Throws Error when a tensor's size is not the one of store::tensor_shapes(config).
+  Weights(const config::ModelConfig& model_config, TensorSource source);
+
+  AttentionShape attention() const { return {config.heads, config.width / config.heads}; }
+  bool rotary() const { return config.positions == config::Positions::kRotary; }
+
+  config::ModelConfig config;
+  TensorSource tensors;  // kept for what it keeps open
+  StackWeights encoder, decoder;
+  PackedMatrix output;                // [target vocabulary, width]; no bias
+  std::vector<float> sinusoid;        // [max_length, width]
+  std::vector<float> rotary_cosines;  // [max_length, head_width / 2]
+  std::vector<float> rotary_sines;
+};
+
+// The vectors of fairseq's sinusoidal positions, [count, width], for tokens 0, 1 ... of a side (thor
+// spec 3.2): sines then cosines of (token + 2) * w_k, w_k = 10000^(-k / (width / 2 - 1)). width is even.
+std::vector<float> sinusoidal_positions(int64_t count, int64_t width);
+
+}  // namespace megin::runtime
