@@ -171,10 +171,12 @@ end_step
 begin_step "Training THOR for ${minutes:-5} minutes (Ctrl-C saves and leaves; running this again goes on)"
 if [[ -d $run/model && -z $minutes ]]; then
   echo "      $run/model is there already; --minutes N trains it on"
-elif [[ -d $run ]]; then
-  "$megin" train "$recipe" --resume --set "train.max_minutes=${minutes:-5}"
 else
-  "$megin" train "$recipe" --set "train.max_minutes=${minutes:-5}"
+  "$megin" train "$recipe" --resume --set "train.max_minutes=${minutes:-5}"
+fi
+if [[ ! -d $run/model ]]; then
+  echo "      stopped before there was a model; run $0 again to go on"
+  exit 0
 fi
 end_step
 
