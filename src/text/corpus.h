@@ -35,7 +35,9 @@ class PairReader {
 
 enum class CorpusFormat { kAuto, kParallel, kTsv, kTmx, kPo, kMo };
 
-// How the strings of user-interface catalogues (PO, MO) become sentences; nothing else looks at it.
+// How the strings of user-interface catalogues (PO, MO) become sentences; nothing else looks at it. Always:
+// white space is made plain, and the "Context|" of glib's Q_() is taken off a msgid whose translation has no
+// "|".
 struct CatalogueOptions {
   // Keyboard-accelerator marks to take off ("_File", "&Datei", "Spei~chern", and whole "(_F)" at the end of
   // Chinese or Japanese labels). A mark goes only when it is the only one on its side, a letter follows, and

@@ -6,10 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "text/corpus.h"
+#include "text/temporary_file.h"
 
 namespace megin::text {
 
@@ -22,8 +25,8 @@ enum class DuplicateRule {
 struct DuplicateOptions {
   DuplicateRule rule = DuplicateRule::kPair;
 
-  // An existing directory with room for 16 bytes a pair. Everything in it that the finder made is removed
-  // when the finder and the set are gone.
+  // An existing directory with room for 16 bytes a pair. The files in it have no name, so nothing is left
+  // behind.
   std::filesystem::path temporary_directory;
 
   // For the fingerprints of one part while it is resolved, besides 4 MiB of write buffers. A smaller budget
@@ -35,20 +38,20 @@ struct DuplicateOptions {
 // object. Movable; safe to read from any number of threads.
 class DuplicateSet {
  public:
-  DuplicateSet(DuplicateSet&& other) noexcept;
-  DuplicateSet& operator=(DuplicateSet&& other) noexcept;
-  ~DuplicateSet();
-
   // Whether pair number `index` (in the order of add) is dropped; index < size().
   bool contains(uint64_t index) const;
-  uint64_t size() const;   // pairs added
-  uint64_t count() const;  // duplicates among them
+  uint64_t size() const { return size_; }    // pairs added
+  uint64_t count() const { return count_; }  // duplicates among them
 
  private:
   friend class DuplicateFinder;
-  struct Bits;
-  explicit DuplicateSet(std::unique_ptr<Bits> bits);
-  std::unique_ptr<Bits> bits_;
+  DuplicateSet(const std::filesystem::path& directory, uint64_t size);
+  void insert(uint64_t index);
+
+  TemporaryFile file_;
+  std::span<std::byte> bits_;
+  uint64_t size_;
+  uint64_t count_ = 0;
 };
 
 // Pass one of two: add() every pair that the cleaner kept, then finish(). In pass two the same pairs come in
@@ -60,7 +63,8 @@ class DuplicateFinder {
  public:
   // Throws Error when the temporary directory cannot be written.
   explicit DuplicateFinder(const DuplicateOptions& options);
-  ~DuplicateFinder();
+  DuplicateFinder(const DuplicateFinder&) = delete;
+  DuplicateFinder& operator=(const DuplicateFinder&) = delete;
 
   // Takes the pair as index 0, 1, ... White space must be normalised already (Cleaner::check does).
   void add(const Pair& pair);
@@ -69,9 +73,25 @@ class DuplicateFinder {
   DuplicateSet finish();
 
  private:
-  class Partitions;
+  struct Record {
+    uint64_t hash;
+    uint64_t index;
+  };
+  // The pairs whose hash begins with the same bits.
+  struct Part {
+    TemporaryFile file;
+    std::vector<Record> unwritten;
+    uint64_t records = 0;
+  };
+
+  static void write_out(Part& part);
+  void resolve(const Part& part, DuplicateSet& duplicates) const;
+  bool resolve_share(const Part& part, std::pair<unsigned, uint64_t> share, DuplicateSet& duplicates) const;
+
   DuplicateOptions options_;
-  std::unique_ptr<Partitions> partitions_;
+  std::vector<Part> parts_;
+  uint64_t pairs_ = 0;
+  std::string key_;
 };
 
 }  // namespace megin::text

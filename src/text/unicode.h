@@ -27,6 +27,9 @@ size_t count_words(std::string_view text);
 // counts 3 and one of Hiragana, Katakana or Hangul 2 (what they take in alphabetic writing, roughly).
 size_t count_letters(std::string_view text);
 
+// Whether any character is a letter (Unicode: Alphabetic).
+bool has_letter(std::string_view text);
+
 // Identity of a sentence for leakage and splits: a 64-bit hash (XXH3) of it with white space normalised
 // and lower-cased. Sentences that differ only in these have the same key.
 uint64_t sentence_key(std::string_view text);
