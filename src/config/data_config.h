@@ -10,11 +10,11 @@
 namespace megin::config {
 
 struct CorpusConfig {
-  std::string format = "auto";     // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
-  std::vector<std::string> paths;  // one file; two for plain (source, target)
-  double weight = 1.0;             // how often a pair is drawn relative to other corpora's pairs
-  std::string tag;                 // target-language tag put before each source, e.g. "<2de>"; empty: none
-  int64_t source_column = 1;       // of TSV, from 1
+  std::string format = "auto";          // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
+  std::vector<std::string> paths = {};  // one file; two for plain (source, target)
+  double weight = 1.0;                  // how often a pair is drawn relative to other corpora's pairs
+  std::string tag = {};       // target-language tag put before each source, e.g. "<2de>"; empty: none
+  int64_t source_column = 1;  // of TSV, from 1
   int64_t target_column = 2;
   bool header = false;  // TSV: skip the first line
 
@@ -52,8 +52,8 @@ struct CleaningConfig {
 };
 
 struct SplitConfig {
-  std::vector<CorpusConfig> valid;  // given sets; empty: cut from the corpora by hash
-  std::vector<CorpusConfig> test;
+  std::vector<CorpusConfig> valid = {};  // given sets; empty: cut from the corpora by hash
+  std::vector<CorpusConfig> test = {};
   int64_t valid_pairs = 1000;  // when cut
   int64_t test_pairs = 1000;
 
@@ -74,13 +74,13 @@ constexpr auto enum_names(SubwordKind) {
 
 struct SubwordConfig {
   SubwordKind kind = SubwordKind::kUnigram;
-  int64_t vocabulary = 8000;  // symbols, the four special ones included
-  double coverage = 0.9995;   // share of characters that get a symbol of their own
-  bool byte_fallback = true;  // characters without one are spelt in bytes: no unknowns
-  bool joint = true;          // one model for both sides
-  int64_t sample = 1000000;   // sentences that the model is trained on; 0: all
-  std::string model;          // an existing SentencePiece model to take over; empty: train one
-  std::string target_model;   // the target side's when not joint
+  int64_t vocabulary = 8000;      // symbols, the four special ones included
+  double coverage = 0.9995;       // share of characters that get a symbol of their own
+  bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
+  bool joint = true;              // one model for both sides
+  int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
+  std::string model = {};         // an existing SentencePiece model to take over; empty: train one
+  std::string target_model = {};  // the target side's when not joint
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -97,13 +97,13 @@ struct SubwordConfig {
 };
 
 struct DataConfig {
-  std::string output;                  // folder made by `megin prepare`
+  std::string output = {};             // folder made by `megin prepare`
   std::string source_language = "en";  // BCP 47, used to choose sides in TMX and printed in reports
   std::string target_language = "de";
-  std::vector<CorpusConfig> corpora;
-  CleaningConfig cleaning;
-  SplitConfig split;
-  SubwordConfig subword;
+  std::vector<CorpusConfig> corpora = {};
+  CleaningConfig cleaning = {};
+  SplitConfig split = {};
+  SubwordConfig subword = {};
   int64_t max_tokens =
       256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
   int64_t seed = 1;

@@ -25,8 +25,8 @@ constexpr auto enum_names(DispatchMode) {
 
 struct Dispatch {
   DispatchMode mode = DispatchMode::kSentence;
-  uint64_t seed = 1;          // changes the draw
-  std::vector<int64_t> path;  // of DispatchMode::kPath only: one expert, or one per expert layer
+  uint64_t seed = 1;               // changes the draw
+  std::vector<int64_t> path = {};  // of DispatchMode::kPath only: one expert, or one per expert layer
 };
 
 // "sentence", "token", ..., "path:0,1". Throws UsageError listing the forms.

@@ -127,12 +127,13 @@ void require_kind(const Value& value, const std::string& path, Value::Kind kind)
              value.describe());
 }
 
-void reject_unknown_keys(const Value& map, const std::string& path, const std::vector<std::string>& known) {
+void reject_unknown_keys(const Value& map, const std::string& path, std::vector<std::string> known) {
   for (const Member& member : map.members) {
     if (std::find(known.begin(), known.end(), member.key) != known.end()) continue;
+    const std::string guess = did_you_mean(member.key, known);
+    if (path.empty()) known.insert(known.end(), {"include", "variables"});
     fail_usage("{}: unknown key '{}'{} {} has {}", member.where, join_path(path, member.key),
-               nearest(member.key, known).empty() ? ";" : did_you_mean(member.key, known),
-               path.empty() ? "the recipe" : path, fmt::join(known, ", "));
+               guess.empty() ? ";" : guess, path.empty() ? "the recipe" : path, fmt::join(known, ", "));
   }
 }
 

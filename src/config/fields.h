@@ -50,7 +50,7 @@ void read_field(const Value& value, const std::string& path, bool& field);
 void read_field(const Value& value, const std::string& path, std::string& field);
 
 void require_kind(const Value& value, const std::string& path, Value::Kind kind);
-void reject_unknown_keys(const Value& map, const std::string& path, const std::vector<std::string>& known);
+void reject_unknown_keys(const Value& map, const std::string& path, std::vector<std::string> known);
 
 template <NamedEnum E>
 void read_field(const Value& value, const std::string& path, E& field) {
@@ -85,7 +85,7 @@ void read_field(const Value& value, const std::string& path, T& object, Given& g
   require_kind(value, path, Value::Kind::kMap);
   std::vector<std::string> known;
   T::visit(object, [&](std::string_view name, auto&, std::string_view) { known.emplace_back(name); });
-  reject_unknown_keys(value, path, known);
+  reject_unknown_keys(value, path, std::move(known));
   T::visit(object, [&](std::string_view name, auto& field, std::string_view) {
     const Value* member = value.find(name);
     if (!member) return;

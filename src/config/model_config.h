@@ -74,7 +74,7 @@ struct ModelConfig {
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
-  ExpertConfig experts;
+  ExpertConfig experts = {};
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -106,8 +106,8 @@ constexpr bool is_expert_layer(const ExpertConfig& experts, int64_t layer) {
   return experts.count > 1 && layer % experts.every == experts.offset;
 }
 
-// Overwrites the dimensions with those of the named preset (thor spec 3.1). Throws UsageError with the list
-// of presets for an unknown name.
+// Overwrites the dimensions with those of the named preset (the papers' architectures). Throws UsageError
+// with the list of presets for an unknown name.
 void apply_model_preset(ModelConfig& config, std::string_view name);
 
 // Throws UsageError naming the first field that cannot be (heads that do not divide the width, a dropout of 1

@@ -21,6 +21,36 @@ Value take(Value& map, std::string_view key) {
   return value;
 }
 
+// Calls `call` and puts `where` before the message of a UsageError.
+template <typename Call>
+void at_place(const std::string& where, Call call) {
+  try {
+    call();
+  } catch (const UsageError& error) {
+    fail_usage("{}: {}", where, error.what());
+  }
+}
+
+std::vector<FieldRow> all_fields() {
+  std::vector<FieldRow> rows;
+  std::vector<std::pair<std::type_index, std::string>> told;
+  collect_rows(RunConfig{}, "", rows, told);
+  return rows;
+}
+
+// A key at the top that belongs into a section, as `method` for train.method.
+void reject_keys_without_section(const Value& root) {
+  const std::vector<FieldRow> fields = all_fields();
+  for (const Member& member : root.members) {
+    const auto is_under = [&](const FieldRow& row) { return row.path.starts_with(member.key + "."); };
+    if (std::any_of(fields.begin(), fields.end(), is_under)) continue;
+    const auto is_last = [&](const FieldRow& row) { return row.path.ends_with("." + member.key); };
+    const auto meant = std::find_if(fields.begin(), fields.end(), is_last);
+    if (meant == fields.end()) continue;
+    fail_usage("{}: unknown key '{}'; did you mean '{}'?", member.where, member.key, meant->path);
+  }
+}
+
 // The file with what it includes under it. `open` are the files that include this one.
 Value read_with_includes(const fs::path& file, std::vector<fs::path>& open) {
   const fs::path canonical = fs::weakly_canonical(file);
@@ -94,12 +124,13 @@ void check_together(const RunConfig& config) {
 RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& overrides,
                           const Environment& environment) {
   const Value root = read_tree(file, overrides, environment);
+  reject_keys_without_section(root);
   RunConfig config;
   const Value* model = root.find("model");
   if (const Value* preset = model ? model->find("preset") : nullptr) {
     read_field(*preset, "model.preset", config.model.preset);
+    at_place(preset->where, [&] { apply_model_preset(config.model, config.model.preset); });
   }
-  apply_model_preset(config.model, config.model.preset);
   Given given;
   read_field(root, "", config, given);
   apply_method(config, given);
@@ -133,9 +164,7 @@ std::string to_yaml(const RunConfig& config) {
 }
 
 std::string field_table() {
-  std::vector<FieldRow> rows;
-  std::vector<std::pair<std::type_index, std::string>> told;
-  collect_rows(RunConfig{}, "", rows, told);
+  const std::vector<FieldRow> rows = all_fields();
   size_t path_width = 0, standard_width = 0;
   for (const FieldRow& row : rows) {
     path_width = std::max(path_width, row.path.size());
@@ -159,7 +188,7 @@ ModelConfig model_from_json(const nlohmann::json& json, const std::string& where
   const Value value = from_json(json, where);
   require_kind(value, "model", Value::Kind::kMap);
   read_field(value, "model", model, given);
-  check(model);
+  at_place(where, [&] { check(model); });
   return model;
 }
 

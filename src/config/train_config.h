@@ -30,15 +30,15 @@ constexpr auto enum_names(UnusedExpert) {
 
 struct ObjectiveConfig {
   int64_t passes = 1;               // forward passes over each micro-batch: 1, or 2 with a consistency term
-  double alpha = 5.0;               // weight of the consistency term CR (thor spec 1.3)
+  double alpha = 5.0;               // weight of the consistency term CR (Zuo et al. 2022, eq. 3)
   double weight_first = 1.0;        // of the first pass's cross-entropy
   double weight_second = 1.0;       // of the second pass's cross-entropy
   double weight_consistency = 1.0;  // multiplies alpha * CR; 0 switches the term off (Table 4 of the paper)
-  double label_smoothing = 0.1;     // epsilon of thor spec 4.4
+  double label_smoothing = 0.1;     // epsilon: the other symbols share it evenly (fairseq)
   Pair pair = Pair::kIndependent;   // whether the two passes' experts of a layer may coincide
-  UnusedExpert unused_expert =
-      UnusedExpert::kZeroGrad;  // experts drawn in no pass of an update: treated as
-                                // having a zero gradient, or left alone (value and moments)
+  // Experts drawn in no pass of an update: treated as having a zero gradient, or left alone (value and
+  // moments).
+  UnusedExpert unused_expert = UnusedExpert::kZeroGrad;
   bool shared_dropout = false;  // one dropout mask for both passes
 
   template <typename Self, typename Visitor>
@@ -120,8 +120,8 @@ struct ValidationConfig {
 };
 
 struct TrainConfig {
-  std::string data;  // folder written by `megin prepare`
-  std::string run;   // run directory, made here
+  std::string data = {};  // folder written by `megin prepare`
+  std::string run = {};   // run directory, made here
   int64_t seed = 1;
   int64_t threads = 0;  // 0: all processors this process may use (cgroup quota respected)
   int64_t max_updates = 10000;
@@ -130,16 +130,17 @@ struct TrainConfig {
   int64_t batch_tokens = 4096;  // padded tokens of a micro-batch: longest side times sentences
   int64_t accumulate = 1;       // micro-batches of an update
   Method method = Method::kThor;
-  ObjectiveConfig objective;
-  OptimizerConfig optimizer;
-  ValidationConfig validation;
-  int64_t log_every = 50;          // updates between log lines
-  int64_t checkpoint_every = 500;  // updates between checkpoints; 0: only at the end and on a signal
-  int64_t keep_checkpoints = 5;    // newest ones kept beside the best
-  int64_t average_checkpoints =
-      0;  // the model directory holds the mean of so many newest checkpoints; 0, 1: no mean
-  double average_decay =
-      0.0;  // exponential moving average of the weights, used for validation and the model; 0: off
+  ObjectiveConfig objective = {};
+  OptimizerConfig optimizer = {};
+  ValidationConfig validation = {};
+  int64_t log_every = 50;           // updates between log lines
+  int64_t checkpoint_every = 500;   // updates between checkpoints; 0: only at the end and on a signal
+  int64_t keep_checkpoints = 5;     // newest ones kept beside the best
+  int64_t average_checkpoints = 0;  // the model is the mean of so many newest checkpoints; 0, 1: no mean
+  double average_decay = 0.0;  // exponential moving average of the weights, which validation and the model
+                               // then use; 0: off
+  bool plain_operations =
+      false;  // libtorch's own operations instead of the fused ones: slow, to compare with
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -162,6 +163,8 @@ struct TrainConfig {
     field("average_checkpoints", self.average_checkpoints,
           "the model is the mean of so many checkpoints; 0 = no mean");
     field("average_decay", self.average_decay, "moving average of the weights; 0 = off");
+    field("plain_operations", self.plain_operations,
+          "libtorch's own operations instead of fused ones (slow)");
   }
   bool operator==(const TrainConfig&) const = default;
 };

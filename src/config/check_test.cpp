@@ -1,0 +1,157 @@
+// The rules of model, data and train, one wrong field at a time.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/error.h"
+#include "config/data_config.h"
+#include "config/model_config.h"
+#include "config/train_config.h"
+
+namespace megin::config {
+namespace {
+
+// The message of check() after `change`, or "" when it is content.
+template <typename Config>
+std::string error_after(const std::function<void(Config&)>& change, Config config = {}) {
+  change(config);
+  try {
+    check(config);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string model_error(const std::function<void(ModelConfig&)>& change) {
+  return error_after<ModelConfig>(change);
+}
+std::string train_error(const std::function<void(TrainConfig&)>& change) {
+  return error_after<TrainConfig>(change);
+}
+std::string data_error(const std::function<void(DataConfig&)>& change) {
+  return error_after<DataConfig>(change);
+}
+
+TEST(CheckTest, DefaultsAreSound) {
+  EXPECT_EQ(model_error([](ModelConfig&) {}), "");
+  EXPECT_EQ(train_error([](TrainConfig&) {}), "");
+  EXPECT_EQ(data_error([](DataConfig&) {}), "");
+}
+
+TEST(PresetTest, AreTheArchitecturesOfThePapers) {
+  struct Wanted {
+    const char* name;
+    int64_t width, feed_forward, heads, encoder_layers, decoder_layers;
+    double dropout;
+  };
+  for (const Wanted& w :
+       {Wanted{"tiny", 128, 256, 4, 4, 4, .3}, Wanted{"small", 256, 512, 4, 3, 3, .3},
+        Wanted{"iwslt", 512, 1024, 4, 6, 6, .3}, Wanted{"base", 512, 2048, 8, 6, 6, .1},
+        Wanted{"big", 1024, 4096, 16, 6, 6, .3}, Wanted{"multilingual", 768, 3072, 12, 12, 6, .1}}) {
+    ModelConfig c;
+    apply_model_preset(c, w.name);
+    EXPECT_EQ(c.preset, w.name);
+    EXPECT_EQ(c.width, w.width) << w.name;
+    EXPECT_EQ(c.feed_forward, w.feed_forward) << w.name;
+    EXPECT_EQ(c.heads, w.heads) << w.name;
+    EXPECT_EQ(c.encoder_layers, w.encoder_layers) << w.name;
+    EXPECT_EQ(c.decoder_layers, w.decoder_layers) << w.name;
+    EXPECT_EQ(c.dropout, w.dropout) << w.name;
+    EXPECT_NO_THROW(check(c)) << w.name;
+  }
+  ModelConfig tiny;
+  apply_model_preset(tiny, "tiny");
+  EXPECT_EQ(tiny, ModelConfig{}) << "the struct's defaults are the preset it names";
+}
+
+TEST(ExpertLayerTest, CountsFromTheOffset) {
+  const ExpertConfig published{.count = 2, .every = 2, .offset = 0};
+  EXPECT_TRUE(is_expert_layer(published, 0));
+  EXPECT_FALSE(is_expert_layer(published, 1));
+  EXPECT_TRUE(is_expert_layer(published, 4));
+  EXPECT_FALSE(is_expert_layer({.count = 1, .every = 1, .offset = 0}, 0));
+  EXPECT_TRUE(is_expert_layer({.count = 2, .every = 1, .offset = 0}, 3));
+  EXPECT_TRUE(is_expert_layer({.count = 2, .every = 3, .offset = 2}, 5));
+}
+
+TEST(ModelCheckTest, NamesTheFirstFieldThatCannotBe) {
+  EXPECT_EQ(model_error([](auto& c) { c.width = 0; }), "model.width: wanted a positive even number, found 0");
+  EXPECT_EQ(model_error([](auto& c) { c.heads = 3; }),
+            "model.heads: wanted a number that divides model.width (128), found 3");
+  EXPECT_EQ(model_error([](auto& c) { c.dropout = 1.0; }),
+            "model.dropout: wanted a probability from 0 to below 1, found 1");
+  EXPECT_EQ(model_error([](auto& c) { c.decoder_layers = 0; }),
+            "model.decoder_layers: wanted a positive number, found 0");
+  EXPECT_EQ(model_error([](auto& c) { c.target_vocabulary = 7; }),
+            "model.target_vocabulary: wanted that of the source (0), as share_embeddings is all, found 7");
+  EXPECT_EQ(model_error([](auto& c) { c.experts.count = 0; }),
+            "model.experts.count: wanted 1 (dense) or more, found 0");
+  EXPECT_EQ(model_error([](auto& c) { c.experts.offset = 2; }),
+            "model.experts.offset: wanted from 0 to below model.experts.every (2), found 2");
+  EXPECT_EQ(
+      model_error([](auto& c) { c.experts = {.count = 2, .every = 9, .offset = 8}; }),
+      "model.experts.offset: wanted an index that a layer has, or the model has no expert layer, found 8");
+  EXPECT_EQ(
+      model_error([](auto& c) {
+        c.width = 6;
+        c.heads = 2;
+        c.positions = Positions::kRotary;
+      }),
+      "model.heads: wanted heads of an even width (model.width 6 / heads) for rotary positions, found 2");
+}
+
+TEST(TrainCheckTest, NamesTheFirstFieldThatCannotBe) {
+  EXPECT_EQ(train_error([](auto& c) { c.objective.passes = 3; }),
+            "train.objective.passes: wanted 1 or 2, found 3");
+  EXPECT_EQ(train_error([](auto& c) { c.objective.weight_first = 0; }),
+            "train.objective.weight_first: wanted a cross-entropy with a positive weight, or nothing is "
+            "learnt, found 0");
+  EXPECT_EQ(train_error([](auto& c) {
+              c.objective.passes = 2;
+              c.objective.weight_first = 0;
+            }),
+            "");
+  EXPECT_EQ(train_error([](auto& c) { c.optimizer.beta2 = 1; }),
+            "train.optimizer.beta2: wanted from 0 to below 1, found 1");
+  EXPECT_EQ(train_error([](auto& c) { c.validation.best_by = std::string("chrf"); }),
+            "train.validation.best_by: wanted bleu or loss, found 'chrf'");
+  EXPECT_EQ(train_error([](auto& c) { c.validation.bleu = false; }),
+            "train.validation.best_by: wanted loss, as train.validation.bleu is false, found bleu");
+  EXPECT_EQ(train_error([](auto& c) { c.validation.experts = std::string("some"); }),
+            "train.validation.experts: wanted sentence, token, position, batch, ensemble, or path:E with one "
+            "expert for "
+            "all expert layers or one for each, as path:0,1; found 'some'");
+  EXPECT_EQ(train_error([](auto& c) { c.average_checkpoints = 9; }),
+            "train.average_checkpoints: wanted from 0 to train.keep_checkpoints (5), found 9");
+  EXPECT_EQ(train_error([](auto& c) { c.batch_tokens = 0; }),
+            "train.batch_tokens: wanted 1 or more, found 0");
+}
+
+TEST(DataCheckTest, NamesTheFirstFieldThatCannotBe) {
+  const auto with_corpus = [](CorpusConfig corpus) {
+    return data_error([&](DataConfig& c) { c.corpora.push_back(corpus); });
+  };
+  EXPECT_EQ(with_corpus({.paths = {"a.tmx"}}), "");
+  EXPECT_EQ(with_corpus({}), "data.corpora.0.paths: wanted one file, or two (source, target), found 0 files");
+  EXPECT_EQ(with_corpus({.format = "xml", .paths = {"a"}}),
+            "data.corpora.0.format: wanted one of auto, plain, tsv, tmx, po, mo, found 'xml'");
+  EXPECT_EQ(with_corpus({.format = "plain", .paths = {"a"}}),
+            "data.corpora.0.paths: wanted two files (source, target) for plain, found 1");
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .weight = 0}),
+            "data.corpora.0.weight: wanted a positive number, found 0");
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .source_column = 2}),
+            "data.corpora.0.target_column: wanted another column than the source's, found 2");
+  EXPECT_EQ(data_error([](auto& c) { c.split.test.emplace_back(); }),
+            "data.split.test.0.paths: wanted one file, or two (source, target), found 0 files");
+  EXPECT_EQ(data_error([](auto& c) { c.cleaning.max_ratio = 0.5; }),
+            "data.cleaning.max_ratio: wanted 0 (no limit), or 1 or more, found 0.5");
+  EXPECT_EQ(data_error([](auto& c) { c.subword.vocabulary = 100; }),
+            "data.subword.vocabulary: wanted 261 or more (byte_fallback takes 256), found 100");
+  EXPECT_EQ(data_error([](auto& c) { c.subword.target_model = std::string(1, 'm'); }),
+            "data.subword.target_model: wanted none, as data.subword.joint is true, found 'm'");
+  EXPECT_EQ(data_error([](auto& c) { c.max_tokens = 1; }), "data.max_tokens: wanted 2 or more, found 1");
+}
+
+}  // namespace
+}  // namespace megin::config

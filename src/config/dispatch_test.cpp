@@ -1,0 +1,153 @@
+#include "config/dispatch.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/error.h"
+
+namespace megin::config {
+namespace {
+
+constexpr DispatchMode kDrawing[] = {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kPosition,
+                                     DispatchMode::kBatch};
+
+// The experts that `vary` sees over 64 values of one coordinate.
+template <typename Vary>
+size_t different_experts(DispatchMode mode, Vary vary) {
+  std::set<int64_t> seen;
+  for (uint64_t i = 0; i < 64; ++i) {
+    TokenPlace place{.sentence = 5, .position = 6, .stack = Stack::kEncoder, .layer = 2, .expert_layer = 1};
+    Dispatch dispatch{.mode = mode, .seed = 9, .path = {}};
+    vary(dispatch, place, i);
+    seen.insert(draw_expert(dispatch, place, 8));
+  }
+  return seen.size();
+}
+
+TEST(ParseDispatchTest, ReadsAndPrintsEveryForm) {
+  for (const char* text : {"sentence", "token", "position", "batch", "ensemble", "path:3", "path:0,1,1,0"}) {
+    EXPECT_EQ(to_string(parse_dispatch(text, 4)), text);
+    EXPECT_EQ(parse_dispatch(text, 4).seed, 4u);
+  }
+  EXPECT_EQ(parse_dispatch("path:0,12", 1).path, (std::vector<int64_t>{0, 12}));
+}
+
+TEST(ParseDispatchTest, ListsTheFormsWhenThereIsNoSuch) {
+  for (const char* text :
+       {"", "sentences", "path", "path:", "path:a", "path:1,", "path:-1", "path:1;2", "path: 1"}) {
+    try {
+      parse_dispatch(text, 1);
+      FAIL() << text;
+    } catch (const UsageError& error) {
+      EXPECT_EQ(
+          std::string(error.what()),
+          std::string("wanted sentence, token, position, batch, ensemble, or path:E with one expert for all "
+                      "expert layers or one for each, as path:0,1; found '") +
+              text + "'");
+    }
+  }
+}
+
+TEST(DrawExpertTest, DependsOnWhatItsModeSaysAndOnNothingElse) {
+  const auto sentence = [](Dispatch&, TokenPlace& p, uint64_t i) { p.sentence = i; };
+  const auto position = [](Dispatch&, TokenPlace& p, uint64_t i) { p.position = i; };
+  const auto layer = [](Dispatch&, TokenPlace& p, uint64_t i) { p.layer = i; };
+  const auto expert_layer = [](Dispatch&, TokenPlace& p, uint64_t i) { p.expert_layer = i; };
+  const auto seed = [](Dispatch& d, TokenPlace&, uint64_t i) { d.seed = i; };
+
+  EXPECT_EQ(different_experts(DispatchMode::kSentence, position), 1u);
+  EXPECT_GT(different_experts(DispatchMode::kSentence, sentence), 4u);
+  EXPECT_GT(different_experts(DispatchMode::kToken, position), 4u);
+  EXPECT_GT(different_experts(DispatchMode::kToken, sentence), 4u);
+  EXPECT_GT(different_experts(DispatchMode::kPosition, position), 4u);
+  EXPECT_EQ(different_experts(DispatchMode::kPosition, sentence), 1u);
+  EXPECT_EQ(different_experts(DispatchMode::kBatch, position), 1u);
+  EXPECT_EQ(different_experts(DispatchMode::kBatch, sentence), 1u);
+  for (const DispatchMode mode : kDrawing) {
+    EXPECT_GT(different_experts(mode, layer), 4u);
+    EXPECT_GT(different_experts(mode, seed), 4u);
+    EXPECT_EQ(different_experts(mode, expert_layer), 1u);
+  }
+}
+
+TEST(DrawExpertTest, StacksDrawOnTheirOwn) {
+  for (const DispatchMode mode : kDrawing) {
+    int same = 0;
+    for (uint64_t seed = 0; seed < 1000; ++seed) {
+      const Dispatch dispatch{.mode = mode, .seed = seed, .path = {}};
+      TokenPlace place;
+      const int64_t encoder = draw_expert(dispatch, place, 2);
+      place.stack = Stack::kDecoder;
+      same += encoder == draw_expert(dispatch, place, 2);
+    }
+    EXPECT_NEAR(same, 500, 80);  // 5 standard deviations of a fair coin
+  }
+}
+
+TEST(DrawExpertTest, IsUniform) {
+  constexpr int64_t kExperts = 16, kDraws = 160'000;
+  std::vector<int64_t> counts(kExperts);
+  for (int64_t i = 0; i < kDraws; ++i) {
+    const TokenPlace place{.sentence = static_cast<uint64_t>(i / 20),
+                           .position = static_cast<uint64_t>(i % 20)};
+    ++counts[static_cast<size_t>(
+        draw_expert({.mode = DispatchMode::kToken, .seed = 3, .path = {}}, place, kExperts))];
+  }
+  double chi_square = 0.0;
+  constexpr double kExpected = static_cast<double>(kDraws) / kExperts;
+  for (const int64_t count : counts) {
+    chi_square +=
+        (static_cast<double>(count) - kExpected) * (static_cast<double>(count) - kExpected) / kExpected;
+  }
+  EXPECT_LT(chi_square, 37.70);  // 15 degrees of freedom, p = 0.001
+  EXPECT_GT(chi_square, 2.0);    // draws are no round robin either: p = 0.99998 to be above
+}
+
+TEST(DrawExpertTest, FollowsAPath) {
+  TokenPlace place;
+  place.layer = 4;
+  place.expert_layer = 2;
+  EXPECT_EQ(draw_expert(parse_dispatch("path:3", 1), place, 4), 3);
+  EXPECT_EQ(draw_expert(parse_dispatch("path:0,1,2,3", 1), place, 4), 2);
+}
+
+TEST(DrawExpertTest, OneExpertIsAlwaysDrawn) {
+  for (const DispatchMode mode : kDrawing)
+    EXPECT_EQ(draw_expert({.mode = mode, .seed = 7, .path = {}}, {}, 1), 0);
+}
+
+TEST(IsConstantInSentenceTest, HoldsForSentenceBatchAndPath) {
+  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("sentence", 1)));
+  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("batch", 1)));
+  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("path:0,1", 1)));
+  EXPECT_FALSE(is_constant_in_sentence(parse_dispatch("token", 1)));
+  EXPECT_FALSE(is_constant_in_sentence(parse_dispatch("position", 1)));
+}
+
+TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
+  const auto error_of = [](const char* text, int64_t experts, int64_t layers) -> std::string {
+    try {
+      check(parse_dispatch(text, 1), experts, layers);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error_of("path:1", 2, 4), "");
+  EXPECT_EQ(error_of("path:0,1,1,0", 2, 4), "");
+  EXPECT_EQ(error_of("path:0", 1, 0), "");
+  EXPECT_EQ(error_of("ensemble", 1, 0), "");
+  EXPECT_EQ(error_of("token", 1, 0), "");
+  EXPECT_EQ(error_of("path:2", 2, 4),
+            "path:2: wanted experts from 0 to 1, found 2; this model has 2 experts a layer");
+  EXPECT_EQ(error_of("path:1", 1, 0),
+            "path:1: wanted experts from 0 to 0, found 1; this model has 1 expert a layer");
+  EXPECT_EQ(error_of("path:0,0", 1, 0),
+            "path:0,0: this model is dense, it has no expert layers; leave the path out");
+  EXPECT_EQ(error_of("path:0,1", 2, 4),
+            "path:0,1: wanted 1 expert or 4 (one for each expert layer, encoder first), found 2");
+}
+
+}  // namespace
+}  // namespace megin::config

@@ -1,0 +1,340 @@
+#include "config/run_config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace megin::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Writes recipes into a folder of its own and reads them with an environment of its own.
+class RunConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / "run_config" /
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  void write(const std::string& name, const std::string& text) {
+    fs::create_directories((folder_ / name).parent_path());
+    write_file_atomically(folder_ / name, text);
+  }
+
+  RunConfig load(const std::string& name, const std::vector<std::string>& overrides = {}) {
+    return load_run_config(path(name), overrides, [this](const std::string& variable) {
+      const auto found = environment_.find(variable);
+      return found == environment_.end() ? std::nullopt : std::optional(found->second);
+    });
+  }
+
+  RunConfig load_text(const std::string& text, const std::vector<std::string>& overrides = {}) {
+    write("recipe.yaml", text);
+    return load("recipe.yaml", overrides);
+  }
+
+  // The message of the UsageError that the recipe causes, without the folder.
+  std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
+    try {
+      load_text(text, overrides);
+    } catch (const UsageError& error) {
+      std::string message = error.what();
+      const std::string prefix = folder_.string() + "/";
+      for (size_t at; (at = message.find(prefix)) != std::string::npos;) message.erase(at, prefix.size());
+      return message;
+    }
+    return "(no UsageError)";
+  }
+
+  fs::path folder_;
+  std::map<std::string, std::string> environment_;
+};
+
+TEST_F(RunConfigTest, AnEmptyRecipeIsTheDefaults) {
+  RunConfig wanted;
+  wanted.model.experts.count = 2;  // the default method is thor
+  wanted.train.objective.passes = 2;
+  EXPECT_EQ(load_text(""), wanted);
+  EXPECT_EQ(load_text("model:\ntrain: {}\n"), wanted);
+}
+
+TEST_F(RunConfigTest, ReadsEveryKindOfField) {
+  const RunConfig config = load_text(
+      "data:\n"
+      "  output: out\n"
+      "  corpora:\n"
+      "    - {format: plain, paths: [a.en, a.de], weight: 0.5}\n"
+      "    - {paths: [\"b c.tmx\"], tag: <2de>}\n"
+      "  subword: {kind: bpe, joint: true}\n"
+      "model: {activation: swiglu, norm_epsilon: 1e-6}\n"
+      "train: {seed: -3, max_minutes: 20}\n");
+  ASSERT_EQ(config.data.corpora.size(), 2u);
+  EXPECT_EQ(config.data.corpora[0].paths, (std::vector<std::string>{"a.en", "a.de"}));
+  EXPECT_EQ(config.data.corpora[0].weight, 0.5);
+  EXPECT_EQ(config.data.corpora[1].paths, std::vector<std::string>{"b c.tmx"});
+  EXPECT_EQ(config.data.corpora[1].tag, "<2de>");
+  EXPECT_EQ(config.data.subword.kind, SubwordKind::kBpe);
+  EXPECT_EQ(config.model.activation, Activation::kSwiglu);
+  EXPECT_EQ(config.model.norm_epsilon, 1e-6);
+  EXPECT_EQ(config.train.seed, -3);
+  EXPECT_EQ(config.train.max_minutes, 20.0);
+  EXPECT_EQ(config.train.data, "out");
+}
+
+TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
+  EXPECT_EQ(error_of("model:\n  experts:\n    cuont: 2\n"),
+            "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
+            "count, every, "
+            "offset");
+  EXPECT_EQ(error_of("method: thor\n"),
+            "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
+  EXPECT_EQ(error_of("modle: {}\n"),
+            "recipe.yaml:1:1: unknown key 'modle'; did you mean 'model'? the recipe has data, model, train, "
+            "include, "
+            "variables");
+  EXPECT_EQ(error_of("wings: 2\n"),
+            "recipe.yaml:1:1: unknown key 'wings'; the recipe has data, model, train, include, variables");
+  EXPECT_TRUE(error_of("", {"model.expert.count=2"})
+                  .starts_with(
+                      "--set model.expert.count=2: unknown key 'model.expert'; did you mean 'experts'? model "
+                      "has preset, width, "));
+}
+
+TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
+  EXPECT_EQ(error_of("model:\n  width: wide\n"),
+            "recipe.yaml:2:10: model.width: wanted an integer, found 'wide'");
+  EXPECT_EQ(error_of("model: {width: 1.5}"), "recipe.yaml:1:16: model.width: wanted an integer, found '1.5'");
+  EXPECT_EQ(error_of("model: {width: }"), "recipe.yaml:1:16: model.width: wanted an integer, found nothing");
+  EXPECT_EQ(error_of("model: {width: 99999999999999999999}"),
+            "recipe.yaml:1:16: model.width: wanted an integer, found '99999999999999999999'");
+  EXPECT_EQ(error_of("model: {dropout: [0.1]}"),
+            "recipe.yaml:1:18: model.dropout: wanted a number, found a list");
+  EXPECT_EQ(error_of("model: {dropout: nan}"),
+            "recipe.yaml:1:18: model.dropout: wanted a number, found 'nan'");
+  EXPECT_EQ(error_of("train: {validation: {bleu: yes}}"),
+            "recipe.yaml:1:28: train.validation.bleu: wanted true or false, found 'yes'");
+  EXPECT_EQ(
+      error_of("train: {method: thr}"),
+      "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, thor, thor_shared_dropout; found 'thr'");
+  EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
+  EXPECT_EQ(error_of("data: {corpora: {}}"),
+            "recipe.yaml:1:17: data.corpora: wanted a list, as [a, b], found a map of keys");
+  EXPECT_EQ(error_of("data: {corpora: [{paths: [a, {b: c}]}]}"),
+            "recipe.yaml:1:30: data.corpora.0.paths.1: wanted a text (\"\" for none), found a map of keys");
+  EXPECT_EQ(error_of("- a\n- b\n"), "recipe.yaml:1:1: wanted a map of keys, found a list");
+  EXPECT_EQ(error_of("", {"train.run=\xFF"}),
+            "--set train.run=\xFF: train.run: wanted text in UTF-8, found other bytes");
+}
+
+TEST_F(RunConfigTest, AMissingFileIsAFailureNotAWrongCall) {
+  try {
+    load("nowhere.yaml");
+    FAIL();
+  } catch (const UsageError&) {
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("nowhere.yaml"), std::string::npos);
+  }
+}
+
+TEST_F(RunConfigTest, ThePresetFillsWhatIsNotGiven) {
+  const RunConfig config = load_text("model: {preset: base, width: 256}");
+  EXPECT_EQ(config.model.width, 256);
+  EXPECT_EQ(config.model.feed_forward, 2048);
+  EXPECT_EQ(config.model.heads, 8);
+  EXPECT_EQ(config.model.dropout, 0.1);
+  EXPECT_EQ(load_text("model: {preset: base}", {"model.preset=small"}).model.feed_forward, 512);
+  EXPECT_EQ(error_of("model: {preset: smal}"),
+            "recipe.yaml:1:17: model.preset: no preset 'smal'; did you mean 'small'? wanted one of tiny, "
+            "small, iwslt, "
+            "base, big, multilingual");
+}
+
+TEST_F(RunConfigTest, TheMethodIsOneKeyOverASharedBase) {
+  const std::string base = "model: {experts: {count: 4}}\n";
+  const RunConfig dense = load_text(base, {"train.method=dense"});
+  EXPECT_EQ(dense.model.experts.count, 1);
+  EXPECT_EQ(dense.train.objective.passes, 1);
+  const RunConfig r_drop = load_text(base, {"train.method=r_drop"});
+  EXPECT_EQ(r_drop.model.experts.count, 1);
+  EXPECT_EQ(r_drop.train.objective.passes, 2);
+  const RunConfig thor = load_text(base, {"train.method=thor"});
+  EXPECT_EQ(thor.model.experts.count, 4);
+  EXPECT_EQ(thor.train.objective.passes, 2);
+  EXPECT_FALSE(thor.train.objective.shared_dropout);
+  const RunConfig shared = load_text(base, {"train.method=thor_shared_dropout"});
+  EXPECT_EQ(shared.model.experts.count, 4);
+  EXPECT_TRUE(shared.train.objective.shared_dropout);
+  EXPECT_EQ(load_text("train: {method: thor}").model.experts.count, 2);
+}
+
+TEST_F(RunConfigTest, AGivenObjectiveWinsOverTheMethod) {
+  EXPECT_EQ(load_text("train: {method: thor, objective: {passes: 1}}").train.objective.passes, 1);
+  EXPECT_EQ(
+      load_text("train: {method: thor, objective: {shared_dropout: true}}").train.objective.shared_dropout,
+      true);
+  EXPECT_EQ(load_text("train: {method: thor_shared_dropout, objective: {shared_dropout: false}}")
+                .train.objective.shared_dropout,
+            false);
+}
+
+TEST_F(RunConfigTest, ThorWantsTwoExperts) {
+  EXPECT_EQ(error_of("{model: {experts: {count: 1}}, train: {method: thor}}"),
+            "model.experts.count: method thor wants 2 or more experts, found 1; THOR with one expert is "
+            "train.method: r_drop");
+}
+
+TEST_F(RunConfigTest, IncludesAreReadFirstAndLaterKeysWin) {
+  write("base/common.yaml", "include: deeper/first.yaml\nmodel: {preset: small, dropout: 0.2}\n");
+  write("base/deeper/first.yaml", "train: {seed: 7, accumulate: 2}\nmodel: {dropout: 0.4, heads: 2}\n");
+  const RunConfig config = load_text("include: base/common.yaml\ntrain: {seed: 8}\n", {"train.accumulate=3"});
+  EXPECT_EQ(config.model.width, 256);
+  EXPECT_EQ(config.model.dropout, 0.2);
+  EXPECT_EQ(config.model.heads, 2);
+  EXPECT_EQ(config.train.seed, 8);
+  EXPECT_EQ(config.train.accumulate, 3);
+}
+
+TEST_F(RunConfigTest, AnErrorInAnIncludeNamesThatFile) {
+  write("base.yaml", "model:\n  widht: 3\n");
+  EXPECT_TRUE(error_of("include: base.yaml\n").starts_with("base.yaml:2:3: unknown key 'model.widht'"));
+}
+
+TEST_F(RunConfigTest, ACircleOfIncludesIsRefused) {
+  write("a.yaml", "include: recipe.yaml\n");
+  EXPECT_TRUE(error_of("include: a.yaml\n")
+                  .ends_with("recipe.yaml: includes itself through a.yaml; break the circle"))
+      << error_of("include: a.yaml\n");
+  EXPECT_NE(error_of("include: recipe.yaml\n").find("includes itself"), std::string::npos);
+}
+
+TEST_F(RunConfigTest, VariablesComeFromSetThenEnvironmentThenTheRecipe) {
+  const std::string recipe = "variables: {ROOT: /std, SUB: '${ROOT}/sub'}\ndata: {output: '${SUB}/out'}\n";
+  EXPECT_EQ(load_text(recipe).data.output, "/std/sub/out");
+  environment_["ROOT"] = "/env";
+  EXPECT_EQ(load_text(recipe).data.output, "/env/sub/out");
+  EXPECT_EQ(load_text(recipe, {"variables.SUB=/set"}).data.output, "/set/out");
+}
+
+TEST_F(RunConfigTest, AnUnsetVariableIsNamed) {
+  EXPECT_EQ(error_of("data:\n  corpora:\n    - paths: ['${MEGIN_DATA}/a.tmx']\n"),
+            "recipe.yaml:3:15: the variable MEGIN_DATA has no value; set it in the environment "
+            "(MEGIN_DATA=... megin "
+            "...) or give --set variables.MEGIN_DATA=...");
+  EXPECT_EQ(error_of("variables: {A: '${B}', B: '${A}'}\ndata: {output: '${A}'}\n"),
+            "recipe.yaml:1:16: the variable A is defined by itself");
+  EXPECT_EQ(error_of("data: {output: '${}'}\n"),
+            "recipe.yaml:1:16: wanted ${NAME}, found '${}'; a plain ${ is written $${");
+  EXPECT_EQ(error_of("data: {output: 'a${B'}\n"),
+            "recipe.yaml:1:16: wanted ${NAME}, found '${B'; a plain ${ is written $${");
+  EXPECT_EQ(error_of("variables: [A]\n"),
+            "recipe.yaml:1:12: variables: wanted a map of names and values, found a list");
+  EXPECT_EQ(error_of("variables: {A: [b]}\n"), "recipe.yaml:1:13: variables.A: wanted a text, found a list");
+}
+
+TEST_F(RunConfigTest, WhatIsPrintedReadsBackAsTheSame) {
+  RunConfig config = load_text(
+      "data:\n"
+      "  output: 'a $${b} #c: \"d\"'\n"
+      "  corpora:\n"
+      "    - {paths: ['x, y.en', '\xC3\xBC.de'], tag: <2de>}\n"
+      "    - {paths: [null.tmx]}\n"
+      "  split: {test: [{paths: ['no']}]}\n"
+      "model: {preset: multilingual, norm_epsilon: 1e-6, experts: {count: 3}}\n"
+      "train: {method: thor_shared_dropout, run: '', optimizer: {learning_rate: 0.1}}\n");
+  EXPECT_EQ(config.data.output, "a ${b} #c: \"d\"");
+  const std::string printed = to_yaml(config);
+  EXPECT_EQ(load_text(printed), config);
+  EXPECT_EQ(to_yaml(load_text(printed)), printed);
+}
+
+TEST_F(RunConfigTest, EveryMethodAndPresetIsUnchangedByResolvingAgain) {
+  for (const char* method : {"dense", "r_drop", "thor", "thor_shared_dropout"}) {
+    for (const char* preset : {"tiny", "small", "iwslt", "base", "big", "multilingual"}) {
+      const RunConfig config = load_text(
+          fmt::format("model: {{preset: {}}}\ntrain: {{method: {}}}\ndata: {{output: d}}\n", preset, method));
+      EXPECT_EQ(load_text(to_yaml(config)), config) << method << " " << preset;
+    }
+  }
+}
+
+TEST_F(RunConfigTest, AModelIsWrittenAsJsonAndReadBack) {
+  const ModelConfig model =
+      load_text("model: {preset: big, positions: rotary, source_vocabulary: 100, target_vocabulary: 100}")
+          .model;
+  const nlohmann::json json = model_to_json(model);
+  EXPECT_EQ(json["width"], 1024);
+  EXPECT_EQ(json["positions"], "rotary");
+  EXPECT_EQ(json["experts"]["count"], 2);
+  EXPECT_EQ(model_from_json(json, "config.json"), model);
+}
+
+TEST_F(RunConfigTest, AWrongModelInJsonNamesTheFile) {
+  const auto error_in = [](const char* text) -> std::string {
+    try {
+      model_from_json(nlohmann::json::parse(text), "config.json");
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "(no UsageError)";
+  };
+  EXPECT_EQ(error_in(R"({"width": "x"})"), "config.json: model.width: wanted an integer, found 'x'");
+  EXPECT_TRUE(error_in(R"({"wdith": 2})")
+                  .starts_with("config.json: unknown key 'model.wdith'; did you mean 'width'?"));
+  EXPECT_EQ(error_in(R"([1])"), "config.json: model: wanted a map of keys, found a list");
+  EXPECT_EQ(error_in(R"({"heads": 5})"),
+            "config.json: model.heads: wanted a number that divides model.width (128), found 5");
+}
+
+TEST_F(RunConfigTest, SectionsMustFitTogether) {
+  EXPECT_EQ(error_of("data: {subword: {joint: false}}"),
+            "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to "
+            "true, or "
+            "share_embeddings to decoder or none");
+  EXPECT_EQ(error_of("{data: {max_tokens: 2000}}"),
+            "data.max_tokens: wanted at most model.max_length (1024), found 2000");
+}
+
+TEST_F(RunConfigTest, CommandsNameWhatTheyMiss) {
+  RunConfig config;
+  EXPECT_THROW(require_for_prepare(config), UsageError);
+  config.data.output = "out";
+  EXPECT_THROW(require_for_prepare(config), UsageError);
+  config.data.corpora.emplace_back();
+  EXPECT_NO_THROW(require_for_prepare(config));
+  EXPECT_THROW(require_for_train(config), UsageError);
+  config.train.data = "out";
+  EXPECT_THROW(require_for_train(config), UsageError);
+  config.train.run = "run";
+  EXPECT_NO_THROW(require_for_train(config));
+}
+
+TEST(FieldTableTest, HasARowForEveryFieldWithItsDefault) {
+  const std::string table = field_table();
+  for (const char* row : {"train.method ", "model.experts.every ", "data.corpora.0.paths ",
+                          "data.split.valid ", "train.optimizer.beta2 "}) {
+    EXPECT_NE(table.find(row), std::string::npos) << row;
+  }
+  EXPECT_NE(table.find("items as of data.corpora"), std::string::npos);
+  EXPECT_EQ(table.find("data.split.valid.0"), std::string::npos);
+  EXPECT_NE(table.find("(dense, r_drop, thor, thor_shared_dropout)"), std::string::npos);
+}
+
+TEST(ProcessEnvironmentTest, ReadsTheProcess) {
+  EXPECT_TRUE(process_environment("PATH").has_value());
+  EXPECT_FALSE(process_environment("MEGIN_NO_SUCH_VARIABLE").has_value());
+}
+
+}  // namespace
+}  // namespace megin::config
