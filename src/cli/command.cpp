@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "config/nearest.h"
 
 namespace megin::cli {
@@ -82,24 +83,24 @@ CLI::App& Program::add(const CommandText& text, CommandBody body) {
   return command;
 }
 
-int Program::run(std::vector<std::string> arguments, CommandContext& context) {
-  const auto report = [&context](const std::string& message, int code) {
-    context.out.flush();
-    context.err << "megin: error: " << message << std::endl;
+int Program::run(std::vector<std::string> arguments, const Streams& streams) {
+  const auto report = [&streams](const std::string& message, int code) {
+    streams.out.flush();
+    streams.screen.write("megin: error: " + message + "\n");
     return code;
   };
   try {
-    run_command(std::move(arguments), context);
-    flush_results(context.out);
+    run_command(std::move(arguments), streams);
+    flush_results(streams.out);
     return 0;
   } catch (const CLI::CallForHelp&) {
-    context.out << (chosen() ? chosen()->help("megin") : app_.help()) << std::endl;
+    streams.out << (chosen() ? chosen()->help("megin") : app_.help()) << std::endl;
     return 0;
   } catch (const CLI::CallForVersion& version) {
-    context.out << version.what() << std::endl;
+    streams.out << version.what() << std::endl;
     return 0;
   } catch (const TextRequested& request) {
-    context.out << request.text << std::flush;
+    streams.out << request.text << std::flush;
     return 0;
   } catch (const CLI::ParseError& error) {
     return report(explain(error), 2);
@@ -115,7 +116,7 @@ int Program::run(std::vector<std::string> arguments, CommandContext& context) {
   }
 }
 
-void Program::run_command(std::vector<std::string> arguments, CommandContext& context) {
+void Program::run_command(std::vector<std::string> arguments, const Streams& streams) {
   const std::vector<std::string> names = command_names(app_);
   if (!arguments.empty() && arguments.front() == "help") {
     arguments.erase(arguments.begin());
@@ -130,8 +131,10 @@ void Program::run_command(std::vector<std::string> arguments, CommandContext& co
   // CLI11 takes a vector of arguments from its end.
   std::reverse(arguments.begin(), arguments.end());
   app_.parse(std::move(arguments));
-  context.json = json_;
-  context.quiet = quiet_;
+  Console console(streams.screen, quiet_);
+  const LogToConsole log(console);
+  CommandContext context{
+      .in = streams.in, .out = streams.out, .console = console, .json = json_, .quiet = quiet_};
   bodies_.at(chosen()->get_name())(context);
 }
 
@@ -160,10 +163,6 @@ void add_threads_option(CLI::App& command, int64_t& threads) {
       ->check(CLI::Range(int64_t{0}, int64_t{4096}))
       ->type_name("N")
       ->capture_default_str();
-}
-
-void note(CommandContext& context, const std::string& text) {
-  if (!context.quiet) context.err << text << std::endl;
 }
 
 }  // namespace megin::cli

@@ -17,7 +17,8 @@
 //   }
 //
 // Every command has --help, --json and --quiet without asking for them. It returns when it succeeded and
-// throws when it failed: UsageError for a wrong call (exit code 2), any other Error for a failure (1).
+// throws when it failed: UsageError for a wrong call (exit code 2), any other Error for a failure (1). Notes
+// and warnings for the user are spdlog::info and spdlog::warn, which the frame sends to the console.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -28,15 +29,24 @@
 #include <string>
 #include <vector>
 
+#include "base/console.h"
+
 namespace megin::cli {
 
 // Where a command reads and writes, and how much it says.
 struct CommandContext {
   std::istream& in;    // standard input
   std::ostream& out;   // standard output: results only, so that it can be piped; one object with --json
-  std::ostream& err;   // standard error: progress, notes and warnings
+  Console& console;    // standard error: progress, and what spdlog is given (notes and warnings)
   bool json = false;   // --json: the result as one JSON object
-  bool quiet = false;  // --quiet: no progress and no notes
+  bool quiet = false;  // --quiet: no progress and no notes; the console knows it too
+};
+
+// The world of a program; tests give their own.
+struct Streams {
+  std::istream& in;
+  std::ostream& out;
+  Screen screen;  // standard error
 };
 
 // What the help of a command says.
@@ -65,11 +75,11 @@ class Program {
 
   // Reads the arguments (without the program's name) and runs the command they name. Returns the exit code:
   // 0, 1 (it failed) or 2 (the call was wrong). The only place, with main, that catches errors; each becomes
-  // one line "megin: error: ..." on `context.err`.
-  int run(std::vector<std::string> arguments, CommandContext& context);
+  // one line "megin: error: ..." on the screen.
+  int run(std::vector<std::string> arguments, const Streams& streams);
 
  private:
-  void run_command(std::vector<std::string> arguments, CommandContext& context);
+  void run_command(std::vector<std::string> arguments, const Streams& streams);
   std::string explain(const CLI::ParseError& error);
   CLI::App* chosen();
 
@@ -84,8 +94,5 @@ void add_commands(Program& program);
 
 // Adds --threads N (0: all processors that this process may use) to a command.
 void add_threads_option(CLI::App& command, int64_t& threads);
-
-// Writes a note for the user, one line, unless --quiet.
-void note(CommandContext& context, const std::string& text);
 
 }  // namespace megin::cli

@@ -13,6 +13,6 @@ int main(int argc, char** argv) {
   std::cin.tie(nullptr);
   megin::cli::Program program;
   megin::cli::add_commands(program);
-  megin::cli::CommandContext context{.in = std::cin, .out = std::cout, .err = std::cerr};
-  return program.run({argv + 1, argv + argc}, context);
+  return program.run({argv + 1, argv + argc},
+                     {.in = std::cin, .out = std::cout, .screen = megin::standard_error()});
 }
