@@ -149,7 +149,7 @@ TEST(Subword, BeginEndAndPaddingAreNoText) {
 
 TEST(Subword, TooSmallATextNamesTheLargestVocabulary) {
   try {
-    train(6000);
+    train(8000);
     FAIL() << "wanted an error";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(),

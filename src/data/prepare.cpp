@@ -1,0 +1,121 @@
+#include "data/prepare.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/processors.h"
+#include "base/thread_pool.h"
+#include "config/fields.h"
+#include "data/collect_pairs.h"
+#include "data/data_index.h"
+#include "data/encode_split.h"
+#include "data/prepare_subword.h"
+
+namespace megin::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check_output(const fs::path& output, Existing existing) {
+  if (output.empty()) fail_usage("data.output: wanted the folder to write, found nothing");
+  if (!fs::exists(output)) return;
+  if (existing == Existing::kRefuse) {
+    fail("{}: already exists; give --overwrite to replace it, or another data.output", output.string());
+  }
+  if (!fs::is_directory(output) || (!fs::is_empty(output) && !fs::exists(output / kIndexFile))) {
+    fail("{}: is not prepared data, so it will not be replaced; give another data.output", output.string());
+  }
+}
+
+void write_models(const fs::path& folder, const SubwordPair& subwords, bool joint) {
+  write_file_atomically(folder / (joint ? kJointModelFile : kSourceModelFile), subwords.source.bytes());
+  if (!joint) write_file_atomically(folder / kTargetModelFile, subwords.target.bytes());
+}
+
+PrepareReport start_report(const config::DataConfig& config, const CollectedPairs& pairs,
+                           const SubwordPair& subwords) {
+  PrepareReport report;
+  report.folder = config.output;
+  report.source_language = config.source_language;
+  report.target_language = config.target_language;
+  report.source_vocabulary = subwords.source.size();
+  report.target_vocabulary = subwords.target.size();
+  report.joint = config.subword.joint;
+  report.subword = subwords.description;
+  report.max_tokens = config.max_tokens;
+  report.corpora = pairs.corpora;
+  return report;
+}
+
+void encode_splits(PrepareReport& report, const fs::path& folder, const CollectedPairs& pairs,
+                   const EncodeTools& tools) {
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const bool train = i == 0;
+    const EncodeOptions options = {.folder = folder,
+                                   .split = kSplits[i],
+                                   .max_tokens = train ? report.max_tokens : 0,
+                                   .keep_text = !train};
+    EncodedSplit encoded = encode_split(pairs.splits[i], options, tools);
+    encoded.report.given = pairs.given[i];
+    report.splits[i] = std::move(encoded.report);
+    for (size_t corpus = 0; corpus < encoded.too_long.size(); ++corpus) {
+      report.corpora[corpus].too_many_tokens = encoded.too_long[corpus];
+      report.corpora[corpus].split[i] -= encoded.too_long[corpus];
+    }
+  }
+  if (report.splits[0].pairs == 0) {
+    fail("no pair is left to train on: all have a side above data.max_tokens, which is {}",
+         report.max_tokens);
+  }
+}
+
+DataIndex index_of(const PrepareReport& report, const config::DataConfig& config, const fs::path& folder) {
+  DataIndex index;
+  index.source_language = report.source_language;
+  index.target_language = report.target_language;
+  index.joint = report.joint;
+  index.source_vocabulary = report.source_vocabulary;
+  index.target_vocabulary = report.target_vocabulary;
+  for (const config::CorpusConfig& corpus : config.corpora) index.corpus_weights.push_back(corpus.weight);
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    index.pairs[i] = static_cast<int64_t>(report.splits[i].pairs);
+    index.shards[i] = static_cast<int64_t>(report.splits[i].shards);
+  }
+  index.files = list_files(folder);
+  return index;
+}
+
+void write_index(const DataIndex& index, const PrepareReport& report, const config::DataConfig& config,
+                 const fs::path& folder) {
+  nlohmann::ordered_json json = index_to_json(index);
+  json["tool"] = "megin " MEGIN_VERSION;
+  json["report"] = report_to_json(report);
+  json["config"] = config::as_json(config);
+  write_file_atomically(folder / kIndexFile, json.dump(2) + "\n");
+}
+
+}  // namespace
+
+PrepareReport prepare(const config::DataConfig& config, Existing existing, Console& console) {
+  config::check(config);
+  language_tags(config);
+  check_output(config.output, existing);
+  ThreadPool pool(config.threads > 0 ? static_cast<int>(config.threads) : usable_processors());
+  PrepareReport report;
+  const auto fill = [&](const fs::path& folder) {
+    const CollectedPairs pairs = collect_pairs(config, folder, console);
+    const SubwordPair subwords = make_subwords(config, pairs.splits[0], console);
+    report = start_report(config, pairs, subwords);
+    write_models(folder, subwords, report.joint);
+    encode_splits(report, folder, pairs, {subwords, pool, console});
+    write_file_atomically(folder / "report.md", report_to_text(report));
+    const DataIndex index = index_of(report, config, folder);
+    report.fingerprint = index.fingerprint();
+    write_index(index, report, config, folder);
+  };
+  write_directory_atomically(config.output, fill, existing == Existing::kReplace);
+  return report;
+}
+
+}  // namespace megin::data

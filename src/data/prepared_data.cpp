@@ -1,0 +1,106 @@
+#include "data/prepared_data.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "data/data_index.h"
+
+namespace megin::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_shard(const FileEntry& file) {
+  return fs::path(file.name).extension() == ".shard";
+}
+
+void check_size(const fs::path& path, const FileEntry& file) {
+  std::error_code error;
+  const uint64_t bytes = fs::file_size(path, error);
+  if (error) fail("{}: this file of the prepared data is missing; prepare the data again", path.string());
+  if (bytes != file.bytes) {
+    fail("{}: wanted {} bytes, found {}; prepare the data again", path.string(), file.bytes, bytes);
+  }
+}
+
+void check_content(const fs::path& path, const FileEntry& file) {
+  if (file_checksum(path) != file.checksum) {
+    fail("{}: the content does not match its checksum; prepare the data again", path.string());
+  }
+}
+
+std::vector<std::string> read_lines(const fs::path& path, int64_t wanted) {
+  const std::string text = read_file(path);
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (static_cast<int64_t>(lines.size()) != wanted) {
+    fail("{}: wanted {} lines, found {}; prepare the data again", path.string(), wanted, lines.size());
+  }
+  return lines;
+}
+
+ParallelText read_text(const fs::path& folder, const std::string& split, int64_t lines) {
+  return {read_lines(folder / (split + ".src"), lines), read_lines(folder / (split + ".tgt"), lines)};
+}
+
+ExampleSet open_split(const fs::path& folder, const DataIndex& index, size_t split) {
+  ExampleSet set(folder, kSplits[split], index.shards[split]);
+  if (set.size() != index.pairs[split]) {
+    fail("{}: wanted {} pairs for {}, found {}; prepare the data again", folder.string(), index.pairs[split],
+         kSplits[split], set.size());
+  }
+  return set;
+}
+
+std::shared_ptr<const text::SubwordModel> open_model(const fs::path& path, int64_t vocabulary) {
+  auto model = std::make_shared<const text::SubwordModel>(path);
+  if (model->size() != vocabulary) {
+    fail("{}: wanted a model of {} symbols, found {}; prepare the data again", path.string(), vocabulary,
+         model->size());
+  }
+  return model;
+}
+
+}  // namespace
+
+PreparedData open_prepared(const fs::path& folder) {
+  const DataIndex index = read_index(folder);
+  for (const FileEntry& file : index.files) {
+    check_size(folder / file.name, file);
+    if (!is_shard(file)) check_content(folder / file.name, file);
+  }
+  PreparedData data;
+  data.folder = folder;
+  data.source_language = index.source_language;
+  data.target_language = index.target_language;
+  data.train = open_split(folder, index, 0);
+  data.valid = open_split(folder, index, 1);
+  data.test = open_split(folder, index, 2);
+  data.valid_text = read_text(folder, "valid", data.valid.size());
+  data.joint = index.joint;
+  data.source_vocabulary = index.source_vocabulary;
+  data.target_vocabulary = index.target_vocabulary;
+  data.source_subword =
+      open_model(folder / (index.joint ? kJointModelFile : kSourceModelFile), index.source_vocabulary);
+  data.target_subword =
+      index.joint ? data.source_subword : open_model(folder / kTargetModelFile, index.target_vocabulary);
+  data.corpus_weights = index.corpus_weights;
+  data.fingerprint = index.fingerprint();
+  return data;
+}
+
+void verify_prepared(const fs::path& folder) {
+  for (const FileEntry& file : read_index(folder).files) {
+    check_size(folder / file.name, file);
+    check_content(folder / file.name, file);
+  }
+}
+
+ParallelText test_text(const PreparedData& data) {
+  return read_text(data.folder, "test", data.test.size());
+}
+
+}  // namespace megin::data
