@@ -86,16 +86,15 @@ plain_corpus() {
   printf -- '- {format: plain, paths: [%s, %s]}\n' "$(quoted "$source")" "$(quoted "$target")"
 }
 
-# One corpus for each format there is in folder $1.
-catalogue_corpora() {
-  local format files file
+# One corpus for each catalogue, memory or table in folder $1.
+other_corpora() {
+  local patterns=() format file
   for format in tmx tsv po mo; do
-    mapfile -d '' -t files < <(find "$1" -type f \
-      \( -name "*.$format" -o -name "*.$format.gz" -o -name "*.$format.zst" \) -print0 | LC_ALL=C sort -z)
-    ((${#files[@]} > 0)) || continue
-    printf '    - format: %s\n      paths:\n' "$format"
-    for file in "${files[@]}"; do printf '        - %s\n' "$(quoted "$file")"; done
+    patterns+=(-o -name "*.$format" -o -name "*.$format.gz" -o -name "*.$format.zst")
   done
+  while IFS= read -r -d '' file; do
+    printf '    - paths: [%s]\n' "$(quoted "$file")"
+  done < <(find "$1" -type f \( "${patterns[@]:1}" \) -print0 | LC_ALL=C sort -z)
 }
 
 # Files as recipe keys: data.corpora, and data.split where valid and test sets are given.
@@ -110,7 +109,7 @@ describe_files() {
     done
     echo "    valid_pairs: 500  # cut from train where no set is given"
   else
-    catalogue_corpora "$1"
+    other_corpora "$1"
   fi
 }
 
@@ -181,8 +180,8 @@ fi
 end_step
 
 begin_step "Translating the test set, and its BLEU"
-test_source=$data/prepared/test.$source_language
-test_target=$data/prepared/test.$target_language
+test_source=$data/prepared/test.src
+test_target=$data/prepared/test.tgt
 "$megin" translate "$run/model" --input "$test_source" --output "$run/test.$target_language"
 "$megin" score "$run/test.$target_language" --ref "$test_target"
 end_step
