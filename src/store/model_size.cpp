@@ -1,0 +1,86 @@
+#include "store/model_size.h"
+
+#include <functional>
+#include <numeric>
+#include <string_view>
+
+#include "store/tensor_names.h"
+
+namespace megin::store {
+namespace {
+
+bool contains(std::string_view name, std::string_view part) {
+  return name.find(part) != name.npos;
+}
+
+int64_t elements(const TensorShape& tensor) {
+  return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+bool is_embedding(const TensorShape& tensor) {
+  return contains(tensor.name, "embedding") || tensor.name == "output.weight";
+}
+
+bool is_norm(const TensorShape& tensor) {
+  return contains(tensor.name, "norm.");
+}
+
+// Weights of experts have a dimension more than those of a feed-forward: [N, f, d] and, of biases, [N, f].
+bool is_expert(const TensorShape& tensor) {
+  const size_t dense = tensor.name.ends_with(".bias") ? 1 : 2;
+  return contains(tensor.name, "feed_forward") && !is_norm(tensor) && tensor.shape.size() > dense;
+}
+
+// The field of the counts that a tensor belongs to.
+int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
+  if (is_embedding(tensor)) return counts.embeddings;
+  if (contains(tensor.name, "positions")) return counts.positions;
+  if (is_norm(tensor)) return counts.norms;
+  if (contains(tensor.name, "attention")) return counts.attention;
+  return is_expert(tensor) ? counts.experts : counts.feed_forward;
+}
+
+}  // namespace
+
+ParameterCounts count_parameters(const config::ModelConfig& config) {
+  return count_active_parameters(config, config.experts.count);
+}
+
+ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
+  ParameterCounts counts;
+  for (const TensorShape& tensor : tensor_shapes(config)) {
+    const int64_t all = elements(tensor);
+    field_of(counts, tensor) += is_expert(tensor) ? all / tensor.shape.front() * active : all;
+  }
+  return counts;
+}
+
+int64_t count_expert_layers(const config::ModelConfig& config) {
+  int64_t layers = 0;
+  for (int64_t i = 0; i < config.encoder_layers; ++i) layers += config::is_expert_layer(config.experts, i);
+  for (int64_t i = 0; i < config.decoder_layers; ++i) layers += config::is_expert_layer(config.experts, i);
+  return layers;
+}
+
+TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length) {
+  TokenFlops flops;
+  for (const TensorShape& tensor : tensor_shapes(config)) {
+    if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;
+    if (contains(tensor.name, "positions")) continue;
+    const int64_t used =
+        is_expert(tensor) ? elements(tensor) / tensor.shape.front() * active : elements(tensor);
+    const bool of_source =
+        tensor.name.starts_with("encoder.") || contains(tensor.name, "cross_attention.key_value");
+    (of_source ? flops.source : flops.target) += 2.0 * static_cast<double>(used);
+  }
+  const double width = static_cast<double>(config.width);
+  flops.target += 2.0 * width * static_cast<double>(config.target_vocabulary);
+  // A product with a key and one with a value for every token looked at.
+  const double look = 4.0 * width;
+  const double tokens = static_cast<double>(length);
+  flops.source_attention = look * tokens * static_cast<double>(config.encoder_layers);
+  flops.target_attention = look * (tokens + (tokens + 1) / 2) * static_cast<double>(config.decoder_layers);
+  return flops;
+}
+
+}  // namespace megin::store

@@ -1,0 +1,118 @@
+// Expected counts are worked out by hand from the architectures' formulas; those that the THOR paper or
+// fairseq print stand beside them.
+#include "store/model_size.h"
+
+#include <gtest/gtest.h>
+
+namespace megin::store {
+namespace {
+
+config::ModelConfig preset(const char* name, int64_t vocabulary, int64_t experts = 1) {
+  config::ModelConfig config;
+  config::apply_model_preset(config, name);
+  config.source_vocabulary = config.target_vocabulary = vocabulary;
+  config.experts.count = experts;
+  return config;
+}
+
+int64_t total(const config::ModelConfig& config) {
+  return count_parameters(config).total();
+}
+
+// A layer of attention has 4 (d^2 + d), a feed-forward 2 d f + f + d, a norm 2 d; an encoder layer has one
+// attention and two norms, a decoder layer two and three.
+TEST(ParameterCountTest, PresetsHaveTheSizesOfTheirPapers) {
+  EXPECT_EQ(total(preset("tiny", 1)), 1'325'056 + 128);  // 1.33M + V * 128
+  EXPECT_EQ(total(preset("small", 1)), 3'953'664 + 256);
+  EXPECT_EQ(total(preset("iwslt", 1)), 31'543'296 + 512);          // 31.5M + V * 512
+  EXPECT_EQ(total(preset("base", 1)), 44'138'496 + 512);           // 44.1M + V * 512
+  EXPECT_EQ(total(preset("big", 1)), 176'357'376 + 1024);          // 176.4M + V * 1024
+  EXPECT_EQ(total(preset("multilingual", 1)), 141'765'120 + 768);  // 141.8M + V * 768
+  config::ModelConfig six = preset("small", 1);
+  six.encoder_layers = six.decoder_layers = 6;
+  EXPECT_EQ(total(six), 7'907'328 + 256);  // 7.9M + V * 256
+  EXPECT_EQ(total(preset("tiny", 10'000)), 1'325'056 + 10'000 * 128);
+}
+
+TEST(ParameterCountTest, ThorHasTheSizesOfThePaper) {
+  EXPECT_EQ(total(preset("iwslt", 32768)), 48'320'512);              // 48.3M
+  EXPECT_EQ(total(preset("iwslt", 32768, 2)), 54'621'184);           // 54.6M
+  EXPECT_EQ(total(preset("iwslt", 32768, 16)), 142'830'592);         // 142.8M
+  EXPECT_EQ(total(preset("iwslt", 32768, 64)), 445'262'848);         // 445.3M
+  EXPECT_EQ(total(preset("multilingual", 64'000, 4)), 318'422'784);  // 318M
+  config::ModelConfig every = preset("iwslt", 32768, 2);
+  every.experts.every = 1;
+  EXPECT_EQ(total(every), 48'320'512 + 12 * 1'050'112);  // 61M
+}
+
+TEST(ParameterCountTest, SplitsByWhatTheyAreFor) {
+  // d 128, f 256: attention 66,048; feed-forward 65,920; norm 256.
+  const ParameterCounts counts = count_parameters(preset("tiny", 1000, 4));
+  EXPECT_EQ(counts.embeddings, 128'000);
+  EXPECT_EQ(counts.positions, 0);
+  EXPECT_EQ(counts.attention, 12 * 66'048);
+  EXPECT_EQ(counts.feed_forward, 4 * 65'920);
+  EXPECT_EQ(counts.experts, 4 * 4 * 65'920);
+  EXPECT_EQ(counts.norms, (4 * 2 + 4 * 3) * 256);
+  EXPECT_EQ(counts.total(), 128'000 + 792'576 + 263'680 + 1'054'720 + 5'120);
+}
+
+TEST(ParameterCountTest, ASentenceMeetsAsManyAsTheDenseModelHas) {
+  for (const int64_t experts : {2, 16, 64}) {
+    const config::ModelConfig config = preset("iwslt", 32768, experts);
+    EXPECT_EQ(count_active_parameters(config, 1).total(), 48'320'512);
+    EXPECT_EQ(count_active_parameters(config, experts).total(), total(config));
+  }
+}
+
+TEST(ParameterCountTest, CountsTheOptions) {
+  config::ModelConfig config = preset("tiny", 1000);
+  const int64_t plain = total(config);
+  config.norm_position = config::NormPosition::kPre;
+  EXPECT_EQ(total(config), plain + 2 * 256) << "a norm after each stack";
+  config = preset("tiny", 1000);
+  config.norm = config::NormKind::kRmsNorm;
+  EXPECT_EQ(total(config), plain - 20 * 128) << "no biases in norms";
+  config = preset("tiny", 1000);
+  config.activation = config::Activation::kSwiglu;
+  EXPECT_EQ(total(config), plain + 8 * (128 * 256 + 256)) << "a gate in each feed-forward";
+  config = preset("tiny", 1000);
+  config.positions = config::Positions::kLearned;
+  EXPECT_EQ(total(config), plain + 2 * 1024 * 128);
+  EXPECT_EQ(count_parameters(config).positions, 2 * 1024 * 128);
+  config = preset("tiny", 1000);
+  config.share_embeddings = config::ShareEmbeddings::kNone;
+  config.source_vocabulary = 700;
+  EXPECT_EQ(total(config), plain + (700 + 1000) * 128);
+}
+
+TEST(ExpertLayerCountTest, CountsBothStacks) {
+  EXPECT_EQ(count_expert_layers(preset("iwslt", 1, 2)), 6);
+  EXPECT_EQ(count_expert_layers(preset("multilingual", 1, 2)), 9);
+  EXPECT_EQ(count_expert_layers(preset("small", 1, 2)), 4);
+  EXPECT_EQ(count_expert_layers(preset("iwslt", 1, 1)), 0);
+}
+
+TEST(TokenFlopsTest, AreTwoPerWeightMet) {
+  // tiny, V = 1000. Encoder: 4 layers of 4 d^2 + 2 d f = 131,072 weights; the decoder's keys and values 4 * 2
+  // d^2 = 131,072; the decoder's rest 4 * (4 d^2 + 2 d^2 + 2 d f) = 655,360; the projection 128,000.
+  const config::ModelConfig dense = preset("tiny", 1000);
+  const TokenFlops flops = count_token_flops(dense, 1, 10);
+  EXPECT_EQ(flops.source, 2.0 * (524'288 + 131'072));
+  EXPECT_EQ(flops.target, 2.0 * (655'360 + 128'000));
+  EXPECT_EQ(flops.source_attention, 4 * (4 * 128 * 10));
+  EXPECT_EQ(flops.target_attention, 4 * (4 * 128 * (10 + 5.5)));
+}
+
+TEST(TokenFlopsTest, OneExpertCostsWhatADenseLayerCostsAndAnEnsembleAllOfThem) {
+  const TokenFlops dense = count_token_flops(preset("tiny", 1000), 1, 10);
+  const TokenFlops one = count_token_flops(preset("tiny", 1000, 8), 1, 10);
+  EXPECT_EQ(one.source, dense.source);
+  EXPECT_EQ(one.target, dense.target);
+  const TokenFlops all = count_token_flops(preset("tiny", 1000, 8), 8, 10);
+  EXPECT_EQ(all.source, dense.source + 2 * 7 * 2.0 * 65'536) << "7 more of 2 d f in two encoder layers";
+  EXPECT_EQ(all.target, dense.target + 2 * 7 * 2.0 * 65'536);
+}
+
+}  // namespace
+}  // namespace megin::store
