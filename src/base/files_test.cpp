@@ -48,7 +48,8 @@ TEST_F(FilesTest, DirectoryIsWholeOrAbsent) {
   EXPECT_EQ(entries(), 0u);
   write_directory_atomically(target, [](const fs::path& d) { write_file_atomically(d / "x", "1"); });
   EXPECT_THROW(write_directory_atomically(target, [](const fs::path&) {}), Error);
-  write_directory_atomically(target, [](const fs::path& d) { write_file_atomically(d / "x", "2"); }, true);
+  write_directory_atomically(
+      target, [](const fs::path& d) { write_file_atomically(d / "x", "2"); }, true);
   EXPECT_EQ(read_file(target / "x"), "2");
   EXPECT_EQ(entries(), 1u);
 }

@@ -41,7 +41,9 @@ constexpr uint64_t draw_key(uint64_t seed, Purpose purpose, std::initializer_lis
 }
 
 // Draw number `counter` of the stream `key`: 64 uniform bits.
-constexpr uint64_t draw_bits(uint64_t key, uint64_t counter) { return mix64(key ^ mix64(counter)); }
+constexpr uint64_t draw_bits(uint64_t key, uint64_t counter) {
+  return mix64(key ^ mix64(counter));
+}
 
 // Uniform in {0, ..., n - 1}; n > 0. Bias below n / 2^64.
 constexpr uint64_t draw_index(uint64_t key, uint64_t counter, uint64_t n) {
