@@ -1,0 +1,147 @@
+#include "store/tensor_names.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace megin::store {
+namespace {
+
+using Shape = std::vector<int64_t>;
+
+config::ModelConfig one_layer_each() {
+  config::ModelConfig config;
+  config.width = 4;
+  config.feed_forward = 6;
+  config.heads = 2;
+  config.encoder_layers = config.decoder_layers = 1;
+  config.source_vocabulary = config.target_vocabulary = 10;
+  config.experts.count = 1;
+  return config;
+}
+
+std::map<std::string, Shape> table(const config::ModelConfig& config) {
+  std::map<std::string, Shape> result;
+  for (const TensorShape& tensor : tensor_shapes(config)) {
+    EXPECT_TRUE(result.emplace(tensor.name, tensor.shape).second) << tensor.name << " stands twice";
+  }
+  return result;
+}
+
+int64_t parameters(const config::ModelConfig& config) {
+  int64_t total = 0;
+  for (const TensorShape& tensor : tensor_shapes(config)) {
+    int64_t count = 1;
+    for (const int64_t size : tensor.shape) count *= size;
+    total += count;
+  }
+  return total;
+}
+
+TEST(TensorNames, ADensePostNormModelHasTheseTensors) {
+  const std::map<std::string, Shape> wanted = {
+      {"embedding.weight", {10, 4}},
+      {"encoder.layers.0.self_attention.query_key_value.weight", {12, 4}},
+      {"encoder.layers.0.self_attention.query_key_value.bias", {12}},
+      {"encoder.layers.0.self_attention.output.weight", {4, 4}},
+      {"encoder.layers.0.self_attention.output.bias", {4}},
+      {"encoder.layers.0.self_attention.norm.weight", {4}},
+      {"encoder.layers.0.self_attention.norm.bias", {4}},
+      {"encoder.layers.0.feed_forward.fc1.weight", {6, 4}},
+      {"encoder.layers.0.feed_forward.fc1.bias", {6}},
+      {"encoder.layers.0.feed_forward.fc2.weight", {4, 6}},
+      {"encoder.layers.0.feed_forward.fc2.bias", {4}},
+      {"encoder.layers.0.feed_forward.norm.weight", {4}},
+      {"encoder.layers.0.feed_forward.norm.bias", {4}},
+      {"decoder.layers.0.self_attention.query_key_value.weight", {12, 4}},
+      {"decoder.layers.0.self_attention.query_key_value.bias", {12}},
+      {"decoder.layers.0.self_attention.output.weight", {4, 4}},
+      {"decoder.layers.0.self_attention.output.bias", {4}},
+      {"decoder.layers.0.self_attention.norm.weight", {4}},
+      {"decoder.layers.0.self_attention.norm.bias", {4}},
+      {"decoder.layers.0.cross_attention.query.weight", {4, 4}},
+      {"decoder.layers.0.cross_attention.query.bias", {4}},
+      {"decoder.layers.0.cross_attention.key_value.weight", {8, 4}},
+      {"decoder.layers.0.cross_attention.key_value.bias", {8}},
+      {"decoder.layers.0.cross_attention.output.weight", {4, 4}},
+      {"decoder.layers.0.cross_attention.output.bias", {4}},
+      {"decoder.layers.0.cross_attention.norm.weight", {4}},
+      {"decoder.layers.0.cross_attention.norm.bias", {4}},
+      {"decoder.layers.0.feed_forward.fc1.weight", {6, 4}},
+      {"decoder.layers.0.feed_forward.fc1.bias", {6}},
+      {"decoder.layers.0.feed_forward.fc2.weight", {4, 6}},
+      {"decoder.layers.0.feed_forward.fc2.bias", {4}},
+      {"decoder.layers.0.feed_forward.norm.weight", {4}},
+      {"decoder.layers.0.feed_forward.norm.bias", {4}},
+  };
+  EXPECT_EQ(table(one_layer_each()), wanted);
+}
+
+TEST(TensorNames, ExpertLayersCarryADimensionOfExperts) {
+  config::ModelConfig config = one_layer_each();
+  config.encoder_layers = 3;
+  config.experts = {.count = 5, .every = 2, .offset = 0};
+  const auto tensors = table(config);
+  EXPECT_EQ(tensors.at("encoder.layers.0.feed_forward.fc1.weight"), (Shape{5, 6, 4}));
+  EXPECT_EQ(tensors.at("encoder.layers.0.feed_forward.fc1.bias"), (Shape{5, 6}));
+  EXPECT_EQ(tensors.at("encoder.layers.1.feed_forward.fc1.weight"), (Shape{6, 4}));
+  EXPECT_EQ(tensors.at("encoder.layers.2.feed_forward.fc2.weight"), (Shape{5, 4, 6}));
+  EXPECT_EQ(tensors.at("encoder.layers.2.feed_forward.fc2.bias"), (Shape{5, 4}));
+  EXPECT_EQ(tensors.at("encoder.layers.2.feed_forward.norm.weight"), (Shape{4})) << "norms are shared";
+}
+
+TEST(TensorNames, OptionsAddAndRemoveTensors) {
+  config::ModelConfig config = one_layer_each();
+  config.activation = config::Activation::kSwiglu;
+  config.norm = config::NormKind::kRmsNorm;
+  config.norm_position = config::NormPosition::kPre;
+  config.positions = config::Positions::kLearned;
+  config.max_length = 32;
+  const auto tensors = table(config);
+  EXPECT_EQ(tensors.at("decoder.layers.0.feed_forward.gate.weight"), (Shape{6, 4}));
+  EXPECT_EQ(tensors.at("decoder.layers.0.feed_forward.gate.bias"), (Shape{6}));
+  EXPECT_EQ(tensors.at("encoder.norm.weight"), (Shape{4}));
+  EXPECT_EQ(tensors.at("decoder.norm.weight"), (Shape{4}));
+  EXPECT_EQ(tensors.at("encoder.positions.weight"), (Shape{32, 4}));
+  EXPECT_EQ(tensors.at("decoder.positions.weight"), (Shape{32, 4}));
+  for (const auto& [name, shape] : tensors) EXPECT_FALSE(name.ends_with("norm.bias")) << name;
+}
+
+TEST(TensorNames, EmbeddingsFollowWhatIsShared) {
+  config::ModelConfig config = one_layer_each();
+  config.source_vocabulary = 9;
+  config.share_embeddings = config::ShareEmbeddings::kDecoder;
+  EXPECT_EQ(table(config).at("source_embedding.weight"), (Shape{9, 4}));
+  EXPECT_EQ(table(config).at("target_embedding.weight"), (Shape{10, 4}));
+  EXPECT_FALSE(table(config).contains("output.weight"));
+  config.share_embeddings = config::ShareEmbeddings::kNone;
+  EXPECT_EQ(table(config).at("output.weight"), (Shape{10, 4}));
+  EXPECT_FALSE(table(config).contains("embedding.weight"));
+}
+
+// thor spec 3.1: parameters without the vocabulary, in millions as printed there.
+TEST(TensorNames, PresetsHaveTheirParameterCounts) {
+  const auto millions = [](const char* preset) {
+    config::ModelConfig config;
+    config::apply_model_preset(config, preset);
+    config.source_vocabulary = config.target_vocabulary = 0;
+    config.experts.count = 1;
+    return static_cast<double>(parameters(config)) / 1e6;
+  };
+  EXPECT_NEAR(millions("iwslt"), 31.5, 0.05);
+  EXPECT_NEAR(millions("base"), 44.1, 0.05);
+  EXPECT_NEAR(millions("big"), 176.4, 0.05);
+  EXPECT_NEAR(millions("multilingual"), 141.8, 0.05);
+  EXPECT_NEAR(millions("tiny"), 1.33, 0.005);
+}
+
+// "Per extra expert and layer: 2*d*f + d + f" (thor spec 3.1).
+TEST(TensorNames, AnExpertAddsItsFeedForwardOnly) {
+  config::ModelConfig config = one_layer_each();
+  const int64_t dense = parameters(config);
+  config.experts = {.count = 3, .every = 1, .offset = 0};
+  EXPECT_EQ(parameters(config) - dense, 2 * 2 * (2 * 4 * 6 + 4 + 6));
+}
+
+}  // namespace
+}  // namespace megin::store
