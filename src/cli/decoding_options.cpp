@@ -1,0 +1,83 @@
+#include "cli/decoding_options.h"
+
+#include <spdlog/spdlog.h>
+
+#include "base/error.h"
+#include "base/processors.h"
+#include "config/enums.h"
+
+namespace megin::cli {
+namespace {
+
+std::string served_modes(const config::ModelConfig& config) {
+  const int64_t layers = runtime::expert_layers(config);
+  if (layers == 0)
+    return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
+  return fmt::format(
+      "the model serves sentence, token, position, batch, ensemble, and path:E or path:E,E,... with one "
+      "expert from 0 "
+      "to {} for all or for each of its {} expert layers",
+      config.experts.count - 1, layers);
+}
+
+}  // namespace
+
+void add_decoding_options(CLI::App& command, DecodingOptions& options) {
+  search::SearchOptions& search = options.search.search;
+  command.add_option("MODEL", options.model, "model directory, or a run directory (then its model/)")
+      ->required();
+  command
+      .add_option(
+          "--experts", options.experts,
+          "which expert a token meets: sentence, token, position, batch, ensemble, path:E or path:E,E,...")
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
+  command.add_option("--beam", search.beam, "hypotheses kept for a sentence; 1: greedy")
+      ->capture_default_str();
+  command
+      .add_option("--length-penalty", options.length_penalty,
+                  "how hypotheses of different length compare: fairseq, gnmt or none")
+      ->capture_default_str();
+  command
+      .add_option("--lenpen", search.alpha, "exponent of the length penalty; larger favours longer outputs")
+      ->capture_default_str();
+  command.add_option("--max-length-a", search.max_length_ratio, "most output tokens: A * source tokens + B")
+      ->capture_default_str();
+  command.add_option("--max-length-b", search.max_length_extra, "B of the same")->capture_default_str();
+  command
+      .add_option("--batch-tokens", options.search.batch_tokens,
+                  "source tokens times hypotheses decoded side by side; sets memory and speed, never results")
+      ->capture_default_str();
+  command.add_option("--tag", options.tag, "target-language tag put before each source line, as <2de>");
+  add_threads_option(command, options.threads);
+}
+
+runtime::BatchedSearch batched_search(const DecodingOptions& options) {
+  runtime::BatchedSearch search = options.search;
+  search.search.length_penalty =
+      config::parse_enum<search::LengthPenalty>(options.length_penalty, "--length-penalty");
+  return search;
+}
+
+runtime::EncoderDecoder serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
+                                      uint64_t seed_offset) {
+  try {
+    return {bundle.weights, config::parse_dispatch(options.experts, options.seed + seed_offset)};
+  } catch (const UsageError& error) {
+    fail_usage("--experts: {}; {}", error.what(), served_modes(bundle.weights->config));
+  }
+}
+
+void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options) {
+  const auto& tags = bundle.directory->description.tags;
+  if (tags.empty() || !options.tag.empty()) return;
+  spdlog::warn(
+      "the model was trained with target-language tags ({}); give --tag, or begin each line with one",
+      fmt::join(tags, ", "));
+}
+
+int thread_count(const DecodingOptions& options) {
+  return options.threads > 0 ? static_cast<int>(options.threads) : usable_processors();
+}
+
+}  // namespace megin::cli

@@ -1,0 +1,41 @@
+// What translate and evaluate are told in common: which experts, how to search, with how many threads.
+#pragma once
+
+#include <string>
+
+#include "cli/command.h"
+#include "runtime/batched_search.h"
+#include "runtime/model_bundle.h"
+
+namespace megin::cli {
+
+struct DecodingOptions {
+  std::string model;
+  std::string experts = "sentence";
+  uint64_t seed = 1;
+  std::string length_penalty = "fairseq";
+  int64_t threads = 0;
+  std::string tag;
+  runtime::BatchedSearch search;
+};
+
+// Adds MODEL, --experts, --seed, --beam, --length-penalty, --lenpen, --max-length-a, --max-length-b,
+// --batch-tokens,
+// --tag and --threads.
+void add_decoding_options(CLI::App& command, DecodingOptions& options);
+
+// The search settings with every name resolved. Throws UsageError for a name that is none.
+runtime::BatchedSearch batched_search(const DecodingOptions& options);
+
+// The model with the dispatch that --experts and --seed + `seed_offset` ask for. Throws UsageError, with the
+// modes that this model serves, when it cannot serve that one.
+runtime::EncoderDecoder serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
+                                      uint64_t seed_offset = 0);
+
+// Warns when the model was trained with target-language tags and --tag is not given.
+void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options);
+
+// Number of threads that --threads asks for.
+int thread_count(const DecodingOptions& options);
+
+}  // namespace megin::cli

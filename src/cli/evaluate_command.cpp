@@ -1,0 +1,258 @@
+// megin evaluate: loss, perplexity and BLEU of a model on a test set.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/command.h"
+#include "cli/decoding_options.h"
+#include "metric/corpus.h"
+#include "metric/perplexity.h"
+#include "runtime/translator.h"
+#include "text/line_reader.h"
+
+namespace megin::cli {
+namespace {
+
+constexpr size_t kWindowLines = 2000;
+
+struct EvaluateOptions {
+  DecodingOptions decoding;
+  std::string source, reference;
+  int64_t seeds = 1;
+  bool loss_only = false;
+};
+
+// One pass over the test set.
+struct Evaluation {
+  uint64_t seed = 0;
+  metric::LogLoss loss;
+  metric::Score bleu;
+  uint64_t lines = 0;
+  uint64_t left_out = 0;  // of the loss: pairs with an empty side
+  double seconds = 0;
+};
+
+// A window of the test set.
+struct Pairs {
+  std::vector<runtime::TranslationInput> sources;
+  std::vector<std::string> references;
+};
+
+class Evaluator {
+ public:
+  Evaluator(const EvaluateOptions& options, const runtime::ModelBundle& bundle,
+            const runtime::EncoderDecoder& model, ThreadPool& pool)
+      : options_(options),
+        bundle_(bundle),
+        model_(model),
+        pool_(pool),
+        search_(batched_search(options.decoding)),
+        encoder_(bundle.source, line_options()),
+        translator_(model, bundle.source, bundle.target, {search_, line_options()}),
+        bleu_(metric::make_metric("bleu")),
+        corpus_(*bleu_) {}
+
+  Evaluation run(Progress& progress) {
+    Evaluation result;
+    const double start = system_clock().steady_seconds();
+    text::LineReader sources(options_.source), references(options_.reference);
+    for (bool more = true; more;) {
+      Pairs pairs;
+      more = read(sources, references, pairs);
+      add_loss(pairs, result);
+      if (!options_.loss_only) add_bleu(pairs, result.lines);
+      result.lines += pairs.sources.size();
+      progress.advance(static_cast<int64_t>(pairs.sources.size()));
+    }
+    if (!options_.loss_only) result.bleu = corpus_.score();
+    result.seconds = system_clock().steady_seconds() - start;
+    return result;
+  }
+
+ private:
+  runtime::LineEncoderOptions line_options() const {
+    return {.max_tokens = model_.config().max_length,
+            .on_too_long = runtime::OnTooLong::kError,
+            .tag = options_.decoding.tag,
+            .warn = [](const std::string& text) { spdlog::warn(text); }};
+  }
+
+  // False at the end of both files.
+  bool read(text::LineReader& sources, text::LineReader& references, Pairs& pairs) const {
+    runtime::TranslationInput source;
+    std::string reference;
+    while (pairs.sources.size() < kWindowLines) {
+      const bool has_source = sources.next(source.text), has_reference = references.next(reference);
+      if (has_source != has_reference) {
+        fail("{} and {}: wanted as many lines in both, found the end of {} after {} lines", options_.source,
+             options_.reference, has_source ? options_.reference : options_.source,
+             has_source ? references.line_number() : sources.line_number());
+      }
+      if (!has_source) return false;
+      pairs.sources.push_back(source);
+      pairs.references.push_back(reference);
+    }
+    return true;
+  }
+
+  void add_loss(const Pairs& pairs, Evaluation& result) const {
+    std::vector<search::Source> sources;
+    std::vector<search::Tokens> targets;
+    for (size_t i = 0; i < pairs.sources.size(); ++i) {
+      search::Source source;
+      const auto encoding = encoder_.encode(pairs.sources[i].text, result.lines + i, source);
+      search::Tokens target = bundle_.target.encode(pairs.references[i]);
+      if (encoding == runtime::Encoding::kEmpty || target.empty()) {
+        ++result.left_out;
+        continue;
+      }
+      target.push_back(text::kEndId);
+      if (static_cast<int64_t>(target.size()) > model_.max_length()) {
+        fail("{}:{}: wanted at most {} tokens, end mark included, found {}", options_.reference,
+             result.lines + i + 1, model_.max_length(), target.size());
+      }
+      sources.push_back(std::move(source));
+      targets.push_back(std::move(target));
+    }
+    for (const auto& scored : runtime::score_all(model_, sources, targets, search_, pool_)) {
+      result.loss += {.nats = -scored.log_probability, .tokens = scored.tokens.size()};
+    }
+  }
+
+  void add_bleu(const Pairs& pairs, uint64_t first) {
+    runtime::TranslationTotals totals;
+    const auto lines = translator_.translate_lines(pairs.sources, first, pool_, totals);
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const std::string text = lines[i].translations.empty() ? "" : lines[i].translations.front().text;
+      corpus_.add(text, std::span(&pairs.references[i], 1));
+    }
+  }
+
+  const EvaluateOptions& options_;
+  const runtime::ModelBundle& bundle_;
+  const runtime::EncoderDecoder& model_;
+  ThreadPool& pool_;
+  runtime::BatchedSearch search_;
+  runtime::LineEncoder encoder_;
+  runtime::Translator translator_;
+  std::unique_ptr<metric::Metric> bleu_;
+  metric::Corpus corpus_;
+};
+
+// Mean, and variance with n - 1, of one number over the runs.
+struct Spread {
+  double mean = 0, variance = 0;
+};
+
+template <typename Value>
+Spread spread(const std::vector<Evaluation>& runs, Value&& value) {
+  Spread result;
+  const double n = static_cast<double>(runs.size());
+  for (const Evaluation& run : runs) result.mean += value(run) / n;
+  for (const Evaluation& run : runs)
+    result.variance += std::pow(value(run) - result.mean, 2) / std::max(1.0, n - 1);
+  return result;
+}
+
+double loss_of(const Evaluation& run) {
+  return run.loss.per_token();
+}
+double bleu_of(const Evaluation& run) {
+  return run.bleu.value;
+}
+double seconds_of(const Evaluation& run) {
+  return run.seconds;
+}
+
+nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector<Evaluation>& runs) {
+  nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", options.decoding.experts}};
+  json["lines"] = runs[0].lines;
+  json["tokens"] = runs[0].loss.tokens;
+  json["left_out"] = runs[0].left_out;
+  for (const Evaluation& run : runs) {
+    nlohmann::ordered_json one = {{"seed", run.seed},
+                                  {"loss", loss_of(run)},
+                                  {"perplexity", run.loss.perplexity()},
+                                  {"seconds", run.seconds}};
+    if (!options.loss_only) one.update({{"bleu", run.bleu.value}, {"signature", run.bleu.signature}});
+    json["runs"].push_back(one);
+  }
+  const auto add = [&](const char* name, const Spread& s) {
+    json[name] = {{"mean", s.mean}, {"variance", s.variance}};
+  };
+  add("loss", spread(runs, loss_of));
+  if (!options.loss_only) add("bleu", spread(runs, bleu_of));
+  add("seconds", spread(runs, seconds_of));
+  return json;
+}
+
+void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, std::ostream& out) {
+  for (const Evaluation& run : runs) {
+    if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
+    out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {})\n", loss_of(run),
+                       run.loss.perplexity(), run.loss.tokens, options.decoding.experts);
+    if (!options.loss_only) out << metric::format_score(run.bleu, 2) << "\n";
+  }
+  if (runs[0].left_out > 0)
+    out << fmt::format("{} pairs with an empty side are left out of the loss\n", runs[0].left_out);
+  if (runs.size() == 1) return;
+  const auto line = [&](const char* name, const Spread& s) {
+    out << fmt::format("{:8} mean {:.4f}  variance {:.6f}\n", name, s.mean, s.variance);
+  };
+  out << fmt::format("over {} seeds\n", runs.size());
+  line("loss", spread(runs, loss_of));
+  if (!options.loss_only) line("BLEU", spread(runs, bleu_of));
+  line("seconds", spread(runs, seconds_of));
+}
+
+void evaluate(const EvaluateOptions& options, CommandContext& context) {
+  if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
+  const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
+  warn_about_tags(bundle, options.decoding);
+  ThreadPool pool(thread_count(options.decoding));
+  std::vector<Evaluation> runs;
+  {
+    Progress progress({.label = "evaluate", .unit = "lines"}, context.console);
+    for (int64_t i = 0; i < options.seeds; ++i) {
+      const auto model = serving_model(bundle, options.decoding, static_cast<uint64_t>(i));
+      runs.push_back(Evaluator(options, bundle, model, pool).run(progress));
+      runs.back().seed = model.dispatch().seed;
+    }
+  }
+  if (context.json) {
+    context.out << to_json(options, runs).dump() << "\n";
+  } else {
+    print(options, runs, context.out);
+  }
+}
+
+}  // namespace
+
+void add_evaluate_command(Program& program) {
+  auto options = std::make_shared<EvaluateOptions>();
+  CLI::App& command = program.add(
+      {.name = "evaluate",
+       .summary = "Measure loss, perplexity and BLEU on a test set",
+       .details =
+           "The loss is that of the reference's own tokens, the end mark included, each given those before "
+           "it. "
+           "BLEU is of the model's translations against the reference. --seeds K repeats both with the seeds "
+           "S, S + 1 ... of the experts' draws and prints mean and variance (n - 1).",
+       .examples = "megin evaluate run --src test.en --ref test.de\n"
+                   "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json"},
+      [options](CommandContext& context) { evaluate(*options, context); });
+  add_decoding_options(command, options->decoding);
+  command.add_option("--src", options->source, "source lines; also .gz or .zst")->required();
+  command.add_option("--ref", options->reference, "reference lines; also .gz or .zst")->required();
+  command.add_option("--seeds", options->seeds, "how many seeds, from --seed on")->capture_default_str();
+  command.add_flag("--loss-only", options->loss_only, "no translations and no BLEU");
+}
+
+}  // namespace megin::cli
