@@ -26,6 +26,8 @@ function(megin_library folder)
     target_link_libraries(${target} PUBLIC megin_torch)
     # libtorch's own headers are not pedantic-clean when its macros expand in our files.
     target_compile_options(${target} PRIVATE -Wno-pedantic)
+    # libtorch's headers cost ten seconds a file; read once for all of them (docs/building.md).
+    target_precompile_headers(${target} REUSE_FROM megin_torch_headers)
   endif()
   target_link_libraries(${target} PUBLIC ${ARG_LINK})
   target_link_libraries(${target} PRIVATE ${ARG_PRIVATE_LINK})

@@ -1,1 +1,117 @@
+#include "expert/expert_layer.h"
+
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include "net/gradient_check.h"
+#include "net/initialisation.h"
+
+namespace megin::expert {
+namespace {
+
+using routing::Route;
+
+constexpr int64_t kExperts = 3;
+const std::string kPrefix = "encoder.layers.0.feed_forward.";
+
+config::ModelConfig small_model() {
+  config::ModelConfig config;
+  config.width = 8;
+  config.feed_forward = 12;
+  config.heads = 2;
+  config.encoder_layers = config.decoder_layers = 1;
+  config.source_vocabulary = config.target_vocabulary = 20;
+  config.activation = config::Activation::kGelu;
+  config.experts.count = kExperts;
+  return config;
+}
+
+class ExpertLayerTest : public testing::Test {
+ protected:
+  ExpertLayerTest() : config_(small_model()), parameters_(config_), layer_(parameters_, kPrefix, config_) {
+    net::initialise(parameters_, config_, 5);
+  }
+
+  // Every expert on every token, [N, tokens, d].
+  std::vector<at::Tensor> all_outputs(const at::Tensor& x) const {
+    std::vector<at::Tensor> outputs;
+    for (int64_t e = 0; e < kExperts; ++e) {
+      outputs.push_back(net::FeedForward(parameters_, kPrefix, config_, e).forward(x, {}));
+    }
+    return outputs;
+  }
+
+  config::ModelConfig config_;
+  net::ParameterMemory parameters_;
+  ExpertLayer layer_;
+};
+
+// Conformance check 8: sparse dispatch equals computing all experts and masking, with gates and two choices too.
+TEST_F(ExpertLayerTest, GroupedDispatchEqualsComputeAllThenMask) {
+  const at::Tensor x = net::normal_tensor({7, 8}, 1);
+  const auto outputs = all_outputs(x);
+  Route route{.kind = Route::Kind::kPerToken};
+  route.experts = at::tensor({2, 0, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 0}, at::kLong).view({7, 2});
+  route.gates = net::normal_tensor({7, 2}, 2);
+  at::Tensor expected = at::zeros({7, 8});
+  for (int64_t t = 0; t < 7; ++t) {
+    for (int64_t c = 0; c < 2; ++c) {
+      const auto expert = static_cast<size_t>(route.experts[t][c].item<int64_t>());
+      expected[t] += route.gates[t][c] * outputs[expert][t];
+    }
+  }
+  EXPECT_TRUE(at::allclose(layer_.forward(x, route, {}), expected, 1e-5, 1e-6));
+
+  Route single{.kind = Route::Kind::kPerToken};
+  single.experts = at::tensor({1, 1, 0, 2, 1, 0, 2}, at::kLong).view({7, 1});
+  for (int64_t t = 0; t < 7; ++t) expected[t] = outputs[static_cast<size_t>(single.experts[t][0].item<int64_t>())][t];
+  EXPECT_TRUE(at::allclose(layer_.forward(x, single, {}), expected, 1e-5, 1e-6));
+}
+
+TEST_F(ExpertLayerTest, UniformUsesTheExpertOfEachPass) {
+  const at::Tensor x = net::normal_tensor({6, 8}, 3);
+  const auto outputs = all_outputs(x);
+  const at::Tensor y = layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {2, 0}}, {});
+  EXPECT_TRUE(at::allclose(y.narrow(0, 0, 3), outputs[2].narrow(0, 0, 3), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(y.narrow(0, 3, 3), outputs[0].narrow(0, 3, 3), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {1, 1}}, {}), outputs[1], 1e-5,
+                           1e-6));
+}
+
+TEST_F(ExpertLayerTest, AllIsTheMeanOrTheGatedSum) {
+  const at::Tensor x = net::normal_tensor({4, 8}, 4);
+  const auto outputs = all_outputs(x);
+  const at::Tensor mean = (outputs[0] + outputs[1] + outputs[2]) / 3.0;
+  EXPECT_TRUE(at::allclose(layer_.forward(x, {.kind = Route::Kind::kAll}, {}), mean, 1e-5, 1e-6));
+  Route gated{.kind = Route::Kind::kAll};
+  gated.gates = net::normal_tensor({4, 3}, 6);
+  at::Tensor sum = at::zeros({4, 8});
+  for (int64_t e = 0; e < kExperts; ++e) sum += outputs[static_cast<size_t>(e)] * gated.gates.narrow(1, e, 1);
+  EXPECT_TRUE(at::allclose(layer_.forward(x, gated, {}), sum, 1e-5, 1e-6));
+}
+
+TEST_F(ExpertLayerTest, OnlyDrawnExpertsGetGradients) {
+  const at::Tensor x = net::normal_tensor({6, 8}, 7);
+  layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {2, 0}}, {}).sum().backward();
+  const net::Parameter& weights = parameters_.find(kPrefix + "fc1.weight");
+  EXPECT_GT(weights.leaves[0].grad().abs().sum().item<float>(), 0);
+  EXPECT_EQ(weights.leaves[1].grad().abs().sum().item<float>(), 0);
+  EXPECT_GT(weights.leaves[2].grad().abs().sum().item<float>(), 0);
+}
+
+TEST_F(ExpertLayerTest, GradientsOfEveryPathAreRight) {
+  at::Tensor x = net::normal_tensor({6, 8}, 8).requires_grad_(true);
+  std::vector<at::Tensor> inputs = {x};
+  for (const at::Tensor& leaf : parameters_.find(kPrefix + "fc2.weight").leaves) inputs.push_back(leaf);
+  Route grouped{.kind = Route::Kind::kPerToken};
+  grouped.experts = at::tensor({0, 1, 2, 2, 1, 1}, at::kLong).view({6, 1});
+  at::Tensor gates = net::normal_tensor({6, 1}, 9).requires_grad_(true);
+  grouped.gates = gates;
+  std::vector<at::Tensor> with_gates = inputs;
+  with_gates.push_back(gates);
+  net::expect_gradients([&] { return layer_.forward(x, grouped, {}); }, with_gates);
+  net::expect_gradients([&] { return layer_.forward(x, {.kind = Route::Kind::kAll}, {}); }, inputs);
+}
+
+}  // namespace
+}  // namespace megin::expert

@@ -1,1 +1,58 @@
+#include "net/dropout.h"
+
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace megin::net {
+namespace {
+
+DropoutMask mask_with(double probability, std::array<uint64_t, 2> keys, int64_t passes = 1) {
+  return {.probability = probability, .passes = passes, .keys = keys};
+}
+
+TEST(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
+  constexpr int64_t kSize = 100000;
+  const at::Tensor y = dropout(at::ones({kSize}), mask_with(0.3, {17, 0}));
+  const double dropped = y.eq(0).sum().item<int64_t>();
+  // Four standard deviations of the binomial.
+  EXPECT_NEAR(dropped / kSize, 0.3, 4 * std::sqrt(0.3 * 0.7 / kSize));
+  EXPECT_NEAR(y.max().item<float>(), 1.0 / 0.7, 1e-6);
+}
+
+TEST(Dropout, NeighboursAreIndependent) {
+  constexpr int64_t kSize = 100000;
+  const at::Tensor kept = dropout(at::ones({kSize + 1}), mask_with(0.5, {3, 0})).ne(0);
+  const double both = at::logical_and(kept.narrow(0, 0, kSize), kept.narrow(0, 1, kSize)).sum().item<int64_t>();
+  EXPECT_NEAR(both / kSize, 0.25, 4 * std::sqrt(0.25 * 0.75 / kSize));
+}
+
+TEST(Dropout, GradientHasTheMaskOfTheForwardPass) {
+  at::Tensor x = at::ones({64, 8}).requires_grad_(true);
+  const at::Tensor y = dropout(x, mask_with(0.4, {5, 0}));
+  y.sum().backward();
+  EXPECT_TRUE(at::equal(x.grad(), y.detach()));
+}
+
+TEST(Dropout, PassesOfOneBatchHaveTheMasksOfSeparateCalls) {
+  const at::Tensor x = at::ones({6, 5});
+  const at::Tensor both = dropout(x, mask_with(0.5, {1, 2}, 2));
+  EXPECT_TRUE(at::equal(both.narrow(0, 0, 3), dropout(x.narrow(0, 0, 3), mask_with(0.5, {1, 0}))));
+  EXPECT_TRUE(at::equal(both.narrow(0, 3, 3), dropout(x.narrow(0, 3, 3), mask_with(0.5, {2, 0}))));
+  EXPECT_FALSE(at::equal(both.narrow(0, 0, 3), both.narrow(0, 3, 3)));
+}
+
+TEST(Dropout, MasksOfSharedDropoutCoincide) {
+  ForwardContext context{.training = true, .passes = 2, .shared_dropout = true};
+  const DropoutMask shared = dropout_mask(context, 0.1, {});
+  EXPECT_EQ(shared.keys[0], shared.keys[1]);
+  context.shared_dropout = false;
+  const DropoutMask own = dropout_mask(context, 0.1, {});
+  EXPECT_NE(own.keys[0], own.keys[1]);
+  context.training = false;
+  EXPECT_EQ(dropout_mask(context, 0.1, {}).probability, 0.0);
+}
+
+}  // namespace
+}  // namespace megin::net

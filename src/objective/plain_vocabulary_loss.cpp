@@ -5,6 +5,14 @@
 
 namespace megin::objective {
 
+VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
+  VocabularyLossWeights weights{.label_smoothing = objective.label_smoothing,
+                                .cross_entropy = {objective.weight_first, objective.weight_second},
+                                .consistency = objective.alpha * objective.weight_consistency};
+  if (objective.passes == 1) weights.cross_entropy[1] = weights.consistency = 0;
+  return weights;
+}
+
 VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights) {
   const auto positions = static_cast<int64_t>(inputs.targets.size());
   const int64_t symbols = inputs.output_weight.size(0);

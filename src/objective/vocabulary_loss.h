@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <span>
 
+#include "config/train_config.h"
+
 namespace megin::objective {
 
 struct VocabularyLossWeights {
@@ -21,6 +23,9 @@ struct VocabularyLossWeights {
   std::array<double, 2> cross_entropy = {1.0, 1.0};  // of each pass
   double consistency = 0.0;                          // alpha and its switch, multiplied
 };
+
+// The weights that an objective's configuration stands for.
+VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective);
 
 struct VocabularyLossInputs {
   const at::Tensor& states;            // [passes * positions, d], fp32, pass after pass

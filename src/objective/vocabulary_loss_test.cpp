@@ -1,1 +1,137 @@
+#include "objective/vocabulary_loss.h"
+
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "net/gradient_check.h"
+#include "text/vocabulary.h"
+
+namespace megin::objective {
+namespace {
+
+using LossFunction = VocabularyLoss (*)(const VocabularyLossInputs&, const VocabularyLossWeights&);
+
+struct Gradients {
+  VocabularyLoss loss;
+  at::Tensor states, weight;
+};
+
+// States chosen so that the logits are the given ones: the weight is the identity.
+VocabularyLoss loss_of_logits(LossFunction function, const at::Tensor& logits, std::vector<int32_t> targets,
+                              const VocabularyLossWeights& weights) {
+  const at::Tensor identity = at::eye(logits.size(1));
+  const int64_t passes = logits.size(0) / static_cast<int64_t>(targets.size());
+  return function({logits, identity, targets, passes}, weights);
+}
+
+Gradients gradients(LossFunction function, const at::Tensor& states, const at::Tensor& weight,
+                    const std::vector<int32_t>& targets, const VocabularyLossWeights& weights) {
+  at::Tensor x = states.clone().requires_grad_(true), w = weight.clone().requires_grad_(true);
+  Gradients g;
+  g.loss = function({x, w, targets, x.size(0) / static_cast<int64_t>(targets.size())}, weights);
+  g.loss.total.backward();
+  g.states = x.grad();
+  g.weight = w.grad();
+  return g;
+}
+
+class VocabularyLossTest : public testing::TestWithParam<LossFunction> {};
+INSTANTIATE_TEST_SUITE_P(Forms, VocabularyLossTest, testing::Values(&plain_vocabulary_loss, &chunked_vocabulary_loss));
+
+// Logits (0, 0, ln 2): probabilities 1/4, 1/4, 1/2. Target 2 (not padding), eps 0.1: e = 0.05, the target keeps
+// 0.85, and CE = 0.85 ln 2 + 0.05 (2 ln 4 + ln 2).
+TEST_P(VocabularyLossTest, AgreesWithHandWorkedNumbers) {
+  const at::Tensor logits = at::tensor({0.f, 0.f, std::log(2.f)}).view({1, 3});
+  const auto loss = loss_of_logits(GetParam(), logits, {2}, {.label_smoothing = 0.1, .cross_entropy = {1, 0}});
+  EXPECT_NEAR(loss.nll[0], std::log(2.0), 1e-6);
+  EXPECT_NEAR(loss.cross_entropy[0], 0.85 * std::log(2.0) + 0.05 * (2 * std::log(4.0) + std::log(2.0)), 1e-6);
+  EXPECT_NEAR(loss.total.item<float>(), loss.cross_entropy[0], 1e-6);
+}
+
+// p = (1/2, 1/2), q = (3/4, 1/4): KL(p||q) = ln(2/3)/2 + ln(2)/2, KL(q||p) = 3/4 ln(3/2) + 1/4 ln(1/2).
+TEST_P(VocabularyLossTest, ConsistencyIsTheMeanOfTheTwoDivergences) {
+  const double forward = 0.5 * std::log(2.0 / 3) + 0.5 * std::log(2.0);
+  const double backward = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
+  const at::Tensor p = at::tensor({0.f, 0.f}).view({1, 2}), q = at::tensor({std::log(3.f), 0.f}).view({1, 2});
+  const VocabularyLossWeights weights{.label_smoothing = 0, .cross_entropy = {0, 0}, .consistency = 2};
+  const auto loss = loss_of_logits(GetParam(), at::cat({p, q}), {0}, weights);
+  EXPECT_NEAR(loss.consistency, (forward + backward) / 2, 1e-6);
+  EXPECT_NEAR(loss.total.item<float>(), forward + backward, 1e-6);
+  EXPECT_NEAR(loss_of_logits(GetParam(), at::cat({q, p}), {0}, weights).consistency, loss.consistency, 1e-6);
+}
+
+// Conformance check 4.
+TEST_P(VocabularyLossTest, AUniformPredictionCostsLogVForAnySmoothing) {
+  for (const double eps : {0.0, 0.1, 0.6}) {
+    const auto loss = loss_of_logits(GetParam(), at::zeros({2, 50}), {7, 9}, {.label_smoothing = eps});
+    EXPECT_NEAR(loss.cross_entropy[0], 2 * std::log(50.0), 1e-4);
+  }
+  const auto plain = loss_of_logits(GetParam(), net::normal_tensor({3, 20}, 1), {4, 5, 6}, {.label_smoothing = 0});
+  EXPECT_NEAR(plain.cross_entropy[0], plain.nll[0], 1e-5);
+}
+
+// Conformance check 3: no NaN, padding contributes nothing, both passes get a gradient.
+TEST_P(VocabularyLossTest, ExtremeLogitsStayFinite) {
+  at::Tensor logits = at::full({2, 40}, -200.f);
+  logits[0][3] = 200.f;
+  logits[1][8] = 200.f;
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 1}, .consistency = 5};
+  const Gradients g = gradients(GetParam(), logits, at::eye(40), {3}, weights);
+  // CR = 1/2 (400 + 400).
+  EXPECT_NEAR(g.loss.consistency, 400, 1e-3);
+  EXPECT_TRUE(at::isfinite(g.states).all().item<bool>());
+  EXPECT_TRUE(at::isfinite(g.loss.total).item<bool>());
+}
+
+TEST_P(VocabularyLossTest, PaddingContributesNothing) {
+  const at::Tensor states = net::normal_tensor({8, 6}, 2), weight = net::normal_tensor({30, 6}, 3);
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 1}, .consistency = 5};
+  const Gradients with = gradients(GetParam(), states, weight, {5, text::kPadId, 9, text::kPadId}, weights);
+  const at::Tensor kept = states.index_select(0, at::tensor({0, 2, 4, 6}, at::kLong));
+  const Gradients without = gradients(GetParam(), kept, weight, {5, 9}, weights);
+  EXPECT_NEAR(with.loss.total.item<float>(), without.loss.total.item<float>(), 1e-4);
+  EXPECT_TRUE(at::allclose(with.weight, without.weight, 1e-5, 1e-6));
+  for (const int64_t row : {1, 3, 5, 7}) EXPECT_EQ(with.states[row].abs().sum().item<float>(), 0);
+  for (const int64_t row : {0, 4}) EXPECT_GT(with.states[row].abs().sum().item<float>(), 0);
+}
+
+TEST_P(VocabularyLossTest, GradientsAreThoseOfFiniteDifferences) {
+  at::Tensor states = net::normal_tensor({6, 5}, 4).requires_grad_(true);
+  at::Tensor weight = net::normal_tensor({17, 5}, 5, 0.5).requires_grad_(true);
+  const std::vector<int32_t> targets = {3, 4, 16};
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 2};
+  net::expect_gradients([&] { return GetParam()({states, weight, targets, 2}, weights).total * 0.05; },
+                        {states, weight});
+}
+
+// The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the softmax
+// passes their absolute error on as a relative one.
+TEST(VocabularyLoss, ChunkedEqualsPlainOnRandomShapes) {
+  struct Case {
+    int64_t positions, symbols, passes;
+  };
+  for (const Case c : {Case{1, 5, 1}, Case{37, 123, 1}, Case{37, 123, 2}, Case{700, 1000, 2}, Case{65, 4099, 2}}) {
+    const at::Tensor states = net::normal_tensor({c.passes * c.positions, 24}, 6);
+    const at::Tensor weight = net::normal_tensor({c.symbols, 24}, 7, 0.3);
+    std::vector<int32_t> targets;
+    for (int64_t i = 0; i < c.positions; ++i) {
+      targets.push_back(static_cast<int32_t>(draw_index(draw_key(8, Purpose::kSampling), i, c.symbols)));
+    }
+    const VocabularyLossWeights weights{.label_smoothing = 0.1,
+                                        .cross_entropy = {1, c.passes == 2 ? 1.0 : 0.0},
+                                        .consistency = c.passes == 2 ? 5.0 : 0.0};
+    const Gradients plain = gradients(&plain_vocabulary_loss, states, weight, targets, weights);
+    const Gradients chunked = gradients(&chunked_vocabulary_loss, states, weight, targets, weights);
+    const double scale = plain.loss.total.item<float>();
+    EXPECT_NEAR(chunked.loss.total.item<float>(), scale, 1e-5 * std::abs(scale) + 1e-5);
+    EXPECT_NEAR(chunked.loss.consistency, plain.loss.consistency, 1e-4 * plain.loss.consistency + 1e-5);
+    EXPECT_TRUE(at::allclose(chunked.states, plain.states, 1e-3, 1e-4));
+    EXPECT_TRUE(at::allclose(chunked.weight, plain.weight, 1e-3, 1e-3));
+  }
+}
+
+}  // namespace
+}  // namespace megin::objective

@@ -1,0 +1,105 @@
+// megin train: a model from prepared data.
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/console.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/config_options.h"
+#include "train/training.h"
+
+namespace megin::cli {
+namespace {
+
+struct TrainCommandOptions {
+  ConfigOptions config;
+  bool resume = false;
+};
+
+nlohmann::ordered_json to_json(const train::TrainingResult& result) {
+  nlohmann::ordered_json json = {{"model", result.model},
+                                 {"updates", result.update},
+                                 {"stopped_by", result.reason},
+                                 {"minutes", result.seconds / 60},
+                                 {"target_tokens_per_second", result.target_tokens_per_second}};
+  if (result.best) {
+    json["best_update"] = result.best->update;
+    json["valid_loss"] = result.best->loss;
+    if (result.best->bleu) json["valid_bleu"] = *result.best->bleu;
+  }
+  return json;
+}
+
+std::string to_text(const train::TrainingResult& result, const std::string& config) {
+  if (result.interrupted) {
+    return fmt::format("stopped by a signal after update {}; continue with: megin train {} --resume\n", result.update,
+                       config);
+  }
+  std::string text = fmt::format("trained {} updates in {:.1f} minutes ({:.0f} target tokens/s), stopped by {}\n",
+                                 result.update, result.seconds / 60, result.target_tokens_per_second, result.reason);
+  if (result.best) {
+    text += fmt::format("best validation: update {}, loss {:.3f}", result.best->update, result.best->loss);
+    if (result.best->bleu) text += fmt::format(", BLEU {:.2f}", *result.best->bleu);
+    text += "\n";
+  }
+  return text + fmt::format("model: {}\n", result.model);
+}
+
+// OpenMP's threads spin while they wait and take the cores from OpenBLAS's threads; that is one and a half to two
+// times slower (docs/performance.md). The OpenMP runtime reads its policy when it is loaded, before main, so the
+// program starts itself again with the policy set. Where that fails it goes on as it is.
+void restart_with_passive_waits() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  std::string arguments = read_file("/proc/self/cmdline");
+  std::vector<char*> pointers;
+  for (size_t at = 0; at < arguments.size(); at += std::char_traits<char>::length(&arguments[at]) + 1) {
+    pointers.push_back(&arguments[at]);
+  }
+  pointers.push_back(nullptr);
+  execv("/proc/self/exe", pointers.data());
+}
+
+void train_model(const TrainCommandOptions& options, CommandContext& context) {
+  restart_with_passive_waits();
+  const config::RunConfig config = load_config(options.config);
+  config::require_for_train(config);
+  Console console(standard_error(), context.quiet);
+  const LogToConsole log(console);
+  const train::TrainingResult result = train::run_training(config, {.resume = options.resume}, console);
+  if (context.json) {
+    context.out << to_json(result).dump() << "\n";
+  } else {
+    context.out << to_text(result, options.config.file);
+  }
+}
+
+}  // namespace
+
+void add_train_command(Program& program) {
+  auto options = std::make_shared<TrainCommandOptions>();
+  CLI::App& command = program.add(
+      {.name = "train",
+       .summary = "Train a model on prepared data",
+       .details =
+           "Reads the sections model and train of a recipe and the folder that `megin prepare` wrote, and makes a run\n"
+           "directory: the resolved configuration, log.jsonl, TensorBoard events, checkpoints and model/. A run that was\n"
+           "stopped (Ctrl-C, SIGTERM) or killed goes on exactly where it was with --resume.",
+       .examples = "megin train recipes/multi30k/thor_tiny.yaml\n"
+                   "megin train recipe.yaml --set train.seed=2 --set train.run=runs/seed2\n"
+                   "megin train recipe.yaml --resume"},
+      [options](CommandContext& context) { train_model(*options, context); });
+  add_config_options(command, options->config);
+  command.add_flag("--resume", options->resume,
+                   "continue the run from its newest good checkpoint (start it if there is none)");
+}
+
+}  // namespace megin::cli

@@ -1,0 +1,105 @@
+#include "train/event_log.h"
+
+#include <cmath>
+#include <numbers>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/processors.h"
+
+namespace megin::train {
+namespace {
+
+constexpr double kMebibyte = 1024.0 * 1024.0;
+
+std::string lines_until(const std::filesystem::path& file, int64_t update) {
+  std::string kept;
+  if (update == 0 || !std::filesystem::exists(file)) return kept;
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_discarded() || json.value("update", int64_t{0}) > update) continue;
+    kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+EventLog::EventLog(const std::filesystem::path& run, int64_t update)
+    : file_(run / "log.jsonl"), events_(run / "events", update) {
+  write_file_atomically(file_, lines_until(file_, update));
+  out_.open(file_, std::ios::app);
+}
+
+void EventLog::write(const nlohmann::json& line) {
+  out_ << line.dump() << "\n" << std::flush;
+  if (!out_) fail("{}: cannot write the log; is the disk full?", file_.string());
+}
+
+void EventLog::scalars(int64_t update, const nlohmann::json& line, std::string_view group) {
+  for (const auto& [key, value] : line.items()) {
+    if (value.is_number() && key != "update") {
+      events_.scalar(fmt::format("{}/{}", group, key), update, value.get<double>());
+    }
+  }
+}
+
+void EventLog::started(const nlohmann::json& facts) {
+  nlohmann::json line = facts;
+  line["event"] = "start";
+  write(line);
+}
+
+void EventLog::updated(int64_t update, const data::StreamPosition& position, const Interval& interval) {
+  const UpdateReport& sums = interval.sums;
+  const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
+  const double bits = tokens * std::numbers::ln2;
+  const ProcessUsage usage = process_usage();
+  nlohmann::json line = {
+      {"event", "update"},
+      {"update", update},
+      {"epoch", position.epoch},
+      {"loss", sums.cross_entropy[0] / bits},
+      {"nll", sums.nll[0] / bits},
+      {"perplexity", std::exp(sums.nll[0] / tokens)},
+      {"learning_rate", sums.learning_rate},
+      {"gradient_norm", sums.gradient_norm},
+      {"target_tokens_per_second", tokens / interval.seconds},
+      {"cpu_seconds_per_1000_target_tokens", 1000 * interval.cpu_seconds / tokens},
+      {"updates_per_second", static_cast<double>(interval.updates) / interval.seconds},
+      {"target_tokens_per_update", tokens / static_cast<double>(interval.updates)},
+      {"resident_mib", static_cast<double>(usage.resident_bytes) / kMebibyte},
+      {"peak_resident_mib", static_cast<double>(usage.peak_resident_bytes) / kMebibyte}};
+  if (sums.cross_entropy[1] > 0) {
+    line["loss_second"] = sums.cross_entropy[1] / bits;
+    line["nll_second"] = sums.nll[1] / bits;
+    line["consistency"] = sums.consistency / bits;
+  }
+  write(line);
+  scalars(update, line, "train");
+}
+
+void EventLog::validated(int64_t update, const ValidationResult& result) {
+  nlohmann::json line = {{"event", "validation"},
+                         {"update", update},
+                         {"loss", result.loss},
+                         {"perplexity", std::exp(result.loss)},
+                         {"experts", result.routing},
+                         {"seconds", result.seconds}};
+  if (result.bleu) {
+    line["bleu"] = *result.bleu;
+    line["signature"] = result.signature;
+    line["search"] = result.search;
+    line["sentences"] = result.sentences;
+  }
+  write(line);
+  scalars(update, line, "valid");
+}
+
+void EventLog::ended(int64_t update, const std::string& reason) {
+  write({{"event", "end"}, {"update", update}, {"reason", reason}});
+}
+
+}  // namespace megin::train

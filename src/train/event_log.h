@@ -1,0 +1,43 @@
+// The record of a run: RUN/log.jsonl, one JSON object a line, and TensorBoard events under RUN/events
+// (docs/run_directory.md lists the keys).
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "report/tensorboard_events.h"
+#include "train/training_step.h"
+#include "train/validation.h"
+
+namespace megin::train {
+
+// What happened between two log lines.
+struct Interval {
+  UpdateReport sums;  // over its updates; learning rate and gradient norm are those of the last
+  double seconds = 0;
+  double cpu_seconds = 0;
+  int64_t updates = 0;
+};
+
+class EventLog {
+ public:
+  // Opens for appending. Lines of updates after `update` (written by a session that was killed after its last
+  // checkpoint) are removed, as is a half-written last line; update 0 starts anew.
+  EventLog(const std::filesystem::path& run, int64_t update);
+
+  void started(const nlohmann::json& facts);
+  void updated(int64_t update, const data::StreamPosition& position, const Interval& interval);
+  void validated(int64_t update, const ValidationResult& result);
+  void ended(int64_t update, const std::string& reason);
+
+ private:
+  void write(const nlohmann::json& line);
+  void scalars(int64_t update, const nlohmann::json& line, std::string_view group);
+
+  std::filesystem::path file_;
+  std::ofstream out_;
+  report::TensorboardEvents events_;
+};
+
+}  // namespace megin::train

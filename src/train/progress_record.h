@@ -1,0 +1,36 @@
+// Where a training is: everything beside parameters and optimiser that a resumed run must know.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "data/batch_stream.h"
+
+namespace megin::train {
+
+struct BestValidation {
+  int64_t update = 0;
+  double loss = 0;              // nats a token, not smoothed
+  std::optional<double> bleu;   // not measured with validation.bleu off
+
+  bool operator==(const BestValidation&) const = default;
+};
+
+struct ProgressRecord {
+  int64_t update = 0;            // completed
+  data::StreamPosition position; // of the next micro-batch
+  int64_t target_tokens = 0;     // seen so far
+  double seconds = 0;            // of training, over all sessions
+  std::optional<BestValidation> best;
+  int64_t validations_without_best = 0;
+  int64_t last_validation = -1;  // update of the last one; -1: none
+};
+
+nlohmann::json to_json(const ProgressRecord& record);
+
+// Throws Error naming `where` when a key is missing or of the wrong type.
+ProgressRecord progress_from_json(const nlohmann::json& json, const std::string& where);
+
+}  // namespace megin::train

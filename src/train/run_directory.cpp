@@ -1,0 +1,208 @@
+#include "train/run_directory.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "config/enums.h"
+#include "net/initialisation.h"
+#include "store/averaging.h"
+#include "store/checkpoint.h"
+#include "store/model_directory.h"
+
+namespace megin::train {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kConfigFile = "config.yaml";
+
+// Keys that may change between the sessions of one run: none of them changes what an update does.
+constexpr std::array<std::string_view, 11> kFreeKeys = {
+    "/train/data",           "/train/run",          "/train/threads",          "/train/max_updates",
+    "/train/max_epochs",     "/train/max_minutes",  "/train/validation",       "/train/log_every",
+    "/train/checkpoint_every", "/train/keep_checkpoints", "/train/average_checkpoints"};
+
+bool is_free(const std::string& key) {
+  return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
+}
+
+// All of these are tensors of checkpoints beside the parameters.
+struct NamedMemory {
+  std::string_view prefix;
+  std::span<float> memory;
+};
+
+std::vector<NamedMemory> memories(TrainingState& state) {
+  std::vector<NamedMemory> all = {{store::kValuePrefix, state.model.parameters().values()},
+                                  {store::kFirstMomentPrefix, state.optimizer.first_moments},
+                                  {store::kSecondMomentPrefix, state.optimizer.second_moments}};
+  if (!state.optimizer.average.empty()) all.push_back({store::kAveragePrefix, state.optimizer.average});
+  return all;
+}
+
+}  // namespace
+
+TrainingState::TrainingState(const config::RunConfig& config)
+    : model(config.model), optimizer(model, config.train) {
+  net::initialise(model.parameters(), config.model, static_cast<uint64_t>(config.train.seed));
+  if (!optimizer.average.empty()) std::ranges::copy(model.parameters().values(), optimizer.average.begin());
+}
+
+std::span<const float> TrainingState::served_values() const {
+  if (!optimizer.average.empty()) return optimizer.average;
+  return model.parameters().values();
+}
+
+std::vector<store::TensorView> tensor_views(const net::ParameterMemory& layout, std::span<const float> memory,
+                                            std::string_view prefix) {
+  std::vector<store::TensorView> views;
+  for (const net::Parameter& p : layout.all()) {
+    views.push_back(store::float_tensor(std::string(prefix) + p.name, p.shape, memory.subspan(p.offset, p.size)));
+  }
+  return views;
+}
+
+RunDirectory::RunDirectory(fs::path path, const config::RunConfig& config, const data::PreparedData& data)
+    : path_(std::move(path)), config_(config), data_(data) {}
+
+void RunDirectory::start() const {
+  if (fs::exists(path_ / kConfigFile)) {
+    fail("{}: already holds a training run; add --resume to continue it, or choose another folder with "
+         "--set train.run=FOLDER",
+         path_.string());
+  }
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (error) fail("{}: cannot make the run directory: {}", path_.string(), error.message());
+  write_file_atomically(path_ / kConfigFile, config::to_yaml(config_));
+}
+
+void RunDirectory::require_same_configuration() const {
+  const config::RunConfig former = config::load_run_config(path_ / kConfigFile, {});
+  const nlohmann::json before = nlohmann::json(config::run_to_json(former)).flatten();
+  const nlohmann::json now = nlohmann::json(config::run_to_json(config_)).flatten();
+  for (const auto& [key, value] : now.items()) {
+    if (key.starts_with("/data") || is_free(key)) continue;
+    if (!before.contains(key) || before.at(key) != value) {
+      fail_usage("{}: this run was started with {} = {}, now it is {}; a resumed run keeps its settings: use the "
+                 "same configuration, or start a new run with --set train.run=FOLDER",
+                 path_.string(), key.substr(1), before.contains(key) ? before.at(key).dump() : "nothing",
+                 value.dump());
+    }
+  }
+}
+
+bool RunDirectory::restore(TrainingState& state, Console& console) const {
+  if (!fs::exists(path_ / kConfigFile)) return false;
+  require_same_configuration();
+  const auto checkpoint = store::newest_good_checkpoint(path_, [&](int64_t, const std::string& what) {
+    console.print("warning: skipped a damaged checkpoint: " + what);
+  });
+  if (!checkpoint) return false;
+  const std::string where = checkpoint->directory.string();
+  const std::string fingerprint = checkpoint->state.value("data", "");
+  if (fingerprint != data_.fingerprint) {
+    fail("{}: this run was trained on other data than {} (its fingerprint differs); point train.data to the folder "
+         "that the run was started with",
+         where, data_.folder.string());
+  }
+  for (const NamedMemory& part : memories(state)) {
+    for (const net::Parameter& p : state.model.parameters().all()) {
+      const store::TensorView& tensor = checkpoint->tensors.at(std::string(part.prefix) + p.name);
+      if (tensor.shape != p.shape) {
+        fail("{}: tensor {} has shape {}, wanted {}; the checkpoint is of another model", where, tensor.name,
+             store::shape_text(tensor.shape), store::shape_text(p.shape));
+      }
+      const std::span<const float> values = store::float_values(tensor);
+      std::ranges::copy(values, part.memory.begin() + p.offset);
+    }
+  }
+  state.progress = progress_from_json(checkpoint->state.value("progress", nlohmann::json::object()), where);
+  const auto steps = checkpoint->state.value("segment_steps", std::vector<int64_t>());
+  if (steps.size() != state.optimizer.segments.size()) {
+    fail("{}: the optimiser's state does not fit this model; remove this checkpoint to continue from the one before",
+         where);
+  }
+  for (size_t i = 0; i < steps.size(); ++i) state.optimizer.segments[i].steps = steps[i];
+  return true;
+}
+
+void RunDirectory::save(const TrainingState& state) const {
+  std::vector<store::TensorView> tensors;
+  // memories() only hands out spans; nothing is changed through them here.
+  for (const NamedMemory& part : memories(const_cast<TrainingState&>(state))) {
+    auto views = tensor_views(state.model.parameters(), part.memory, part.prefix);
+    std::ranges::move(views, std::back_inserter(tensors));
+  }
+  std::vector<int64_t> steps;
+  for (const optim::Segment& segment : state.optimizer.segments) steps.push_back(segment.steps);
+  store::write_checkpoint(path_, state.progress.update,
+                          {.tensors = tensors,
+                           .state = {{"progress", to_json(state.progress)},
+                                     {"segment_steps", steps},
+                                     {"data", data_.fingerprint}}});
+  std::vector<int64_t> kept;
+  if (state.progress.best) kept.push_back(state.progress.best->update);
+  store::prune_checkpoints(path_, std::max<int64_t>(1, config_.train.keep_checkpoints), kept);
+}
+
+void RunDirectory::mark_best(int64_t update) const {
+  const fs::path target = fs::relative(store::checkpoint_directory(path_, update), path_);
+  const fs::path link = path_ / "best", fresh = path_ / "best.new";
+  std::error_code error;
+  fs::remove(fresh, error);
+  fs::create_directory_symlink(target, fresh, error);
+  if (!error) fs::rename(fresh, link, error);
+  if (error) fail("{}: cannot point it at {}: {}", link.string(), target.string(), error.message());
+}
+
+void RunDirectory::write_model(const TrainingState& state, std::span<const store::TensorView> tensors,
+                               std::vector<std::string> averaged) const {
+  store::ModelDescription description{.model = config_.model,
+                                      .source_language = data_.source_language,
+                                      .target_language = data_.target_language,
+                                      .tags = {},
+                                      .provenance = {}};
+  std::set<std::string> tags;
+  for (const auto& corpus : config_.data.corpora) {
+    if (!corpus.tag.empty()) tags.insert(corpus.tag);
+  }
+  description.tags.assign(tags.begin(), tags.end());
+  store::Provenance& from = description.provenance;
+  from.method = std::string(config::enum_name(config_.train.method));
+  from.updates = state.progress.update;
+  from.seeds = {static_cast<uint64_t>(config_.train.seed)};
+  from.data_checksum = data_.fingerprint;
+  from.averaged = std::move(averaged);
+  if (state.progress.best) {
+    from.scores["valid_loss"] = state.progress.best->loss;
+    if (state.progress.best->bleu) from.scores["valid_bleu"] = *state.progress.best->bleu;
+  }
+  const fs::path source = path_ / "subword.source.tmp", target = path_ / "subword.target.tmp";
+  write_file_atomically(source, data_.source_subword->bytes());
+  if (!data_.joint) write_file_atomically(target, data_.target_subword->bytes());
+  store::write_model_directory(model_path(), description, tensors, {source, data_.joint ? source : target});
+  fs::remove(source);
+  if (!data_.joint) fs::remove(target);
+}
+
+void RunDirectory::publish(const TrainingState& state) const {
+  write_model(state, tensor_views(state.model.parameters(), state.served_values(), ""), {});
+}
+
+int64_t RunDirectory::publish_mean(const TrainingState& state, int64_t count) const {
+  const auto checkpoints = store::newest_good_checkpoints(path_, count, [](int64_t, const std::string&) {});
+  std::vector<store::WeightSource> sources;
+  std::vector<std::string> names;
+  for (const store::Checkpoint& checkpoint : checkpoints) {
+    sources.push_back({&checkpoint.tensors, std::string(store::kValuePrefix)});
+    names.push_back(checkpoint.directory.filename().string());
+  }
+  const auto mean = store::average_weights(sources);
+  write_model(state, store::views(mean), std::move(names));
+  return static_cast<int64_t>(checkpoints.size());
+}
+
+}  // namespace megin::train

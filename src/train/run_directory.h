@@ -1,0 +1,71 @@
+// What a training writes into its run directory (docs/run_directory.md): checkpoints, `best`, the model.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/console.h"
+#include "config/run_config.h"
+#include "data/prepared_data.h"
+#include "model/encoder_decoder.h"
+#include "store/safetensors.h"
+#include "train/progress_record.h"
+#include "train/training_step.h"
+
+namespace megin::train {
+
+// Everything that changes while a model trains.
+struct TrainingState {
+  explicit TrainingState(const config::RunConfig& config);  // initialised by train.seed
+
+  model::EncoderDecoder model;
+  OptimizerState optimizer;
+  ProgressRecord progress;
+
+  // What validation and the published model use: the moving average where there is one, else the parameters.
+  std::span<const float> served_values() const;
+};
+
+// Not for two processes at once on one run.
+class RunDirectory {
+ public:
+  RunDirectory(std::filesystem::path path, const config::RunConfig& config, const data::PreparedData& data);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path model_path() const { return path_ / "model"; }
+
+  // For a new run: makes the directory and writes the resolved configuration. Throws Error when it holds a run.
+  void start() const;
+
+  // Restores the newest good checkpoint; damaged ones are named on `console` and skipped. Returns false when
+  // there is none. Throws Error when the run was made with another model, method, optimiser or data (it names
+  // the key).
+  bool restore(TrainingState& state, Console& console) const;
+
+  void save(const TrainingState& state) const;  // a checkpoint; then removes old ones
+  void mark_best(int64_t update) const;         // points RUN/best at that checkpoint
+
+  // Writes RUN/model from the state's served values.
+  void publish(const TrainingState& state) const;
+  // Writes RUN/model as the mean of the newest `count` checkpoints. Returns how many there were.
+  int64_t publish_mean(const TrainingState& state, int64_t count) const;
+
+ private:
+  void require_same_configuration() const;
+  void write_model(const TrainingState& state, std::span<const store::TensorView> tensors,
+                   std::vector<std::string> averaged) const;
+
+  std::filesystem::path path_;
+  const config::RunConfig& config_;
+  const data::PreparedData& data_;
+};
+
+// Views of a flat memory under the names of the table, with a prefix.
+std::vector<store::TensorView> tensor_views(const net::ParameterMemory& layout, std::span<const float> memory,
+                                            std::string_view prefix);
+
+}  // namespace megin::train

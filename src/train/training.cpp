@@ -1,0 +1,268 @@
+#include "train/training.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <cmath>
+#include <csignal>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/processors.h"
+#include "base/progress.h"
+#include "base/stop_signal.h"
+#include "config/enums.h"
+#include "data/batch_stream.h"
+#include "train/event_log.h"
+#include "train/run_directory.h"
+#include "train/training_step.h"
+#include "train/validation.h"
+
+namespace megin::train {
+namespace {
+
+// Freed memory stays in the process: a training step allocates and frees the same large temporaries each time,
+// and giving them back costs page faults (docs/performance.md).
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
+  const auto take = [](int64_t& field, int64_t found, const char* name) {
+    if (field != 0 && field != found) {
+      fail_usage("model.{} is {}, but the data's vocabulary has {} symbols; leave it 0 to take the data's", name, field,
+                 found);
+    }
+    field = found;
+  };
+  take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
+  take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
+  if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll) {
+    fail_usage("model.share_embeddings is all, but source and target have vocabularies of their own; set it to decoder "
+               "or none, or prepare the data with data.subword.joint=true");
+  }
+  if (data.train.size() == 0) fail("{}: the training set is empty", data.folder.string());
+}
+
+// One session of a run.
+class Session {
+ public:
+  Session(config::RunConfig& config, const TrainingOptions& options, Console& console);
+  TrainingResult run();
+
+ private:
+  void begin_or_restore(bool resume);
+  void update();
+  void log_interval();
+  void validate_now();
+  std::string reason_to_stop() const;  // empty: go on
+  void finish(const std::string& reason);
+  std::string describe() const;
+  void save();
+  double seconds_now() const { return seconds_before_ + clock_.steady_seconds() - started_; }
+
+  config::RunConfig& config_;
+  Console& console_;
+  const Clock& clock_ = system_clock();
+  data::PreparedData data_;
+  ThreadPool pool_;
+  TrainingState state_;
+  RunDirectory directory_;
+  data::BatchStream stream_;
+  TrainingStep step_;
+  StopSignal stop_;
+  std::unique_ptr<EventLog> log_;
+  std::unique_ptr<Progress> progress_;
+  Interval interval_;
+  double interval_started_ = 0;
+  double cpu_at_start_ = 0;
+  double started_ = 0;         // of this session, on the clock
+  double seconds_before_ = 0;  // of training in former sessions
+  int64_t saved_ = -1;         // update of the last checkpoint
+  int64_t tokens_at_start_ = 0;
+};
+
+data::PreparedData open_data(config::RunConfig& config) {
+  data::PreparedData data = data::open_prepared(config.train.data);
+  complete_configuration(config, data);
+  return data;
+}
+
+int thread_count(const config::TrainConfig& config) {
+  return config.threads > 0 ? static_cast<int>(config.threads) : usable_processors();
+}
+
+Session::Session(config::RunConfig& config, const TrainingOptions& options, Console& console)
+    : config_(config),
+      console_(console),
+      data_(open_data(config)),
+      pool_(thread_count(config.train)),
+      state_(config),
+      directory_(config.train.run, config, data_),
+      stream_(data_.train, {.max_tokens = config.train.batch_tokens,
+                            .seed = static_cast<uint64_t>(config.train.seed),
+                            .shuffle = true,
+                            .corpus_weights = data_.corpus_weights}),
+      step_(config.train, state_.model, pool_) {
+  at::set_num_threads(pool_.threads());
+  begin_or_restore(options.resume);
+}
+
+void Session::begin_or_restore(bool resume) {
+  const bool restored = resume && directory_.restore(state_, console_);
+  if (restored) {
+    stream_.seek(state_.progress.position);
+    saved_ = state_.progress.update;
+    console_.print(fmt::format("resuming {} after update {}", directory_.path().string(), state_.progress.update));
+  } else if (!resume || !std::filesystem::exists(directory_.path() / "config.yaml")) {
+    directory_.start();
+  }
+  seconds_before_ = state_.progress.seconds;
+  tokens_at_start_ = state_.progress.target_tokens;
+  log_ = std::make_unique<EventLog>(directory_.path(), state_.progress.update);
+}
+
+std::string Session::describe() const {
+  int64_t parameters = 0;
+  for (const net::Parameter& p : state_.model.parameters().all()) parameters += p.size;
+  const config::ModelConfig& model = state_.model.config();
+  return fmt::format("{}: {:.2f} M parameters, {} experts, {} pairs, {} batches an epoch, {} threads",
+                     config::enum_name(config_.train.method), static_cast<double>(parameters) / 1e6,
+                     model.experts.count, data_.train.size(), stream_.batches(), pool_.threads());
+}
+
+void Session::update() {
+  std::vector<data::TranslationBatch> batches;
+  for (int64_t i = 0; i < config_.train.accumulate; ++i) batches.push_back(stream_.next());
+  const UpdateReport report = step_.run(batches, state_.progress.update, state_.optimizer);
+  ++state_.progress.update;
+  state_.progress.position = stream_.position();
+  state_.progress.target_tokens += report.target_tokens;
+
+  UpdateReport& sums = interval_.sums;
+  sums.sentences += report.sentences;
+  sums.source_tokens += report.source_tokens;
+  sums.target_tokens += report.target_tokens;
+  for (size_t p = 0; p < 2; ++p) {
+    sums.cross_entropy[p] += report.cross_entropy[p];
+    sums.nll[p] += report.nll[p];
+  }
+  sums.consistency += report.consistency;
+  sums.gradient_norm = report.gradient_norm;
+  sums.learning_rate = report.learning_rate;
+  ++interval_.updates;
+}
+
+void Session::log_interval() {
+  const double now = clock_.steady_seconds();
+  interval_.seconds = std::max(1e-9, now - interval_started_);
+  interval_.cpu_seconds = process_usage().cpu_seconds - cpu_at_start_;
+  log_->updated(state_.progress.update, state_.progress.position, interval_);
+  const double tokens = static_cast<double>(std::max<int64_t>(1, interval_.sums.target_tokens));
+  progress_->set_tail(fmt::format("loss {:.3f} · {:.0f} tok/s · {} MiB", interval_.sums.nll[0] / tokens,
+                                  tokens / interval_.seconds, process_usage().resident_bytes >> 20));
+  interval_ = {};
+  interval_started_ = now;
+  cpu_at_start_ = process_usage().cpu_seconds;
+}
+
+void Session::save() {
+  if (saved_ == state_.progress.update) return;
+  state_.progress.seconds = seconds_now();
+  directory_.save(state_);
+  saved_ = state_.progress.update;
+}
+
+void Session::validate_now() {
+  ProgressRecord& progress = state_.progress;
+  if (data_.valid.size() == 0 || progress.last_validation == progress.update) return;
+  const ValidationResult result = validate(state_, data_, config_.train, pool_);
+  log_->validated(progress.update, result);
+  const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
+  const bool better = !progress.best || merit(found, config_.train.validation) > merit(*progress.best, config_.train.validation);
+  progress.last_validation = progress.update;
+  progress.validations_without_best = better ? 0 : progress.validations_without_best + 1;
+  if (better) progress.best = found;
+  saved_ = -1;  // the record of the validation belongs into the checkpoint of this update
+  if (better) {
+    save();
+    directory_.mark_best(progress.update);
+    directory_.publish(state_);
+  }
+  std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update, result.loss,
+                                 std::exp(result.loss));
+  if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
+  progress_->note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds, better ? ", best" : ""));
+  interval_started_ = clock_.steady_seconds();  // validation is not training's speed
+  cpu_at_start_ = process_usage().cpu_seconds;
+}
+
+std::string Session::reason_to_stop() const {
+  const config::TrainConfig& train = config_.train;
+  if (state_.progress.update >= train.max_updates) return "max_updates";
+  if (train.max_epochs > 0 && state_.progress.position.epoch >= train.max_epochs) return "max_epochs";
+  if (train.max_minutes > 0 && seconds_now() >= 60 * train.max_minutes) return "max_minutes";
+  if (train.validation.patience > 0 && state_.progress.validations_without_best >= train.validation.patience) {
+    return "patience";
+  }
+  return StopSignal::requested() ? "signal" : "";
+}
+
+void Session::finish(const std::string& reason) {
+  if (interval_.updates > 0) log_interval();
+  const bool interrupted = reason == "signal";
+  if (!interrupted) validate_now();
+  save();
+  if (!interrupted && config_.train.average_checkpoints > 1) {
+    const int64_t count = directory_.publish_mean(state_, config_.train.average_checkpoints);
+    progress_->note(fmt::format("model: the mean of the last {} checkpoints", count));
+  } else if (!std::filesystem::exists(directory_.model_path())) {
+    directory_.publish(state_);
+  }
+  log_->ended(state_.progress.update, reason);
+}
+
+TrainingResult Session::run() {
+  console_.print(describe());
+  log_->started({{"update", state_.progress.update}, {"threads", pool_.threads()}, {"facts", describe()}});
+  started_ = interval_started_ = clock_.steady_seconds();
+  cpu_at_start_ = process_usage().cpu_seconds;
+  progress_ = std::make_unique<Progress>(
+      ProgressOptions{.label = "train", .unit = "updates", .total = config_.train.max_updates,
+                      .start = state_.progress.update},
+      console_);
+  const auto every = [&](int64_t interval) { return interval > 0 && state_.progress.update % interval == 0; };
+  std::string reason = reason_to_stop();
+  while (reason.empty()) {
+    update();
+    progress_->set(state_.progress.update);
+    if (every(config_.train.log_every)) log_interval();
+    if (every(config_.train.validation.every)) validate_now();
+    if (every(config_.train.checkpoint_every)) save();
+    reason = reason_to_stop();
+  }
+  finish(reason);
+  progress_.reset();
+  const double seconds = std::max(1e-9, clock_.steady_seconds() - started_);
+  return {.update = state_.progress.update,
+          .reason = reason,
+          .interrupted = reason == "signal",
+          .best = state_.progress.best,
+          .model = directory_.model_path().string(),
+          .seconds = state_.progress.seconds,
+          .target_tokens_per_second =
+              static_cast<double>(state_.progress.target_tokens - tokens_at_start_) / seconds};
+}
+
+}  // namespace
+
+TrainingResult run_training(config::RunConfig config, const TrainingOptions& options, Console& console) {
+  keep_freed_memory();
+  return Session(config, options, console).run();
+}
+
+}  // namespace megin::train

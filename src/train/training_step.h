@@ -1,0 +1,68 @@
+// One update of the parameters: forward and backward over the micro-batches, clipping, the optimiser.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "config/train_config.h"
+#include "data/translation_batch.h"
+#include "model/encoder_decoder.h"
+#include "optim/adam.h"
+
+namespace megin::train {
+
+// What the optimiser carries from update to update; belongs into checkpoints. All spans as long as the model's
+// flat memory.
+struct OptimizerState {
+  OptimizerState(const model::EncoderDecoder& model, const config::TrainConfig& config);
+
+  std::vector<float> first_moments;
+  std::vector<float> second_moments;
+  std::vector<float> average;  // moving average of the values; empty without average_decay
+  std::vector<optim::Segment> segments;
+
+  // With unused_expert = skip: the expert (expert layer, index) of each segment; -1 for what is always updated.
+  struct Owner {
+    int64_t expert_layer = -1;
+    int64_t expert = -1;
+  };
+  std::vector<Owner> owners;
+};
+
+// Sums over the micro-batches of an update. Losses in nats.
+struct UpdateReport {
+  int64_t sentences = 0;
+  int64_t source_tokens = 0;  // not padding
+  int64_t target_tokens = 0;
+  std::array<double, 2> cross_entropy = {0, 0};  // smoothed, of each pass
+  std::array<double, 2> nll = {0, 0};
+  double consistency = 0;    // CR, without alpha
+  double gradient_norm = 0;  // of the mean gradient, before clipping
+  double learning_rate = 0;
+};
+
+class TrainingStep {
+ public:
+  // Keeps references to all of them.
+  TrainingStep(const config::TrainConfig& config, model::EncoderDecoder& model, ThreadPool& pool);
+
+  // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
+  // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
+  // loss or the gradient is not finite; parameters are then as they were.
+  UpdateReport run(std::span<const data::TranslationBatch> micro_batches, int64_t update, OptimizerState& state);
+
+ private:
+  void accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch, UpdateReport& report);
+  void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;
+  net::ForwardContext context(int64_t update, int64_t micro_batch) const;
+
+  const config::TrainConfig& config_;
+  model::EncoderDecoder& model_;
+  ThreadPool& pool_;
+  optim::Adam adam_;
+};
+
+}  // namespace megin::train

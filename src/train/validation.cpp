@@ -1,0 +1,141 @@
+#include "train/validation.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "data/batch_stream.h"
+#include "metric/corpus.h"
+#include "objective/vocabulary_loss.h"
+#include "runtime/encoder_decoder.h"
+#include "search/batching.h"
+#include "search/beam_search.h"
+#include "text/vocabulary.h"
+
+namespace megin::train {
+namespace {
+
+constexpr int64_t kTokensOfABatch = 2048;  // of translation: enough rows for the matrix products
+
+// Puts the moving average into the parameters while it lives.
+class ServedValues {
+ public:
+  explicit ServedValues(TrainingState& state) : state_(state) { exchange(); }
+  ServedValues(const ServedValues&) = delete;
+  ServedValues& operator=(const ServedValues&) = delete;
+  ~ServedValues() { exchange(); }
+
+ private:
+  void exchange() {
+    std::swap_ranges(state_.optimizer.average.begin(), state_.optimizer.average.end(),
+                     state_.model.parameters().values().begin());
+  }
+  TrainingState& state_;
+};
+
+double loss_per_token(const TrainingState& state, const data::ExampleSet& examples, int64_t batch_tokens,
+                      const config::Dispatch& dispatch) {
+  const at::NoGradGuard no_gradients;
+  data::BatchStream stream(examples, {.max_tokens = batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+  const net::ForwardContext context{.training = false, .dispatch = dispatch};
+  double nll = 0;
+  int64_t tokens = 0;
+  for (int64_t i = stream.batches(); i > 0; --i) {
+    const data::TranslationBatch batch = stream.next();
+    const at::Tensor states = state.model.forward(batch, context);
+    nll += objective::plain_vocabulary_loss({states, state.model.output_weight(), batch.target_output, 1},
+                                            {.label_smoothing = 0, .cross_entropy = {1, 0}, .consistency = 0})
+               .nll[0];
+    tokens += batch.target_tokens;
+  }
+  return nll / static_cast<double>(std::max<int64_t>(1, tokens));
+}
+
+// A model over the flat memory of a training that stands still.
+std::shared_ptr<const runtime::Weights> live_weights(const TrainingState& state) {
+  const net::ParameterMemory& parameters = state.model.parameters();
+  return std::make_shared<runtime::Weights>(state.model.config(), [&parameters](const std::string& name) {
+    return parameters.values_of(parameters.find(name));
+  });
+}
+
+search::SearchOptions search_options(const config::ValidationConfig& config) {
+  search::SearchOptions options;
+  options.beam = config.beam;
+  options.max_length_ratio = 1.2;  // fairseq's validation recipe (thor spec 4.6)
+  options.max_length_extra = 10;
+  return options;
+}
+
+std::vector<std::string> translate(const TrainingState& state, const data::PreparedData& data,
+                       const config::TrainConfig& config, ThreadPool& pool) {
+  const int64_t all = data.valid.size();
+  const int64_t wanted = config.validation.sentences;
+  const int64_t count = wanted > 0 ? std::min(wanted, all) : all;
+  const runtime::EncoderDecoder model(
+      live_weights(state), config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed)));
+  const search::SearchOptions options = search_options(config.validation);
+  std::vector<search::Source> sources;
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto tokens = data.valid.example(i).source;
+    search::Source source{.tokens = {tokens.begin(), tokens.end()}, .sentence = static_cast<uint64_t>(i)};
+    source.tokens.push_back(text::kEndId);
+    lengths.push_back(static_cast<int64_t>(source.tokens.size()));
+    sources.push_back(std::move(source));
+  }
+  std::vector<std::string> translations(sources.size());
+  std::vector<std::function<void()>> tasks;
+  for (const auto& batch : search::plan_batches(lengths, kTokensOfABatch / std::max<int64_t>(1, config.validation.beam))) {
+    tasks.emplace_back([&, batch] {
+      std::vector<search::Source> part;
+      for (const size_t i : batch) part.push_back(sources[i]);
+      const auto found = search::beam_search(model, part, options);
+      for (size_t i = 0; i < batch.size(); ++i) {
+        translations[batch[i]] = data.target_subword->decode(found[i].front().tokens);
+      }
+    });
+  }
+  pool.run_tasks(tasks);
+  return translations;
+}
+
+}  // namespace
+
+double merit(const BestValidation& validation, const config::ValidationConfig& config) {
+  return config.best_by == "bleu" && validation.bleu ? *validation.bleu : -validation.loss;
+}
+
+ValidationResult validate(TrainingState& state, const data::PreparedData& data, const config::TrainConfig& config,
+                          ThreadPool& pool) {
+  const double started = system_clock().steady_seconds();
+  const ServedValues served(state);
+  const config::Dispatch dispatch =
+      config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed));
+  ValidationResult result;
+  result.routing = state.model.config().experts.count > 1 ? config::to_string(dispatch) : "dense";
+  result.loss = loss_per_token(state, data.valid, config.batch_tokens, dispatch);
+  if (config.validation.bleu) {
+    const std::vector<std::string> translations = translate(state, data, config, pool);
+    const auto metric = metric::make_metric("bleu");
+    metric::Corpus corpus(*metric);
+    for (size_t i = 0; i < translations.size(); ++i) {
+      corpus.add(translations[i], std::span(&data.valid_text.target[i], 1));
+    }
+    const metric::Score score = corpus.score();
+    result.bleu = score.value;
+    result.signature = score.signature;
+    result.sentences = static_cast<int64_t>(translations.size());
+    result.search = config.validation.beam == 1 ? "greedy" : fmt::format("beam {}", config.validation.beam);
+  }
+  result.seconds = system_clock().steady_seconds() - started;
+  return result;
+}
+
+}  // namespace megin::train

@@ -1,0 +1,35 @@
+// What a model is worth on the validation set: its loss, teacher-forced, and the BLEU of its translations,
+// made by the same search and the same runtime that serve it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "config/run_config.h"
+#include "data/prepared_data.h"
+#include "train/run_directory.h"
+
+namespace megin::train {
+
+struct ValidationResult {
+  double loss = 0;             // nats a token, not smoothed
+  std::optional<double> bleu;  // sacreBLEU's default
+  std::string signature;       // of the BLEU
+  std::string routing;         // the dispatch used, as --experts takes it
+  std::string search;          // "greedy" or "beam 5"
+  int64_t sentences = 0;       // translated
+  double seconds = 0;
+};
+
+// The number by which validations are compared; more is better.
+double merit(const BestValidation& validation, const config::ValidationConfig& config);
+
+// Measures the served values. The same numbers at any thread count. `state` is left as it is; its parameters are
+// exchanged for the moving average meanwhile, where there is one.
+ValidationResult validate(TrainingState& state, const data::PreparedData& data, const config::TrainConfig& config,
+                          ThreadPool& pool);
+
+}  // namespace megin::train
