@@ -160,7 +160,7 @@ CLI::App* Program::chosen() {
 
 void add_threads_option(CLI::App& command, int64_t& threads) {
   command.add_option("--threads", threads, "0 = all processors this process may use")
-      ->check(CLI::Range(int64_t{0}, int64_t{4096}))
+      ->check(CLI::Range(int64_t{0}, int64_t{4096}).description(""))
       ->type_name("N")
       ->capture_default_str();
 }

@@ -1,0 +1,216 @@
+// megin info: what a model is, how large, what a token costs, and where it comes from.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/error.h"
+#include "base/human_text.h"
+#include "cli/command.h"
+#include "config/dispatch.h"
+#include "config/enums.h"
+#include "config/run_config.h"
+#include "store/model_directory.h"
+#include "store/model_size.h"
+
+namespace megin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InfoOptions {
+  std::string model;
+  int64_t length = 30;
+};
+
+// Everything that is printed, as text or as JSON.
+struct ModelInfo {
+  fs::path path;
+  store::ModelDescription description;
+  store::ParameterCounts total, active;
+  store::TokenFlops one_expert, all_experts;
+  int64_t expert_layers = 0;
+  int64_t bytes = 0;
+  std::vector<std::string> modes;  // that --experts takes
+};
+
+// A model directory itself, or the one in a run directory.
+fs::path find_model(const std::string& given) {
+  const fs::path path(given);
+  if (fs::exists(path / "model.safetensors")) return path;
+  if (fs::exists(path / "model" / "model.safetensors")) return path / "model";
+  fail(
+      "{}: wanted a model directory or a run directory with a model, found {}; 'megin train' writes "
+      "RUN/model at its end",
+      given, fs::exists(path) ? "no model.safetensors in it" : "nothing there");
+}
+
+int64_t bytes_in(const fs::path& directory) {
+  int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
+std::vector<std::string> dispatch_modes(int64_t experts, int64_t expert_layers) {
+  std::vector<std::string> modes;
+  for (const std::string_view name : enum_names(config::DispatchMode{})) modes.emplace_back(name);
+  modes.back() = experts == 1 ? "path:0"
+                              : fmt::format("path:E or path:E,E,... ({} experts from 0 to {})", expert_layers,
+                                            experts - 1);
+  return modes;
+}
+
+ModelInfo inspect(const InfoOptions& options) {
+  ModelInfo info;
+  info.path = find_model(options.model);
+  info.description = store::open_model_directory(info.path).description;
+  const config::ModelConfig& model = info.description.model;
+  info.total = store::count_parameters(model);
+  info.active = store::count_active_parameters(model, 1);
+  info.one_expert = store::count_token_flops(model, 1, options.length);
+  info.all_experts = store::count_token_flops(model, model.experts.count, options.length);
+  info.expert_layers = store::count_expert_layers(model);
+  info.bytes = bytes_in(info.path);
+  info.modes = dispatch_modes(model.experts.count, info.expert_layers);
+  return info;
+}
+
+nlohmann::ordered_json to_json(const store::ParameterCounts& counts) {
+  return {
+      {"total", counts.total()},       {"embeddings", counts.embeddings},     {"positions", counts.positions},
+      {"attention", counts.attention}, {"feed_forward", counts.feed_forward}, {"experts", counts.experts},
+      {"norms", counts.norms}};
+}
+
+nlohmann::ordered_json to_json(const store::TokenFlops& flops) {
+  return {{"source", flops.source},
+          {"target", flops.target},
+          {"source_attention", flops.source_attention},
+          {"target_attention", flops.target_attention}};
+}
+
+nlohmann::ordered_json to_json(const ModelInfo& info, int64_t length) {
+  const store::Provenance& from = info.description.provenance;
+  return {{"path", info.path.string()},
+          {"source_language", info.description.source_language},
+          {"target_language", info.description.target_language},
+          {"model", config::model_to_json(info.description.model)},
+          {"parameters", to_json(info.total)},
+          {"active_parameters", to_json(info.active)},
+          {"expert_layers", info.expert_layers},
+          {"flops_per_token",
+           {{"length", length},
+            {"one_expert", to_json(info.one_expert)},
+            {"all_experts", to_json(info.all_experts)}}},
+          {"bytes", info.bytes},
+          {"dispatch_modes", info.modes},
+          {"provenance",
+           {{"method", from.method},
+            {"updates", from.updates},
+            {"seeds", from.seeds},
+            {"data_checksum", from.data_checksum},
+            {"scores", from.scores},
+            {"averaged", from.averaged},
+            {"megin_version", from.megin_version}}}};
+}
+
+std::string shape_lines(const ModelInfo& info) {
+  const config::ModelConfig& m = info.description.model;
+  const bool same = m.source_vocabulary == m.target_vocabulary;
+  std::string text = fmt::format("vocabulary   {}{}\n", grouped(m.target_vocabulary),
+                                 same ? "" : fmt::format(" (source: {})", grouped(m.source_vocabulary)));
+  text += fmt::format("layers       {} + {} of width {}, {} heads, feed-forward {} ({})\n", m.encoder_layers,
+                      m.decoder_layers, m.width, m.heads, m.feed_forward, enum_name(m.activation));
+  text += fmt::format("             {} ({}-norm), {} positions, up to {} tokens\n", enum_name(m.norm),
+                      enum_name(m.norm_position), enum_name(m.positions), grouped(m.max_length));
+  if (m.experts.count == 1) return text + "experts      none (dense)\n";
+  return text + fmt::format(
+                    "experts      {} in each of {} layers (layer i of a stack has them if i % {} = {}), "
+                    "drawn at random\n",
+                    m.experts.count, info.expert_layers, m.experts.every, m.experts.offset);
+}
+
+std::string provenance_lines(const store::Provenance& from) {
+  std::string text = fmt::format("trained      {}, {} updates, seed {}, by megin {}\n",
+                                 from.method.empty() ? "method unknown" : from.method, grouped(from.updates),
+                                 fmt::join(from.seeds, ", "), from.megin_version);
+  for (const auto& [name, value] : from.scores)
+    text += fmt::format("             validation {} {:.4g}\n", name, value);
+  if (!from.averaged.empty())
+    text += fmt::format("             the mean of {} models\n", from.averaged.size());
+  if (!from.data_checksum.empty()) text += fmt::format("             data {}\n", from.data_checksum);
+  return text;
+}
+
+std::string parameter_table(const ModelInfo& info) {
+  std::string text = fmt::format("\n{:<28}{:>16}{:>16}\n", "parameters", "all", "active");
+  const auto row = [&](const char* name, int64_t all, int64_t active) {
+    if (all > 0) text += fmt::format("  {:<26}{:>16}{:>16}\n", name, grouped(all), grouped(active));
+  };
+  row("embeddings and output", info.total.embeddings, info.active.embeddings);
+  row("positions", info.total.positions, info.active.positions);
+  row("attention", info.total.attention, info.active.attention);
+  row("feed-forward, dense", info.total.feed_forward, info.active.feed_forward);
+  row("feed-forward, experts", info.total.experts, info.active.experts);
+  row("norms", info.total.norms, info.active.norms);
+  row("together", info.total.total(), info.active.total());
+  return text;
+}
+
+std::string flops_table(const ModelInfo& info, int64_t length) {
+  const bool dense = info.description.model.experts.count == 1;
+  std::string text = fmt::format("\n{:<28}{:>16}{:>16}\n", "FLOPs of a token", dense ? "" : "one expert",
+                                 dense ? "" : "ensemble");
+  const auto row = [&](const std::string& name, double one, double all) {
+    text += fmt::format("  {:<26}{:>16}{:>16}\n", name, grouped(static_cast<int64_t>(one)),
+                        dense ? "" : grouped(static_cast<int64_t>(all)));
+  };
+  row("source", info.one_expert.source, info.all_experts.source);
+  row("target", info.one_expert.target, info.all_experts.target);
+  row(fmt::format("+ source attention, {}", length), info.one_expert.source_attention,
+      info.all_experts.source_attention);
+  row(fmt::format("+ target attention, {}", length), info.one_expert.target_attention,
+      info.all_experts.target_attention);
+  return text +
+         "  (a multiply-add is two; the attention's scores and sums are for sides of that many tokens)\n";
+}
+
+std::string to_text(const ModelInfo& info, int64_t length) {
+  std::string text = fmt::format("model        {} ({})\n", info.path.string(), human_bytes(info.bytes));
+  text += fmt::format("languages    {} -> {}\n", info.description.source_language,
+                      info.description.target_language);
+  if (!info.description.tags.empty())
+    text += fmt::format("tags         {}\n", fmt::join(info.description.tags, ", "));
+  text += shape_lines(info) + provenance_lines(info.description.provenance);
+  text += parameter_table(info) + flops_table(info, length);
+  return text + fmt::format("\n--experts    {}\n", fmt::join(info.modes, ", "));
+}
+
+}  // namespace
+
+void add_info_command(Program& program) {
+  auto options = std::make_shared<InfoOptions>();
+  CLI::App& command = program.add(
+      {.name = "info",
+       .summary = "Show a model: size, cost, experts, origin",
+       .details = "Active parameters are those that a sentence meets with one expert in each expert layer.",
+       .examples = "megin info run/model\n"
+                   "megin info run --json | jq .parameters.total"},
+      [options](CommandContext& context) {
+        const ModelInfo info = inspect(*options);
+        context.out << (context.json ? to_json(info, options->length).dump() + "\n"
+                                     : to_text(info, options->length));
+      });
+  command.add_option("MODEL", options->model, "a model directory, or a run directory with a model in it")
+      ->required()
+      ->type_name("");
+  command.add_option("--length", options->length, "tokens of a side for the attention's cost")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}).description(""))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace megin::cli
