@@ -20,20 +20,6 @@ bool takes_value(Smoothing smoothing) {
   return smoothing == Smoothing::kFloor || smoothing == Smoothing::kAddK;
 }
 
-std::string_view name_of(Smoothing smoothing) {
-  switch (smoothing) {
-    case Smoothing::kExp:
-      return "exp";
-    case Smoothing::kFloor:
-      return "floor";
-    case Smoothing::kAddK:
-      return "add-k";
-    case Smoothing::kNone:
-      return "none";
-  }
-  return {};
-}
-
 // The names of a segment's numbers, or of their sums.
 struct Counts {
   explicit Counts(std::span<const double> totals)
@@ -107,8 +93,7 @@ std::string Bleu::settings() const {
   std::string smoothing(name_of(options_.smoothing));
   if (takes_value(options_.smoothing)) smoothing += fmt::format("[{:.2f}]", smoothing_value_);
   return fmt::format("case:{}|eff:{}|tok:{}|smooth:{}", options_.lowercase ? "lc" : "mixed",
-                     options_.effective_order ? "yes" : "no", metric::name_of(options_.tokenization),
-                     smoothing);
+                     options_.effective_order ? "yes" : "no", name_of(options_.tokenization), smoothing);
 }
 
 std::string Bleu::prepare(std::string_view line) const {

@@ -16,6 +16,27 @@ std::string format_score(const Score& score, int decimals) {
   return line;
 }
 
+std::string_view name_of(Smoothing smoothing) {
+  switch (smoothing) {
+    case Smoothing::kExp:
+      return "exp";
+    case Smoothing::kFloor:
+      return "floor";
+    case Smoothing::kAddK:
+      return "add-k";
+    case Smoothing::kNone:
+      return "none";
+  }
+  return {};
+}
+
+Smoothing smoothing_named(std::string_view name) {
+  for (const Smoothing smoothing : {Smoothing::kExp, Smoothing::kFloor, Smoothing::kAddK, Smoothing::kNone}) {
+    if (name_of(smoothing) == name) return smoothing;
+  }
+  fail_usage("wanted a smoothing out of exp, floor, add-k, none; found '{}'", name);
+}
+
 std::unique_ptr<Metric> make_metric(std::string_view name, const MetricOptions& options) {
   const std::string wanted = lower(name);
   if (wanted == "bleu") return std::make_unique<Bleu>(options);

@@ -61,6 +61,10 @@ enum class Smoothing {
   kNone,   // "none": the score is 0
 };
 
+// The name in signatures and on the command line, and the method of a name (UsageError that lists them).
+std::string_view name_of(Smoothing smoothing);
+Smoothing smoothing_named(std::string_view name);
+
 // Everything a metric can be asked for; each metric reads what concerns it.
 struct MetricOptions {
   // BLEU and chrF ignore case. TER always does, as in sacreBLEU.
@@ -69,7 +73,7 @@ struct MetricOptions {
   // BLEU only.
   Tokenization tokenization = Tokenization::k13a;
   Smoothing smoothing = Smoothing::kExp;
-  std::optional<double> smoothing_value;  // for floor and add-k
+  std::optional<double> smoothing_value = std::nullopt;  // for floor and add-k
   // Leave out the orders of which the hypothesis has no n-gram. For scores of single sentences.
   bool effective_order = false;
 };
