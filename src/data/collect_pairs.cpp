@@ -84,15 +84,10 @@ class Collector {
     take_given(config_.split.valid, kValid);
     take_given(config_.split.test, kTest);
     read_corpora();
+    if (kept_.size() == 0) fail_empty();
     route();
     for (PairSpool& split : collected_.splits) split.flush();
-    if (collected_.splits[kTrain].size() == 0) {
-      fail(
-          "no pair is left to train on: of {} read, the rules dropped all that no other set took; see "
-          "data.cleaning "
-          "and data.split",
-          kept_.size() + dropped_);
-    }
+    if (collected_.splits[kTrain].size() == 0) fail_empty();
     return std::move(collected_);
   }
 
@@ -103,6 +98,18 @@ class Collector {
     if (config.split.valid.empty()) options.valid.count = static_cast<uint64_t>(config.split.valid_pairs);
     if (config.split.test.empty()) options.test.count = static_cast<uint64_t>(config.split.test_pairs);
     return options;
+  }
+
+  [[noreturn]] void fail_empty() const {
+    text::CleaningCounts all;
+    for (const CorpusReport& corpus : collected_.corpora) all.add(corpus.counts);
+    std::string reasons;
+    for (size_t i = 1; i < text::kVerdicts; ++i) {
+      const auto verdict = static_cast<text::Verdict>(i);
+      if (all[verdict] > 0) reasons += fmt::format(", {} {}", text::verdict_name(verdict), all[verdict]);
+    }
+    fail("no pair is left to train on of {} read{}; check data.corpora and data.cleaning", all.total(),
+         reasons);
   }
 
   void take_given(const std::vector<config::CorpusConfig>& corpora, SplitIndex split) {
@@ -129,7 +136,6 @@ class Collector {
       const text::CleaningCounts before = cleaner_.counts();
       read_corpus(static_cast<uint32_t>(i), progress);
       const text::CleaningCounts counts = difference(cleaner_.counts(), before);
-      dropped_ += counts.total() - counts[text::Verdict::kKeep];
       collected_.corpora.push_back({.name = name_of(config_.corpora[i]), .counts = counts});
     }
     kept_.flush();
@@ -180,7 +186,6 @@ class Collector {
   text::DuplicateFinder finder_;
   PairSpool kept_;
   CollectedPairs collected_;
-  uint64_t dropped_ = 0;
 };
 
 }  // namespace

@@ -13,7 +13,7 @@
 namespace megin::data {
 namespace {
 
-constexpr size_t kChunk = 8192;  // pairs encoded at once
+constexpr size_t kChunk = 1024;  // pairs encoded at once
 
 struct Encoded {
   SpooledPair text;

@@ -36,7 +36,7 @@ struct EncodedSplit {
 };
 
 // Encodes the pairs on all threads of the pool and writes them in their order, so that the files are the same
-// at any number of threads. Memory: a few thousand pairs, and 16 bytes for each pair of a shard.
+// at any number of threads. Memory: a thousand pairs, and 16 bytes for each pair of a shard.
 EncodedSplit encode_split(const PairSpool& pairs, const EncodeOptions& options, const EncodeTools& tools);
 
 }  // namespace megin::data

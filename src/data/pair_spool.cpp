@@ -7,7 +7,7 @@
 namespace megin::data {
 namespace {
 
-constexpr size_t kBufferBytes = 1 << 20;
+constexpr size_t kBufferBytes = 1 << 18;
 using Record = std::array<uint32_t, 3>;  // corpus, bytes of the source, bytes of the target; then the bytes
 
 void append(std::vector<std::byte>& buffer, const void* bytes, size_t size) {

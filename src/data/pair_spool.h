@@ -17,7 +17,7 @@ struct SpooledPair {
   uint32_t corpus = 0;
 };
 
-// A nameless file, gone with the object. Not for two threads at once. Memory: one buffer of 1 MiB. Throws
+// A nameless file, gone with the object. Not for two threads at once. Memory: one buffer of 256 KiB. Throws
 // Error when the disk is full.
 class PairSpool {
  public:

@@ -1,0 +1,61 @@
+// Memory does not grow with a corpus: all of `megin prepare` on ten times the pairs.
+#include <malloc.h>
+
+#include "data/test_support.h"
+
+namespace megin::data {
+namespace {
+
+// The most memory the process held since the last reset, in KiB (Linux: proc(5), VmHWM and clear_refs).
+uint64_t peak_kib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "VmHWM:") continue;
+    uint64_t kib = 0;
+    status >> kib;
+    return kib;
+  }
+  return 0;
+}
+
+// Lines of eight sentences, as two files.
+config::CorpusConfig long_lines(const std::filesystem::path& folder, uint64_t lines) {
+  config::CorpusConfig corpus;
+  corpus.paths = {(folder / "long.en").string(), (folder / "long.de").string()};
+  std::ofstream source(corpus.paths[0]), target(corpus.paths[1]);
+  for (uint64_t line = 0; line < lines; ++line) {
+    for (uint64_t i = 0; i < 8; ++i) {
+      const auto [english, german] = sentence_pair(8 * line + i);
+      source << english << (i == 7 ? '\n' : ' ');
+      target << german << (i == 7 ? '\n' : ' ');
+    }
+  }
+  return corpus;
+}
+
+TEST_F(PrepareTest, TenTimesThePairsTakeTheSameMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's own memory grows";
+#endif
+  uint64_t peaks[2] = {};
+  uint64_t text_kib = 0;
+  for (const uint64_t times : {1, 10}) {
+    config::DataConfig some = config({long_lines(folder_, 2000 * times)});
+    some.output = (folder_ / std::to_string(times)).string();
+    some.subword.sample = 400;
+    some.max_tokens = 1000;
+    text_kib = 0;
+    for (const std::string& path : some.corpora[0].paths) text_kib += std::filesystem::file_size(path) / 1024;
+    malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << "5";
+    run(some);
+    peaks[times / 10] = peak_kib();
+  }
+  // Allowed: the write buffers for the fingerprints of duplicates, which are not full yet, and the tables of
+  // a shard, 16 bytes a pair. The text, let alone its tokens, is several times as much.
+  EXPECT_GT(text_kib, 11000u);
+  EXPECT_LT(peaks[1], peaks[0] + 3000);
+}
+
+}  // namespace
+}  // namespace megin::data
