@@ -3,7 +3,7 @@
 #   bin/megin                  the program (src/cli)
 #   lib/megin/                 the subword plugin (src/text/subword.cmake), where libtorch is built in
 #   lib*/libmegin_FOLDER.a     one library a folder: megin::FOLDER
-#   include/megin/FOLDER/*.h   the headers, included as "FOLDER/name.h"
+#   include/megin/FOLDER/*.h   the headers, included as "FOLDER/name.h"; not those of tests
 #   lib*/cmake/megin/          the package
 #
 # Two sets of targets, so that a program that only scores or translates need not have libtorch:
@@ -20,8 +20,15 @@ foreach(folder IN LISTS MEGIN_ALL_FOLDERS)
     set(targets megin-torch-targets)
   endif()
   install(TARGETS megin_${folder} EXPORT ${targets} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(DIRECTORY src/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/megin/${folder}
-          FILES_MATCHING PATTERN "*.h" PATTERN "test_*" EXCLUDE)
+  set(headers "")
+  file(GLOB candidates src/${folder}/*.h)
+  foreach(header IN LISTS candidates)
+    file(STRINGS ${header} test_framework LIMIT_COUNT 1 REGEX "^#include <gtest/")
+    if(NOT test_framework)
+      list(APPEND headers ${header})
+    endif()
+  endforeach()
+  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/megin/${folder})
 endforeach()
 
 install(EXPORT megin-targets NAMESPACE megin:: DESTINATION ${MEGIN_PACKAGE_DIR})
