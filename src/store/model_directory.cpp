@@ -107,10 +107,15 @@ ConfigFile parse_config(const fs::path& directory, const json& config) {
 }
 
 ConfigFile read_config(const fs::path& directory) {
+  constexpr int kMostDepth = 16;  // what reads the values does so by recursion
   const fs::path file = directory / kConfigFile;
   const std::string text = read_file(file);
+  const auto bounded = [&](int depth, json::parse_event_t, const json&) {
+    if (depth > kMostDepth) fail("{}: not the config.json of a model: nested too deeply", file.string());
+    return true;
+  };
   try {
-    return parse_config(directory, json::parse(text));
+    return parse_config(directory, json::parse(text, bounded));
   } catch (const json::exception& error) {
     fail("{}: not the config.json of a model: {}", file.string(), error.what());
   } catch (const UsageError& error) {

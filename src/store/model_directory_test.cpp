@@ -172,6 +172,8 @@ TEST_F(ModelDirectoryTest, AConfigThatIsWrongIsNamed) {
     write_file_atomically(model_ / "config.json", without.dump());
     expect_refused(key);
   }
+  write_file_atomically(model_ / "config.json", "{\"model\": " + std::string(1'000'000, '['));
+  expect_refused("nested too deeply");
   write_file_atomically(model_ / "config.json", "{");
   expect_refused("not the config.json of a model");
 }
