@@ -25,3 +25,10 @@ function(megin_subword_plugin_of target)
   add_dependencies(${target} megin_subword)
   target_link_options(${target} INTERFACE "$<INSTALL_INTERFACE:LINKER:-rpath,$<INSTALL_PREFIX>/lib/megin>")
 endfunction()
+
+# The proof that the plugin does what it is for: a program with libtorch.
+if(MEGIN_TESTS)
+  add_executable(megin_subword_torch_test subword_torch_test.cpp)
+  target_link_libraries(megin_subword_torch_test PRIVATE megin_text megin_torch GTest::gtest_main)
+  add_test(NAME subword_torch COMMAND megin_subword_torch_test)
+endif()
