@@ -31,9 +31,8 @@ libraries=(
 training=(libtorch-dev libopenblas0-pthread)
 
 test_libraries=(
-  libgtest-dev librapidcheck-dev
+  libgtest-dev
   protobuf-compiler libprotobuf-dev      # read TensorBoard events back with their own definitions
-  libbenchmark-dev
 )
 
 check_tools=(clang-format clang-tidy shellcheck gcovr)
