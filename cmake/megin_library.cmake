@@ -1,3 +1,10 @@
+# Lets an executable use the precompiled libtorch headers, which are compiled as for a library.
+function(megin_use_torch_headers target)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
+  target_precompile_headers(${target} REUSE_FROM megin_torch_headers)
+endfunction()
+
 # megin_library(<folder> SOURCES ... [TESTS ...] [LINK ...] [PRIVATE_LINK ...] [TEST_LINK ...])
 #
 # Makes the library megin_<folder> (megin::<folder> when installed) out of src/<folder>, links what
@@ -38,6 +45,9 @@ function(megin_library folder)
     target_compile_definitions(${target}_test PRIVATE
       MEGIN_TEST_FILES="${CMAKE_CURRENT_SOURCE_DIR}/test_files")
     target_link_libraries(${target}_test PRIVATE ${target} ${ARG_TEST_LINK} GTest::gtest_main)
+    if(folder IN_LIST MEGIN_TORCH_FOLDERS)
+      megin_use_torch_headers(${target}_test)
+    endif()
     add_test(NAME ${folder} COMMAND ${target}_test)
   endif()
 endfunction()

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -28,6 +29,34 @@ at::Tensor padding_mask(const at::Tensor& source) {
   at::Tensor mask = at::zeros(source.sizes(), at::kFloat);
   mask.masked_fill_(source.eq(text::kPadId), kMasked);
   return mask.unsqueeze(1).unsqueeze(1);
+}
+
+// The sentences' lengths for fused attention: of the sides that ask and that answer, repeated for each pass.
+struct Side {
+  const std::vector<int32_t>& tokens;
+  int64_t length;
+};
+std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys, bool causal,
+                                                            int64_t heads, const net::ForwardContext& context) {
+  if (context.plain) return nullptr;
+  auto shape = std::make_shared<net::FusedAttentionShape>();
+  shape->heads = heads;
+  shape->queries = queries.length;
+  shape->keys = keys.length;
+  shape->causal = causal;
+  const auto lengths = [&](const Side& side) {
+    std::vector<int64_t> found;
+    for (int64_t pass = 0; pass < context.passes; ++pass) {
+      for (auto row = side.tokens.begin(); row < side.tokens.end(); row += side.length) {
+        found.push_back(std::find(row, row + side.length, text::kPadId) - row);
+      }
+    }
+    return found;
+  };
+  shape->query_lengths = lengths(queries);
+  shape->key_lengths = lengths(keys);
+  shape->sentences = static_cast<int64_t>(shape->query_lengths.size());
+  return shape;
 }
 
 // [T, T]: position t sees 0 to t.
@@ -76,9 +105,11 @@ at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const ne
   const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
   const at::Tensor source_mask = padding_mask(source);
 
+  const Side source_side{batch.source, batch.source_length}, target_side{batch.target_input, batch.target_length};
   LayerInputs encoder_inputs{.context = context,
                              .shape = {rows, batch.source_length},
                              .self_mask = source_mask,
+                             .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
                              .sentences = sentences};
   const at::Tensor memory =
       run_stack(*encoder_, encoder_->embedding.forward(source, context), encoder_inputs);
@@ -86,10 +117,12 @@ at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const ne
   LayerInputs decoder_inputs{.context = context,
                              .shape = {rows, batch.target_length},
                              .self_mask = causal_mask(batch.target_length),
+                             .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
                              .sentences = sentences,
                              .memory = memory,
                              .memory_length = batch.source_length,
-                             .memory_mask = source_mask};
+                             .memory_mask = source_mask,
+                             .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context)};
   return run_stack(*decoder_, decoder_->embedding.forward(target, context), decoder_inputs);
 }
 

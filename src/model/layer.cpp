@@ -48,10 +48,12 @@ net::DropoutMask Layer::mask(const LayerInputs& inputs, double probability, net:
                            {.stack = stack_, .layer = static_cast<uint64_t>(index_), .place = place});
 }
 
-at::Tensor Layer::residual(const at::Tensor& x, const net::Norm& norm, const net::DropoutMask& mask,
-                           const Body& body) const {
-  if (config_.norm_position == config::NormPosition::kPre) return x + net::dropout(body(norm.forward(x)), mask);
-  return norm.forward(x + net::dropout(body(x), mask));
+at::Tensor Layer::residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const {
+  if (config_.norm_position == config::NormPosition::kPre) {
+    return x + net::dropout(body(sublayer.norm.forward(x)), sublayer.mask);
+  }
+  if (sublayer.plain) return sublayer.norm.forward(x + net::dropout(body(x), sublayer.mask));
+  return sublayer.norm.forward_residual(x, body(x), sublayer.mask);
 }
 
 at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
@@ -72,21 +74,22 @@ at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
 at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
                           const routing::RandomRouter& router) const {
   using Site = net::DropoutSite;
+  const bool plain = inputs.context.plain;
   at::Tensor x = residual(
-      input, self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), [&](const at::Tensor& h) {
-        return self_attention_.forward(
-            h, inputs.shape, inputs.self_mask,
-            mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
+      input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), plain},
+      [&](const at::Tensor& h) {
+        return self_attention_.forward({h, inputs.shape, inputs.self_mask, inputs.self_fused},
+                                       mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
       });
   if (cross_attention_) {
-    x = residual(x, *cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention),
+    x = residual(x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), plain},
                  [&](const at::Tensor& h) {
                    return cross_attention_->forward(
-                       {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask},
+                       {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask, inputs.memory_fused},
                        mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
                  });
   }
-  return residual(x, feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward),
+  return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), plain},
                   [&](const at::Tensor& h) { return feed_forward(h, inputs, router); });
 }
 

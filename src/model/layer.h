@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,10 +26,12 @@ struct LayerInputs {
   const net::ForwardContext& context;
   net::BatchShape shape;                // sentences (of all passes) and positions
   at::Tensor self_mask;                 // added to self-attention's scores
+  std::shared_ptr<const net::FusedAttentionShape> self_fused = nullptr;  // the same as lengths; null: plain
   std::span<const uint64_t> sentences;  // numbers of one pass's sentences
   at::Tensor memory = {};               // decoder: the encoder's output, [sentences * memory_length, d]
   int64_t memory_length = 0;
   at::Tensor memory_mask = {};
+  std::shared_ptr<const net::FusedAttentionShape> memory_fused = nullptr;
 };
 
 class Layer {
@@ -41,8 +44,12 @@ class Layer {
 
  private:
   using Body = std::function<at::Tensor(const at::Tensor&)>;
-  at::Tensor residual(const at::Tensor& x, const net::Norm& norm, const net::DropoutMask& mask,
-                      const Body& body) const;
+  struct Sublayer {
+    const net::Norm& norm;
+    net::DropoutMask mask;
+    bool plain = false;
+  };
+  at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
   at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs, const routing::RandomRouter& router) const;
   net::DropoutMask mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const;
 

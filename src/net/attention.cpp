@@ -37,14 +37,17 @@ SelfAttention::SelfAttention(const ParameterMemory& parameters, const std::strin
       output_weight_(parameters.get(prefix + "output.weight")),
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
-at::Tensor SelfAttention::forward(const at::Tensor& x, const BatchShape& shape, const at::Tensor& mask,
-                                  const DropoutMask& probabilities) const {
-  auto parts = split_heads(at::linear(x, projection_weight_, projection_bias_), shape, heads_, 3);
+at::Tensor SelfAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
+  const at::Tensor projected = at::linear(in.x, projection_weight_, projection_bias_);
+  if (in.fused && !rotary_ && probabilities.probability <= 0) {
+    return at::linear(fused_self_attention(projected, in.fused), output_weight_, output_bias_);
+  }
+  auto parts = split_heads(projected, in.shape, heads_, 3);
   if (rotary_) {
     parts[0] = rotate(parts[0]);
     parts[1] = rotate(parts[1]);
   }
-  return at::linear(attend(parts[0], parts[1], parts[2], mask, probabilities), output_weight_, output_bias_);
+  return at::linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_, output_bias_);
 }
 
 CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
@@ -58,10 +61,13 @@ CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::str
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
 at::Tensor CrossAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
-  const auto query = split_heads(at::linear(in.x, query_weight_, query_bias_), in.shape, heads_, 1);
-  const BatchShape memory_shape{in.shape.sentences, in.memory_length};
-  const auto key_value =
-      split_heads(at::linear(in.memory, key_value_weight_, key_value_bias_), memory_shape, heads_, 2);
+  const at::Tensor projected = at::linear(in.x, query_weight_, query_bias_);
+  const at::Tensor projected_memory = at::linear(in.memory, key_value_weight_, key_value_bias_);
+  if (in.fused && probabilities.probability <= 0) {
+    return at::linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_, output_bias_);
+  }
+  const auto query = split_heads(projected, in.shape, heads_, 1);
+  const auto key_value = split_heads(projected_memory, {in.shape.sentences, in.memory_length}, heads_, 2);
   return at::linear(attend(query[0], key_value[0], key_value[1], in.mask, probabilities), output_weight_,
                     output_bias_);
 }

@@ -4,10 +4,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 
 #include "config/model_config.h"
 #include "net/forward_context.h"
+#include "net/fused_attention.h"
 #include "net/parameters.h"
 
 namespace megin::net {
@@ -23,10 +25,17 @@ class SelfAttention {
   // Uses prefix + "query_key_value.weight" and so on.
   SelfAttention(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
 
-  // x: [sentences * length, d]; mask: added to the scores, broadcast to [sentences, heads, length, length]
-  // (0 where a position may be seen, -inf where not). Returns the shape of x.
-  at::Tensor forward(const at::Tensor& x, const BatchShape& shape, const at::Tensor& mask,
-                     const DropoutMask& probabilities) const;
+  // mask: added to the scores, broadcast to [sentences, heads, length, length] (0 where a position may be seen,
+  // -inf where not); fused: the same as lengths, null for the plain form. The fused form serves where there is
+  // neither rotation nor dropout of probabilities; rows of padding then differ, which nothing reads.
+  struct Inputs {
+    const at::Tensor& x;  // [sentences * length, d]
+    BatchShape shape;
+    const at::Tensor& mask;
+    std::shared_ptr<const FusedAttentionShape> fused = nullptr;
+  };
+  // Returns the shape of x.
+  at::Tensor forward(const Inputs& inputs, const DropoutMask& probabilities) const;
 
  private:
   int64_t heads_;
@@ -48,6 +57,7 @@ class CrossAttention {
     const at::Tensor& memory;
     int64_t memory_length;
     const at::Tensor& mask;
+    std::shared_ptr<const FusedAttentionShape> fused = nullptr;
   };
   at::Tensor forward(const Inputs& inputs, const DropoutMask& probabilities) const;
 

@@ -7,11 +7,12 @@
 namespace megin::net {
 namespace {
 
-at::Tensor activate(const at::Tensor& x, config::Activation activation) {
+// May change x, which nothing else needs.
+at::Tensor activate(at::Tensor x, config::Activation activation) {
   switch (activation) {
     case config::Activation::kRelu:
     case config::Activation::kReglu:
-      return at::relu(x);
+      return at::relu_(x);
     case config::Activation::kGelu:
     case config::Activation::kGeglu:
       return at::gelu(x);

@@ -15,6 +15,7 @@ namespace megin::net {
 // first those of pass `first_pass`, then those of the next. Running the passes one by one gives the same values.
 struct ForwardContext {
   bool training = false;
+  bool plain = false;  // libtorch's own operations instead of the fused ones: the slow reference
   uint64_t seed = 1;
   uint64_t update = 0;       // completed updates
   uint64_t micro_batch = 0;  // within the update
@@ -22,7 +23,7 @@ struct ForwardContext {
   int64_t passes = 1;
   bool shared_dropout = false;                         // one mask for all passes
   config::Pair pair = config::Pair::kIndependent;      // training: may two passes draw the same expert
-  config::Dispatch dispatch;                           // evaluation: which expert a token meets
+  config::Dispatch dispatch = {};                      // evaluation: which expert a token meets
 };
 
 // Where a dropout mask is drawn: a name for its key.

@@ -76,7 +76,7 @@ TEST(Gradients, OfSelfAttention) {
     const at::Tensor mask =
         at::full({4, 4}, -std::numeric_limits<float>::infinity(), at::kFloat).triu(1);  // causal
     const DropoutMask probabilities{.probability = 0.2, .passes = 1, .keys = {4, 0}};
-    expect_gradients([&] { return attention.forward(x, {2, 4}, mask, probabilities); },
+    expect_gradients([&] { return attention.forward({x, {2, 4}, mask}, probabilities); },
                      with_parameters({x}, parameters, prefix));
   }
 }

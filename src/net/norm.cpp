@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include "net/dropout.h"
+#include "net/fused_residual.h"
+
 namespace megin::net {
 
 Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config)
@@ -17,6 +20,11 @@ at::Tensor Norm::forward(const at::Tensor& x) const {
       return x * at::rsqrt(at::mean(at::square(x), -1, true) + epsilon_) * weight_;
   }
   __builtin_unreachable();
+}
+
+at::Tensor Norm::forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask) const {
+  if (kind_ != config::NormKind::kLayerNorm) return forward(x + dropout(h, mask));
+  return fused_residual_norm(x, h, mask, {weight_, bias_, epsilon_});
 }
 
 }  // namespace megin::net

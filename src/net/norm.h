@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/model_config.h"
+#include "net/forward_context.h"
 #include "net/parameters.h"
 
 namespace megin::net {
@@ -17,6 +18,9 @@ class Norm {
 
   // x: [..., d], fp32. Returns the same shape.
   at::Tensor forward(const at::Tensor& x) const;
+
+  // forward(x + dropout(h)): fused where it is a LayerNorm. x, h: [rows, d].
+  at::Tensor forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask) const;
 
  private:
   config::NormKind kind_;

@@ -66,13 +66,14 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
   const int64_t symbols = inputs.output_weight.size(0);
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
   const auto count = static_cast<int64_t>(kept.size());
+  Gradients gradients{.states = at::zeros_like(inputs.states), .output_weight = at::zeros_like(inputs.output_weight)};
+  if (count == 0) return gradients;  // nothing but padding
   std::vector<int32_t> labels;
   for (const int64_t position : kept) labels.push_back(inputs.targets[static_cast<size_t>(position)]);
 
   const at::Tensor rows = kept_rows(kept, positions, inputs.passes);
   const at::Tensor states = inputs.states.index_select(0, rows).view({inputs.passes, count, -1});
   at::Tensor state_gradients = at::empty_like(states);
-  Gradients gradients{.states = at::zeros_like(inputs.states), .output_weight = at::zeros_like(inputs.output_weight)};
   const int64_t step = std::max(kSmallestChunk, kChunkLogits / (symbols * inputs.passes));
   at::Tensor buffer = at::empty({inputs.passes * std::min(step, count), symbols}, at::kFloat);
   std::vector<RowLoss> losses(static_cast<size_t>(count));

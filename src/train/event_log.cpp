@@ -1,7 +1,6 @@
 #include "train/event_log.h"
 
 #include <cmath>
-#include <numbers>
 #include <sstream>
 
 #include "base/error.h"
@@ -19,7 +18,8 @@ std::string lines_until(const std::filesystem::path& file, int64_t update) {
   std::istringstream lines(read_file(file));
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_discarded() || json.value("update", int64_t{0}) > update) continue;
+    if (!json.is_object() || !json.contains("update") || !json["update"].is_number()) continue;
+    if (json["update"].get<int64_t>() > update) continue;
     kept += line + "\n";
   }
   return kept;
@@ -28,7 +28,7 @@ std::string lines_until(const std::filesystem::path& file, int64_t update) {
 }  // namespace
 
 EventLog::EventLog(const std::filesystem::path& run, int64_t update)
-    : file_(run / "log.jsonl"), events_(run / "events", update) {
+    : file_(run / "log.jsonl"), events_(run / "events", update + 1) {
   write_file_atomically(file_, lines_until(file_, update));
   out_.open(file_, std::ios::app);
 }
@@ -55,14 +55,13 @@ void EventLog::started(const nlohmann::json& facts) {
 void EventLog::updated(int64_t update, const data::StreamPosition& position, const Interval& interval) {
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
-  const double bits = tokens * std::numbers::ln2;
   const ProcessUsage usage = process_usage();
   nlohmann::json line = {
       {"event", "update"},
       {"update", update},
       {"epoch", position.epoch},
-      {"loss", sums.cross_entropy[0] / bits},
-      {"nll", sums.nll[0] / bits},
+      {"loss", sums.cross_entropy[0] / tokens},
+      {"nll", sums.nll[0] / tokens},
       {"perplexity", std::exp(sums.nll[0] / tokens)},
       {"learning_rate", sums.learning_rate},
       {"gradient_norm", sums.gradient_norm},
@@ -73,9 +72,9 @@ void EventLog::updated(int64_t update, const data::StreamPosition& position, con
       {"resident_mib", static_cast<double>(usage.resident_bytes) / kMebibyte},
       {"peak_resident_mib", static_cast<double>(usage.peak_resident_bytes) / kMebibyte}};
   if (sums.cross_entropy[1] > 0) {
-    line["loss_second"] = sums.cross_entropy[1] / bits;
-    line["nll_second"] = sums.nll[1] / bits;
-    line["consistency"] = sums.consistency / bits;
+    line["loss_second"] = sums.cross_entropy[1] / tokens;
+    line["nll_second"] = sums.nll[1] / tokens;
+    line["consistency"] = sums.consistency / tokens;
   }
   write(line);
   scalars(update, line, "train");

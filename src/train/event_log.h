@@ -7,18 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "report/tensorboard_events.h"
-#include "train/training_step.h"
+#include "train/progress_record.h"
 #include "train/validation.h"
 
 namespace megin::train {
-
-// What happened between two log lines.
-struct Interval {
-  UpdateReport sums;  // over its updates; learning rate and gradient norm are those of the last
-  double seconds = 0;
-  double cpu_seconds = 0;
-  int64_t updates = 0;
-};
 
 class EventLog {
  public:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/batch_stream.h"
+#include "train/training_step.h"
 
 namespace megin::train {
 
@@ -18,6 +19,14 @@ struct BestValidation {
   bool operator==(const BestValidation&) const = default;
 };
 
+// What happened since the last line of the log.
+struct Interval {
+  UpdateReport sums;  // over its updates; learning rate and gradient norm are those of the last
+  double seconds = 0;
+  double cpu_seconds = 0;
+  int64_t updates = 0;
+};
+
 struct ProgressRecord {
   int64_t update = 0;            // completed
   data::StreamPosition position; // of the next micro-batch
@@ -26,6 +35,7 @@ struct ProgressRecord {
   std::optional<BestValidation> best;
   int64_t validations_without_best = 0;
   int64_t last_validation = -1;  // update of the last one; -1: none
+  Interval interval;             // begun, not yet logged: a stop leaves no trace in the log's numbers
 };
 
 nlohmann::json to_json(const ProgressRecord& record);

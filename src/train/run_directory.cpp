@@ -18,13 +18,15 @@ namespace {
 
 constexpr const char* kConfigFile = "config.yaml";
 
-// Keys that may change between the sessions of one run: none of them changes what an update does.
+// Keys that may change between the sessions of one run: none of them changes what an update does (but see is_free).
 constexpr std::array<std::string_view, 11> kFreeKeys = {
     "/train/data",           "/train/run",          "/train/threads",          "/train/max_updates",
     "/train/max_epochs",     "/train/max_minutes",  "/train/validation",       "/train/log_every",
     "/train/checkpoint_every", "/train/keep_checkpoints", "/train/average_checkpoints"};
 
-bool is_free(const std::string& key) {
+bool is_free(const std::string& key, const config::OptimizerConfig& optimizer) {
+  // A cosine is as long as the run.
+  if (key == "/train/max_updates" && optimizer.schedule == config::ScheduleKind::kCosine) return false;
   return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
 }
 
@@ -67,8 +69,12 @@ std::vector<store::TensorView> tensor_views(const net::ParameterMemory& layout, 
 RunDirectory::RunDirectory(fs::path path, const config::RunConfig& config, const data::PreparedData& data)
     : path_(std::move(path)), config_(config), data_(data) {}
 
+bool RunDirectory::holds_run() const {
+  return fs::exists(path_ / kConfigFile);
+}
+
 void RunDirectory::start() const {
-  if (fs::exists(path_ / kConfigFile)) {
+  if (holds_run()) {
     fail("{}: already holds a training run; add --resume to continue it, or choose another folder with "
          "--set train.run=FOLDER",
          path_.string());
@@ -76,6 +82,10 @@ void RunDirectory::start() const {
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) fail("{}: cannot make the run directory: {}", path_.string(), error.message());
+  write_configuration();
+}
+
+void RunDirectory::write_configuration() const {
   write_file_atomically(path_ / kConfigFile, config::to_yaml(config_));
 }
 
@@ -84,21 +94,45 @@ void RunDirectory::require_same_configuration() const {
   const nlohmann::json before = nlohmann::json(config::run_to_json(former)).flatten();
   const nlohmann::json now = nlohmann::json(config::run_to_json(config_)).flatten();
   for (const auto& [key, value] : now.items()) {
-    if (key.starts_with("/data") || is_free(key)) continue;
+    if (key.starts_with("/data") || is_free(key, config_.train.optimizer)) continue;
     if (!before.contains(key) || before.at(key) != value) {
+      std::string name = key.substr(1);
+      std::ranges::replace(name, '/', '.');
       fail_usage("{}: this run was started with {} = {}, now it is {}; a resumed run keeps its settings: use the "
                  "same configuration, or start a new run with --set train.run=FOLDER",
-                 path_.string(), key.substr(1), before.contains(key) ? before.at(key).dump() : "nothing",
+                 path_.string(), name, before.contains(key) ? before.at(key).dump() : "nothing",
                  value.dump());
     }
   }
 }
 
+void RunDirectory::set_aside(int64_t update) const {
+  const fs::path directory = store::checkpoint_directory(path_, update);
+  fs::path aside = directory;
+  aside += ".damaged";
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::rename(directory, aside, error);
+  if (error) fail("{}: cannot rename this damaged checkpoint: {}; remove it", directory.string(), error.message());
+}
+
+// What a killed session was writing.
+void RunDirectory::remove_leftovers() const {
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(path_)) {
+    if (entry.path().filename().string().find(".tmp") != std::string::npos) leftovers.push_back(entry.path());
+  }
+  std::error_code ignored;
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
+}
+
 bool RunDirectory::restore(TrainingState& state, Console& console) const {
-  if (!fs::exists(path_ / kConfigFile)) return false;
+  if (!holds_run()) return false;
   require_same_configuration();
-  const auto checkpoint = store::newest_good_checkpoint(path_, [&](int64_t, const std::string& what) {
-    console.print("warning: skipped a damaged checkpoint: " + what);
+  remove_leftovers();
+  const auto checkpoint = store::newest_good_checkpoint(path_, [&](int64_t update, const std::string& what) {
+    console.print(fmt::format("warning: damaged checkpoint, set aside as update-{}.damaged: {}", update, what));
+    set_aside(update);
   });
   if (!checkpoint) return false;
   const std::string where = checkpoint->directory.string();

@@ -38,12 +38,17 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path model_path() const { return path_ / "model"; }
 
+  bool holds_run() const;
+
   // For a new run: makes the directory and writes the resolved configuration. Throws Error when it holds a run.
   void start() const;
 
-  // Restores the newest good checkpoint; damaged ones are named on `console` and skipped. Returns false when
-  // there is none. Throws Error when the run was made with another model, method, optimiser or data (it names
-  // the key).
+  void write_configuration() const;  // config.yaml as it is in this session
+
+  // Restores the newest good checkpoint. Damaged checkpoints that are newer are named on `console` and set aside as update-N.damaged, where they neither count
+  // as newest nor stand in the way of the one that will be written again. Returns false when there is no good one.
+  // Throws Error when the run was made with other data, UsageError when with another model, method or optimiser (it
+  // names the key).
   bool restore(TrainingState& state, Console& console) const;
 
   void save(const TrainingState& state) const;  // a checkpoint; then removes old ones
@@ -56,6 +61,8 @@ class RunDirectory {
 
  private:
   void require_same_configuration() const;
+  void set_aside(int64_t update) const;
+  void remove_leftovers() const;
   void write_model(const TrainingState& state, std::span<const store::TensorView> tensors,
                    std::vector<std::string> averaged) const;
 

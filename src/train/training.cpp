@@ -55,9 +55,13 @@ class Session {
   TrainingResult run();
 
  private:
-  void begin_or_restore(bool resume);
+  void restore();
+  void publish_best();
   void update();
+  void take_time();
+  void drop_time();
   void log_interval();
+  void note(std::string_view line);
   void validate_now();
   std::string reason_to_stop() const;  // empty: go on
   void finish(const std::string& reason);
@@ -77,9 +81,8 @@ class Session {
   StopSignal stop_;
   std::unique_ptr<EventLog> log_;
   std::unique_ptr<Progress> progress_;
-  Interval interval_;
-  double interval_started_ = 0;
-  double cpu_at_start_ = 0;
+  double taken_ = 0;  // until when time was added to the interval, on the clock
+  double cpu_taken_ = 0;
   double started_ = 0;         // of this session, on the clock
   double seconds_before_ = 0;  // of training in former sessions
   int64_t saved_ = -1;         // update of the last checkpoint
@@ -109,21 +112,39 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
                             .corpus_weights = data_.corpus_weights}),
       step_(config.train, state_.model, pool_) {
   at::set_num_threads(pool_.threads());
-  begin_or_restore(options.resume);
-}
-
-void Session::begin_or_restore(bool resume) {
-  const bool restored = resume && directory_.restore(state_, console_);
-  if (restored) {
-    stream_.seek(state_.progress.position);
-    saved_ = state_.progress.update;
-    console_.print(fmt::format("resuming {} after update {}", directory_.path().string(), state_.progress.update));
-  } else if (!resume || !std::filesystem::exists(directory_.path() / "config.yaml")) {
+  if (options.resume && directory_.holds_run()) {
+    restore();
+  } else {
     directory_.start();
   }
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
   log_ = std::make_unique<EventLog>(directory_.path(), state_.progress.update);
+}
+
+void Session::restore() {
+  const std::string run = directory_.path().string();
+  const bool restored = directory_.restore(state_, console_);
+  directory_.write_configuration();
+  if (!restored) {
+    note(fmt::format("{} has no checkpoint to go on from: starting from the beginning", run));
+    return;
+  }
+  const ProgressRecord& progress = state_.progress;
+  stream_.seek(progress.position);
+  saved_ = progress.update;
+  note(fmt::format("resuming {} after update {}", run, progress.update));
+  // The former session may have been killed between saving and publishing.
+  if (progress.best && progress.best->update == progress.update) publish_best();
+}
+
+void Session::publish_best() {
+  directory_.mark_best(state_.progress.update);
+  directory_.publish(state_);
+}
+
+void Session::note(std::string_view line) {
+  if (!console_.quiet()) console_.print(line);
 }
 
 std::string Session::describe() const {
@@ -143,7 +164,8 @@ void Session::update() {
   state_.progress.position = stream_.position();
   state_.progress.target_tokens += report.target_tokens;
 
-  UpdateReport& sums = interval_.sums;
+  Interval& interval = state_.progress.interval;
+  UpdateReport& sums = interval.sums;
   sums.sentences += report.sentences;
   sums.source_tokens += report.source_tokens;
   sums.target_tokens += report.target_tokens;
@@ -154,33 +176,50 @@ void Session::update() {
   sums.consistency += report.consistency;
   sums.gradient_norm = report.gradient_norm;
   sums.learning_rate = report.learning_rate;
-  ++interval_.updates;
+  ++interval.updates;
+}
+
+// Gives the time since the last call of this or of drop_time() to the interval.
+void Session::take_time() {
+  Interval& interval = state_.progress.interval;
+  interval.seconds += clock_.steady_seconds() - taken_;
+  interval.cpu_seconds += process_usage().cpu_seconds - cpu_taken_;
+  drop_time();
+}
+
+// Gives it to nothing: validating and saving are not training's speed.
+void Session::drop_time() {
+  taken_ = clock_.steady_seconds();
+  cpu_taken_ = process_usage().cpu_seconds;
 }
 
 void Session::log_interval() {
-  const double now = clock_.steady_seconds();
-  interval_.seconds = std::max(1e-9, now - interval_started_);
-  interval_.cpu_seconds = process_usage().cpu_seconds - cpu_at_start_;
-  log_->updated(state_.progress.update, state_.progress.position, interval_);
-  const double tokens = static_cast<double>(std::max<int64_t>(1, interval_.sums.target_tokens));
-  progress_->set_tail(fmt::format("loss {:.3f} · {:.0f} tok/s · {} MiB", interval_.sums.nll[0] / tokens,
-                                  tokens / interval_.seconds, process_usage().resident_bytes >> 20));
-  interval_ = {};
-  interval_started_ = now;
-  cpu_at_start_ = process_usage().cpu_seconds;
+  take_time();
+  Interval& interval = state_.progress.interval;
+  interval.seconds = std::max(1e-9, interval.seconds);
+  log_->updated(state_.progress.update, state_.progress.position, interval);
+  const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
+  const std::string_view dot = console_.unicode() ? " · " : ", ";
+  progress_->set_tail(fmt::format("loss {:.3f}{}{:.0f} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
+                                  tokens / interval.seconds, dot, process_usage().resident_bytes >> 20));
+  interval = {};
 }
 
 void Session::save() {
   if (saved_ == state_.progress.update) return;
+  take_time();
   state_.progress.seconds = seconds_now();
   directory_.save(state_);
   saved_ = state_.progress.update;
+  drop_time();
 }
 
 void Session::validate_now() {
   ProgressRecord& progress = state_.progress;
   if (data_.valid.size() == 0 || progress.last_validation == progress.update) return;
+  take_time();
   const ValidationResult result = validate(state_, data_, config_.train, pool_);
+  drop_time();
   log_->validated(progress.update, result);
   const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
   const bool better = !progress.best || merit(found, config_.train.validation) > merit(*progress.best, config_.train.validation);
@@ -190,15 +229,13 @@ void Session::validate_now() {
   saved_ = -1;  // the record of the validation belongs into the checkpoint of this update
   if (better) {
     save();
-    directory_.mark_best(progress.update);
-    directory_.publish(state_);
+    publish_best();
   }
   std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update, result.loss,
                                  std::exp(result.loss));
   if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
-  progress_->note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds, better ? ", best" : ""));
-  interval_started_ = clock_.steady_seconds();  // validation is not training's speed
-  cpu_at_start_ = process_usage().cpu_seconds;
+  note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds, better ? ", best" : ""));
+  drop_time();
 }
 
 std::string Session::reason_to_stop() const {
@@ -213,13 +250,15 @@ std::string Session::reason_to_stop() const {
 }
 
 void Session::finish(const std::string& reason) {
-  if (interval_.updates > 0) log_interval();
   const bool interrupted = reason == "signal";
-  if (!interrupted) validate_now();
+  if (!interrupted) {
+    if (state_.progress.interval.updates > 0) log_interval();
+    validate_now();
+  }
   save();
   if (!interrupted && config_.train.average_checkpoints > 1) {
     const int64_t count = directory_.publish_mean(state_, config_.train.average_checkpoints);
-    progress_->note(fmt::format("model: the mean of the last {} checkpoints", count));
+    note(fmt::format("model: the mean of the last {} checkpoints", count));
   } else if (!std::filesystem::exists(directory_.model_path())) {
     directory_.publish(state_);
   }
@@ -227,10 +266,10 @@ void Session::finish(const std::string& reason) {
 }
 
 TrainingResult Session::run() {
-  console_.print(describe());
+  note(describe());
   log_->started({{"update", state_.progress.update}, {"threads", pool_.threads()}, {"facts", describe()}});
-  started_ = interval_started_ = clock_.steady_seconds();
-  cpu_at_start_ = process_usage().cpu_seconds;
+  started_ = clock_.steady_seconds();
+  drop_time();
   progress_ = std::make_unique<Progress>(
       ProgressOptions{.label = "train", .unit = "updates", .total = config_.train.max_updates,
                       .start = state_.progress.update},

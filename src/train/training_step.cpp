@@ -59,6 +59,7 @@ TrainingStep::TrainingStep(const config::TrainConfig& config, model::EncoderDeco
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
   return {.training = true,
+          .plain = config_.plain_operations,
           .seed = static_cast<uint64_t>(config_.seed),
           .update = static_cast<uint64_t>(update),
           .micro_batch = static_cast<uint64_t>(micro_batch),
@@ -121,8 +122,8 @@ UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_bat
   if (!norm.finite || !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency)) {
     std::ranges::fill(parameters.gradients(), 0.0f);
     fail("the loss or its gradient is not finite in update {} (loss {:.4g} a token): training has diverged; "
-         "continue from the last checkpoint with --resume and a lower train.optimizer.learning_rate, a longer "
-         "warmup or train.optimizer.clip_norm=1",
+         "the checkpoints before stay; start a new run with a lower train.optimizer.learning_rate, a longer "
+         "train.optimizer.warmup or train.optimizer.clip_norm=1",
          update + 1, report.cross_entropy[0] / tokens);
   }
   report.gradient_norm = norm.norm / tokens;

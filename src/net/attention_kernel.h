@@ -1,0 +1,38 @@
+// Attention of one head of one sentence, by rows in plain memory. For fused_attention.cpp only.
+#pragma once
+
+#include <cstdint>
+
+namespace megin::net {
+
+// Rows of one head: element (t, i) is data[t * stride + i].
+struct HeadRows {
+  float* data = nullptr;
+  int64_t stride = 0;
+};
+
+struct HeadShape {
+  int64_t queries = 0;  // real ones
+  int64_t keys = 0;     // real ones
+  int64_t width = 0;    // of the head
+  int64_t row = 0;      // stride of the probabilities
+  bool causal = false;
+};
+
+struct Head {
+  HeadRows query, key, value, output;
+  float* probabilities = nullptr;  // [queries, row]
+};
+
+struct HeadGradients {
+  HeadRows query, key, value;  // written
+  HeadRows output;             // read
+};
+
+// Floats of scratch memory that either function needs.
+int64_t attention_scratch(const HeadShape& shape);
+
+void attend_head(const Head& head, const HeadShape& shape, float* scratch);
+void attend_head_backward(const Head& head, const HeadGradients& gradients, const HeadShape& shape, float* scratch);
+
+}  // namespace megin::net

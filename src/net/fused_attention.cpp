@@ -1,0 +1,162 @@
+#include "net/fused_attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <vector>
+
+#include "net/attention_kernel.h"
+
+namespace megin::net {
+namespace {
+
+using Shape = FusedAttentionShape;
+
+// The tensors of one attention: where query, key and value start in them.
+struct Projections {
+  float* query;
+  float* key;
+  float* value;
+  int64_t query_stride, key_value_stride;
+};
+
+HeadRows rows(float* base, int64_t stride, int64_t first_row, int64_t column) {
+  return {.data = base + first_row * stride + column, .stride = stride};
+}
+
+// Calls body(head, head shape, sentence, head number) for every head with tokens, over all threads.
+template <typename Body>
+void for_heads(const Shape& shape, int64_t width, const Body& body) {
+  at::parallel_for(0, shape.sentences * shape.heads, 8, [&](int64_t begin, int64_t end) {
+    HeadShape largest{.queries = shape.queries, .keys = shape.keys, .width = width, .row = shape.keys};
+    std::vector<float> scratch(static_cast<size_t>(attention_scratch(largest)));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t sentence = i / shape.heads;
+      const HeadShape head{.queries = shape.query_lengths[static_cast<size_t>(sentence)],
+                           .keys = shape.key_lengths[static_cast<size_t>(sentence)],
+                           .width = width,
+                           .row = shape.keys,
+                           .causal = shape.causal};
+      if (head.queries > 0 && head.keys > 0) body(head, sentence, i % shape.heads, scratch.data());
+    }
+  });
+}
+
+Head head_of(const Projections& p, const Shape& shape, int64_t width, int64_t sentence, int64_t number) {
+  const int64_t column = number * width;
+  return {.query = rows(p.query, p.query_stride, sentence * shape.queries, column),
+          .key = rows(p.key, p.key_value_stride, sentence * shape.keys, column),
+          .value = rows(p.value, p.key_value_stride, sentence * shape.keys, column),
+          .output = {}};
+}
+
+void forward_heads(const Projections& p, const Shape& shape, at::Tensor& output, at::Tensor& probabilities) {
+  const int64_t d = output.size(1), width = d / shape.heads;
+  for_heads(shape, width, [&](const HeadShape& head_shape, int64_t sentence, int64_t number, float* scratch) {
+    Head head = head_of(p, shape, width, sentence, number);
+    head.output = rows(output.data_ptr<float>(), d, sentence * shape.queries, number * width);
+    head.probabilities =
+        probabilities.data_ptr<float>() + (sentence * shape.heads + number) * shape.queries * shape.keys;
+    attend_head(head, head_shape, scratch);
+  });
+}
+
+void backward_heads(const Projections& p, const Projections& gradients, const Shape& shape,
+                    const at::Tensor& output_gradient, const at::Tensor& probabilities) {
+  const int64_t d = output_gradient.size(1), width = d / shape.heads;
+  for_heads(shape, width, [&](const HeadShape& head_shape, int64_t sentence, int64_t number, float* scratch) {
+    Head head = head_of(p, shape, width, sentence, number);
+    head.probabilities =
+        probabilities.data_ptr<float>() + (sentence * shape.heads + number) * shape.queries * shape.keys;
+    const Head to = head_of(gradients, shape, width, sentence, number);
+    attend_head_backward(head,
+                         {.query = to.query,
+                          .key = to.key,
+                          .value = to.value,
+                          .output = rows(output_gradient.data_ptr<float>(), d, sentence * shape.queries, number * width)},
+                         head_shape, scratch);
+  });
+}
+
+Projections self_projections(const at::Tensor& projected) {
+  const int64_t stride = projected.size(1), d = stride / 3;
+  float* const base = projected.data_ptr<float>();
+  return {base, base + d, base + 2 * d, stride, stride};
+}
+
+Projections cross_projections(const at::Tensor& query, const at::Tensor& key_value) {
+  const int64_t d = query.size(1);
+  float* const base = key_value.data_ptr<float>();
+  return {query.data_ptr<float>(), base, base + d, d, 2 * d};
+}
+
+at::Tensor empty_probabilities(const Shape& shape) {
+  return at::empty({shape.sentences, shape.heads, shape.queries, shape.keys}, at::kFloat);
+}
+
+struct SelfFunction : torch::autograd::Function<SelfFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& projected,
+                            std::shared_ptr<const Shape> shape) {
+    const at::Tensor input = projected.contiguous();
+    at::Tensor output = at::zeros({input.size(0), input.size(1) / 3}, at::kFloat);
+    at::Tensor probabilities = empty_probabilities(*shape);
+    forward_heads(self_projections(input), *shape, output, probabilities);
+    context->save_for_backward({input, probabilities});
+    context->saved_data["shape"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(shape));
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    at::Tensor gradient = at::zeros_like(saved[0]);
+    backward_heads(self_projections(saved[0]), self_projections(gradient), shape_of(*context),
+                   gradients[0].contiguous(), saved[1]);
+    return {gradient, at::Tensor()};
+  }
+
+  // The shape of a call, kept until its backward pass.
+  struct Holder : torch::CustomClassHolder {
+    explicit Holder(std::shared_ptr<const Shape> s) : shape(std::move(s)) {}
+    std::shared_ptr<const Shape> shape;
+  };
+  static const Shape& shape_of(torch::autograd::AutogradContext& context) {
+    return *static_cast<const Holder&>(*context.saved_data["shape"].toCapsule()).shape;
+  }
+};
+
+struct CrossFunction : torch::autograd::Function<CrossFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query,
+                            const at::Tensor& key_value, std::shared_ptr<const Shape> shape) {
+    const at::Tensor q = query.contiguous(), kv = key_value.contiguous();
+    at::Tensor output = at::zeros_like(q);
+    at::Tensor probabilities = empty_probabilities(*shape);
+    forward_heads(cross_projections(q, kv), *shape, output, probabilities);
+    context->save_for_backward({q, kv, probabilities});
+    context->saved_data["shape"] = c10::IValue::make_capsule(c10::make_intrusive<SelfFunction::Holder>(shape));
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    at::Tensor query = at::zeros_like(saved[0]), key_value = at::zeros_like(saved[1]);
+    backward_heads(cross_projections(saved[0], saved[1]), cross_projections(query, key_value),
+                   SelfFunction::shape_of(*context), gradients[0].contiguous(), saved[2]);
+    return {query, key_value, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor fused_self_attention(const at::Tensor& projected, const std::shared_ptr<const Shape>& shape) {
+  return SelfFunction::apply(projected, shape);
+}
+
+at::Tensor fused_cross_attention(const at::Tensor& query, const at::Tensor& key_value,
+                                 const std::shared_ptr<const Shape>& shape) {
+  return CrossFunction::apply(query, key_value, shape);
+}
+
+}  // namespace megin::net

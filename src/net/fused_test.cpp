@@ -1,0 +1,140 @@
+// Each fused operation against its plain twin: values and every gradient.
+//
+// Bounds: both forms round dot products of at most 64 terms of size about 1 in fp32, 64 * 2^-24 ~ 4e-6, and pass them
+// through a softmax or a norm whose derivative is about 1; 1e-4 leaves room for a few such steps in a row.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "net/attention.h"
+#include "net/dropout.h"
+#include "net/gradient_check.h"
+#include "net/initialisation.h"
+#include "net/norm.h"
+
+namespace megin::net {
+namespace {
+
+constexpr double kBound = 1e-4;
+
+config::ModelConfig model_of_width(int64_t width) {
+  config::ModelConfig config;
+  config.width = width;
+  config.feed_forward = 2 * width;
+  config.heads = 4;
+  config.encoder_layers = config.decoder_layers = 1;
+  config.source_vocabulary = config.target_vocabulary = 20;
+  return config;
+}
+
+// The gradients of sum(y * weights) with respect to the inputs.
+std::vector<at::Tensor> gradients_of(const at::Tensor& y, const at::Tensor& weights, std::vector<at::Tensor> inputs) {
+  for (at::Tensor& input : inputs) {
+    if (input.grad().defined()) input.mutable_grad().zero_();
+  }
+  (y * weights).sum().backward();
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& input : inputs) gradients.push_back(input.grad().clone());
+  return gradients;
+}
+
+void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_TRUE(at::allclose(a[i], b[i], kBound, kBound)) << i << ": " << (a[i] - b[i]).abs().max().item<float>();
+  }
+}
+
+// [sentences * length, 1]: one for a real position, zero for padding.
+at::Tensor real_rows(const std::vector<int64_t>& lengths, int64_t length) {
+  at::Tensor rows = at::zeros({static_cast<int64_t>(lengths.size()), length, 1});
+  for (size_t b = 0; b < lengths.size(); ++b) rows[static_cast<int64_t>(b)].narrow(0, 0, lengths[b]).fill_(1);
+  return rows.view({-1, 1});
+}
+
+at::Tensor padding_mask(const std::vector<int64_t>& lengths, int64_t length) {
+  return (1 - real_rows(lengths, length).view({-1, 1, 1, length}))
+      .masked_fill(real_rows(lengths, length).view({-1, 1, 1, length}).eq(0), -std::numeric_limits<float>::infinity())
+      .nan_to_num(0, 0, -std::numeric_limits<float>::infinity());
+}
+
+TEST(Fused, SelfAttentionEqualsThePlainForm) {
+  for (const bool causal : {false, true}) {
+    for (const int64_t width : {16, 128}) {
+      const config::ModelConfig config = model_of_width(width);
+      ParameterMemory parameters(config);
+      initialise(parameters, config, 3);
+      const std::string prefix = "encoder.layers.0.self_attention.";
+      const SelfAttention attention(parameters, prefix, config);
+      const std::vector<int64_t> lengths = {7, 1, 4};
+      auto shape = std::make_shared<FusedAttentionShape>(
+          FusedAttentionShape{.sentences = 3, .heads = 4, .queries = 7, .keys = 7, .causal = causal});
+      shape->query_lengths = shape->key_lengths = lengths;
+      at::Tensor mask = padding_mask(lengths, 7);
+      if (causal) mask = mask + at::full({7, 7}, -std::numeric_limits<float>::infinity()).triu(1);
+      at::Tensor x = normal_tensor({21, width}, 5).requires_grad_(true);
+      std::vector<at::Tensor> inputs = {x, parameters.get(prefix + "query_key_value.weight"),
+                                        parameters.get(prefix + "query_key_value.bias"),
+                                        parameters.get(prefix + "output.weight")};
+      const at::Tensor weights = normal_tensor({21, width}, 6) * real_rows(lengths, 7);
+      const at::Tensor plain = attention.forward({x, {3, 7}, mask}, {});
+      const auto plain_gradients = gradients_of(plain, weights, inputs);
+      const at::Tensor fused = attention.forward({x, {3, 7}, mask, shape}, {});
+      expect_equal({fused * real_rows(lengths, 7)}, {plain * real_rows(lengths, 7)});
+      expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
+    }
+  }
+}
+
+TEST(Fused, CrossAttentionEqualsThePlainForm) {
+  const config::ModelConfig config = model_of_width(32);
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 4);
+  const std::string prefix = "decoder.layers.0.cross_attention.";
+  const CrossAttention attention(parameters, prefix, config);
+  const std::vector<int64_t> sources = {5, 2}, targets = {3, 4};
+  auto shape = std::make_shared<FusedAttentionShape>(
+      FusedAttentionShape{.sentences = 2, .heads = 4, .queries = 4, .keys = 5, .causal = false});
+  shape->query_lengths = targets;
+  shape->key_lengths = sources;
+  const at::Tensor mask = padding_mask(sources, 5);
+  at::Tensor x = normal_tensor({8, 32}, 7).requires_grad_(true);
+  at::Tensor memory = normal_tensor({10, 32}, 8, 30.0).requires_grad_(true);  // extreme scores
+  std::vector<at::Tensor> inputs = {x, memory, parameters.get(prefix + "key_value.weight"),
+                                    parameters.get(prefix + "query.weight")};
+  const at::Tensor weights = normal_tensor({8, 32}, 9) * real_rows(targets, 4) * 0.01;
+  const at::Tensor plain = attention.forward({x, {2, 4}, memory, 5, mask}, {});
+  const auto plain_gradients = gradients_of(plain, weights, inputs);
+  const at::Tensor fused = attention.forward({x, {2, 4}, memory, 5, mask, shape}, {});
+  // Values and scores are 30 times larger here.
+  EXPECT_TRUE(at::allclose(fused * real_rows(targets, 4), plain * real_rows(targets, 4), kBound, 30 * kBound));
+  const auto fused_gradients = gradients_of(fused, weights, inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_TRUE(at::allclose(fused_gradients[i], plain_gradients[i], 1e-3, 30 * kBound)) << i;
+  }
+}
+
+TEST(Fused, ResidualNormEqualsDropoutThenAddThenNorm) {
+  for (const int64_t width : {12, 128}) {
+    for (const double probability : {0.0, 0.3}) {
+      const config::ModelConfig config = model_of_width(width);
+      ParameterMemory parameters(config);
+      initialise(parameters, config, 1);
+      const std::string prefix = "encoder.layers.0.feed_forward.norm.";
+      const Norm norm(parameters, prefix, config);
+      const DropoutMask mask{.probability = probability, .passes = 2, .keys = {3, 4}};
+      at::Tensor x = normal_tensor({140, width}, 1).requires_grad_(true);
+      at::Tensor h = normal_tensor({140, width}, 2).requires_grad_(true);
+      const at::Tensor weights = normal_tensor({140, width}, 3);
+      std::vector<at::Tensor> inputs = {x, h, parameters.get(prefix + "weight"), parameters.get(prefix + "bias")};
+      const at::Tensor plain = norm.forward(x + dropout(h, mask));
+      const auto plain_gradients = gradients_of(plain, weights, inputs);
+      const at::Tensor fused = norm.forward_residual(x, h, mask);
+      expect_equal({fused}, {plain});
+      expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace megin::net

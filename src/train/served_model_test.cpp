@@ -1,0 +1,78 @@
+// Conformance check 7 across the two columns: the training side's teacher-forced log-probabilities are those that
+// the serving side computes token by token, for every dispatch mode and every option of the model.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "net/initialisation.h"
+#include "model/encoder_decoder.h"
+#include "runtime/encoder_decoder.h"
+#include "text/vocabulary.h"
+
+namespace megin::train {
+namespace {
+
+config::ModelConfig small_model() {
+  config::ModelConfig config;
+  config.width = 32;
+  config.feed_forward = 48;
+  config.heads = 4;
+  config.encoder_layers = config.decoder_layers = 3;
+  config.max_length = 32;
+  config.source_vocabulary = config.target_vocabulary = 40;
+  config.experts.count = 3;
+  return config;
+}
+
+std::vector<config::ModelConfig> variants() {
+  std::vector<config::ModelConfig> all(6, small_model());
+  all[1].norm_position = config::NormPosition::kPre;
+  all[2].norm = config::NormKind::kRmsNorm;
+  all[2].activation = config::Activation::kGeglu;
+  all[3].positions = config::Positions::kRotary;
+  all[3].activation = config::Activation::kSwiglu;
+  all[4].positions = config::Positions::kLearned;
+  all[4].share_embeddings = config::ShareEmbeddings::kDecoder;
+  all[4].activation = config::Activation::kGelu;
+  all[5].share_embeddings = config::ShareEmbeddings::kNone;
+  all[5].activation = config::Activation::kSilu;
+  all[5].experts.every = 1;
+  return all;
+}
+
+TEST(ServedModel, StepsGiveTheTeacherForcedLogProbabilities) {
+  data::MemoryExamples examples;
+  examples.add({5, 6, 7, 8, 9}, {9, 10, 11});
+  examples.add({11, 12}, {13, 14, 15, 16, 17, 18});
+  const data::TranslationBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1});
+  for (const auto& config : variants()) {
+    model::EncoderDecoder trained(config);
+    net::initialise(trained.parameters(), config, 6);
+    const net::ParameterMemory& parameters = trained.parameters();
+    const auto weights = std::make_shared<runtime::Weights>(
+        config, [&](const std::string& name) { return parameters.values_of(parameters.find(name)); });
+    for (const char* mode : {"sentence", "token", "position", "batch", "ensemble", "path:1"}) {
+      const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
+      const at::NoGradGuard no_gradients;
+      const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
+      const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
+
+      const runtime::EncoderDecoder served(weights, dispatch);
+      const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0}, {{11, 12, text::kEndId}, 1}};
+      const auto state = served.begin(sources, 1);
+      std::vector<float> found(2 * 40);
+      for (int64_t t = 0; t < batch.target_length; ++t) {
+        const std::vector<int32_t> tokens = {batch.target_input[t], batch.target_input[batch.target_length + t]};
+        served.step(*state, tokens, found);
+        for (int64_t row = 0; row < 2; ++row) {
+          if (batch.target_output[row * batch.target_length + t] == text::kPadId) continue;
+          const at::Tensor row_found = at::from_blob(found.data() + row * 40, {40});
+          EXPECT_TRUE(at::allclose(row_found, expected[row * batch.target_length + t], 1e-4, 1e-4))
+              << mode << " row " << row << " step " << t;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace megin::train
