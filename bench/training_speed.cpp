@@ -20,6 +20,7 @@
 #include "data/batch_stream.h"
 #include "net/initialisation.h"
 #include "objective/vocabulary_loss.h"
+#include "train/blas_threads.h"
 #include "train/training_step.h"
 
 namespace {
@@ -162,6 +163,7 @@ int main(int argc, char** argv) {
 
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
   at::set_num_threads(pool.threads());
+  train::set_blas_threads(pool.threads());
   config::TrainConfig config;
   config.objective.passes = options.passes;
   config.plain_operations = options.plain;

@@ -15,6 +15,7 @@
 #include "base/stop_signal.h"
 #include "config/enums.h"
 #include "data/batch_stream.h"
+#include "train/blas_threads.h"
 #include "train/event_log.h"
 #include "train/run_directory.h"
 #include "train/training_step.h"
@@ -112,6 +113,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
                             .corpus_weights = data_.corpus_weights}),
       step_(config.train, state_.model, pool_) {
   at::set_num_threads(pool_.threads());
+  set_blas_threads(pool_.threads());
   if (options.resume && directory_.holds_run()) {
     restore();
   } else {
