@@ -93,15 +93,6 @@ int Program::run(std::vector<std::string> arguments, const Streams& streams) {
     run_command(std::move(arguments), streams);
     flush_results(streams.out);
     return 0;
-  } catch (const CLI::CallForHelp&) {
-    streams.out << (chosen() ? chosen()->help("megin") : app_.help()) << std::endl;
-    return 0;
-  } catch (const CLI::CallForVersion& version) {
-    streams.out << version.what() << std::endl;
-    return 0;
-  } catch (const TextRequested& request) {
-    streams.out << request.text << std::flush;
-    return 0;
   } catch (const CLI::ParseError& error) {
     return report(explain(error), 2);
   } catch (const UsageError& error) {
@@ -130,7 +121,18 @@ void Program::run_command(std::vector<std::string> arguments, const Streams& str
   }
   // CLI11 takes a vector of arguments from its end.
   std::reverse(arguments.begin(), arguments.end());
-  app_.parse(std::move(arguments));
+  try {
+    app_.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    streams.out << (chosen() ? chosen()->help("megin") : app_.help()) << '\n';
+    return;
+  } catch (const CLI::CallForVersion& version) {
+    streams.out << version.what() << '\n';
+    return;
+  } catch (const TextRequested& request) {
+    streams.out << request.text;
+    return;
+  }
   Console console(streams.screen, quiet_);
   const LogToConsole log(console);
   CommandContext context{

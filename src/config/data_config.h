@@ -20,7 +20,7 @@ struct CorpusConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("format", self.format, "auto, plain, tsv, tmx, po or mo");
+    field("format", self.format, "auto (by name), plain, tsv, tmx, po or mo");
     field("paths", self.paths, "one file, or two (source, target) for plain");
     field("weight", self.weight, "how often a pair is drawn relative to other corpora's");
     field("tag", self.tag, "target-language tag put before each source; empty = none");
@@ -84,7 +84,7 @@ struct SubwordConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("kind", self.kind, "unigram or bpe");
+    field("kind", self.kind, "how symbols are chosen");
     field("vocabulary", self.vocabulary, "symbols, special ones included");
     field("coverage", self.coverage, "share of characters with a symbol of their own");
     field("byte_fallback", self.byte_fallback, "spell other characters in bytes");

@@ -126,27 +126,20 @@ std::string json_to_yaml(const nlohmann::ordered_json& json);
 // --- the table of fields ---------------------------------------------------------------------------------
 
 struct FieldRow {
-  std::string path, type, standard, description;
+  std::string path, standard, description;
 };
 
-inline std::string type_name(const int64_t&) {
-  return "integer";
+// What the default does not show of a type: the choices of an enum, and lists.
+template <typename T>
+std::string type_note(const T&) {
+  if constexpr (NamedEnum<T>) return fmt::format(" ({})", enum_choices<T>());
+  return IsList<T> ? " (a list)" : "";
 }
-inline std::string type_name(const double&) {
-  return "number";
-}
-inline std::string type_name(const bool&) {
-  return "true, false";
-}
-inline std::string type_name(const std::string&) {
-  return "text";
-}
-inline std::string type_name(const std::vector<std::string>&) {
-  return "list of texts";
-}
-template <NamedEnum E>
-std::string type_name(const E&) {
-  return enum_choices<E>();
+
+template <typename T>
+constexpr bool is_list_of_fields() {
+  if constexpr (IsList<T>) return HasFields<typename T::value_type>;
+  return false;
 }
 
 // Adds a row for each field of `object` and of what is in it. The fields of a list's items are told where
@@ -159,18 +152,18 @@ void collect_rows(const T& object, const std::string& path, std::vector<FieldRow
     const std::string field_path = join_path(path, name);
     if constexpr (HasFields<Field>) {
       collect_rows(field, field_path, rows, told);
-    } else if constexpr (requires { type_name(field); }) {
-      rows.push_back({field_path, type_name(field), as_json(field).dump(), std::string(description)});
+    } else if constexpr (!is_list_of_fields<Field>()) {
+      rows.push_back({field_path, as_json(field).dump(), std::string(description) + type_note(field)});
     } else {
       using Item = typename Field::value_type;
       for (const auto& [type, first] : told) {
         if (type == typeid(Item)) {
-          rows.push_back({field_path, "list", "[]", fmt::format("{}; items as of {}", description, first)});
+          rows.push_back({field_path, "[]", fmt::format("{} (a list; items as of {})", description, first)});
           return;
         }
       }
       told.emplace_back(typeid(Item), field_path);
-      rows.push_back({field_path, "list", "[]", std::string(description)});
+      rows.push_back({field_path, "[]", fmt::format("{} (a list; items are numbered from 0)", description)});
       collect_rows(Item{}, field_path + ".0", rows, told);
     }
   });

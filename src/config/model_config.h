@@ -48,7 +48,7 @@ struct ExpertConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("count", self.count, "experts of an expert layer; 1 = a dense model");
+    field("count", self.count, "experts of an expert layer; dense and r_drop make it 1");
     field("every", self.every, "an expert layer in every so many layers of each stack; 1 = all layers");
     field("offset", self.offset, "index (from 0) of the first expert layer of each stack");
   }

@@ -31,26 +31,6 @@ void at_place(const std::string& where, Call call) {
   }
 }
 
-std::vector<FieldRow> all_fields() {
-  std::vector<FieldRow> rows;
-  std::vector<std::pair<std::type_index, std::string>> told;
-  collect_rows(RunConfig{}, "", rows, told);
-  return rows;
-}
-
-// A key at the top that belongs into a section, as `method` for train.method.
-void reject_keys_without_section(const Value& root) {
-  const std::vector<FieldRow> fields = all_fields();
-  for (const Member& member : root.members) {
-    const auto is_under = [&](const FieldRow& row) { return row.path.starts_with(member.key + "."); };
-    if (std::any_of(fields.begin(), fields.end(), is_under)) continue;
-    const auto is_last = [&](const FieldRow& row) { return row.path.ends_with("." + member.key); };
-    const auto meant = std::find_if(fields.begin(), fields.end(), is_last);
-    if (meant == fields.end()) continue;
-    fail_usage("{}: unknown key '{}'; did you mean '{}'?", member.where, member.key, meant->path);
-  }
-}
-
 // The file with what it includes under it. `open` are the files that include this one.
 Value read_with_includes(const fs::path& file, std::vector<fs::path>& open) {
   const fs::path canonical = fs::weakly_canonical(file);
@@ -103,6 +83,29 @@ void apply_method(RunConfig& config, const Given& given) {
         "model.experts.count: method {} wants 2 or more experts, found 1; THOR with one expert is "
         "train.method: r_drop",
         enum_name(method));
+  }
+}
+
+// With the defaults of an empty recipe.
+std::vector<FieldRow> all_fields() {
+  RunConfig standard;
+  apply_method(standard, {});
+  std::vector<FieldRow> rows;
+  std::vector<std::pair<std::type_index, std::string>> told;
+  collect_rows(standard, "", rows, told);
+  return rows;
+}
+
+// A key at the top that belongs into a section, as `method` for train.method.
+void reject_keys_without_section(const Value& root) {
+  const std::vector<FieldRow> fields = all_fields();
+  for (const Member& member : root.members) {
+    const auto is_under = [&](const FieldRow& row) { return row.path.starts_with(member.key + "."); };
+    if (std::any_of(fields.begin(), fields.end(), is_under)) continue;
+    const auto is_last = [&](const FieldRow& row) { return row.path.ends_with("." + member.key); };
+    const auto meant = std::find_if(fields.begin(), fields.end(), is_last);
+    if (meant == fields.end()) continue;
+    fail_usage("{}: unknown key '{}'; did you mean '{}'?", member.where, member.key, meant->path);
   }
 }
 
@@ -172,8 +175,8 @@ std::string field_table() {
   }
   std::string table;
   for (const FieldRow& row : rows) {
-    table += fmt::format("{:<{}}  {:<{}}  {} ({})\n", row.path, path_width, row.standard, standard_width,
-                         row.description, row.type);
+    table += fmt::format("{:<{}}  {:<{}}  {}\n", row.path, path_width, row.standard, standard_width,
+                         row.description);
   }
   return table;
 }

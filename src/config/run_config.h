@@ -55,7 +55,7 @@ void require_for_train(const RunConfig& config);
 // Every field, as a recipe.
 std::string to_yaml(const RunConfig& config);
 
-// A table of all fields for people: key, default, meaning and choices.
+// A table of all fields for people: key, default in an empty recipe, meaning and choices.
 std::string field_table();
 
 // What a model directory's config.json holds of the model and of how it was trained. Reading throws

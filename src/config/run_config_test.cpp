@@ -331,6 +331,25 @@ TEST(FieldTableTest, HasARowForEveryFieldWithItsDefault) {
   EXPECT_NE(table.find("(dense, r_drop, thor, thor_shared_dropout)"), std::string::npos);
 }
 
+TEST(FieldTableTest, StandsInTheDocumentation) {
+  const std::string page =
+      read_file(fs::path(MEGIN_TEST_FILES).parent_path() / "../../docs/configuration.md");
+  EXPECT_NE(page.find("```\n" + field_table() + "```\n"), std::string::npos)
+      << "put the output of 'megin prepare --help-config' into the last block of docs/configuration.md";
+}
+
+TEST(RecipesTest, EveryRecipeOfTheProjectResolves) {
+  int recipes = 0;
+  const auto environment = [](const std::string&) { return std::optional<std::string>("/data"); };
+  for (const auto& entry :
+       fs::recursive_directory_iterator(fs::path(MEGIN_TEST_FILES).parent_path() / "../../recipes")) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_NO_THROW(load_run_config(entry.path(), {}, environment)) << entry.path();
+    ++recipes;
+  }
+  EXPECT_GT(recipes, 0);
+}
+
 TEST(ProcessEnvironmentTest, ReadsTheProcess) {
   EXPECT_TRUE(process_environment("PATH").has_value());
   EXPECT_FALSE(process_environment("MEGIN_NO_SUCH_VARIABLE").has_value());

@@ -43,7 +43,7 @@ struct ObjectiveConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("passes", self.passes, "forward passes over each micro-batch, 1 or 2");
+    field("passes", self.passes, "forward passes over each micro-batch, 1 or 2; else by the method");
     field("alpha", self.alpha, "weight of the consistency term");
     field("weight_first", self.weight_first, "of the first pass's cross-entropy");
     field("weight_second", self.weight_second, "of the second pass's cross-entropy");
@@ -51,7 +51,7 @@ struct ObjectiveConfig {
     field("label_smoothing", self.label_smoothing, "probability given to the other symbols");
     field("pair", self.pair, "may the experts of the two passes coincide");
     field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
-    field("shared_dropout", self.shared_dropout, "one dropout mask for both passes");
+    field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
   }
   bool operator==(const ObjectiveConfig&) const = default;
 };
@@ -82,7 +82,7 @@ struct OptimizerConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("kind", self.kind, "adam, adamw (decoupled decay, as fairseq's) or radam");
+    field("kind", self.kind, "adamw decouples the weight decay (as fairseq's adam), adam does not");
     field("learning_rate", self.learning_rate, "peak of the schedule");
     field("beta1", self.beta1, "decay of the first moment");
     field("beta2", self.beta2, "decay of the second moment");
@@ -163,8 +163,7 @@ struct TrainConfig {
     field("average_checkpoints", self.average_checkpoints,
           "the model is the mean of so many checkpoints; 0 = no mean");
     field("average_decay", self.average_decay, "moving average of the weights; 0 = off");
-    field("plain_operations", self.plain_operations,
-          "libtorch's own operations instead of fused ones (slow)");
+    field("plain_operations", self.plain_operations, "libtorch's own operations instead of fused ones; slow");
   }
   bool operator==(const TrainConfig&) const = default;
 };
