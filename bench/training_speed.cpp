@@ -1,10 +1,12 @@
-// How fast a model trains: target tokens a second, processor seconds per 1,000 target tokens, memory; for dense and
-// for THOR with several numbers of experts, fused and plain. Random sentences: speed does not depend on the words.
+// How fast a model trains: target tokens a second, processor seconds per 1,000 target tokens, memory; for
+// dense and for THOR with several numbers of experts, fused and plain. Random sentences: speed does not
+// depend on the words.
 //
 //   megin_bench_training --preset tiny --experts 1 2 16 64 --passes 1
 //
-// "pass" is forward and backward of a micro-batch, "update" the whole of it with clipping and the optimiser. All
-// configurations take turns, so that a machine whose speed drifts disturbs all of them alike; medians are printed.
+// "pass" is forward and backward of a micro-batch, "update" the whole of it with clipping and the optimiser.
+// All configurations take turns, so that a machine whose speed drifts disturbs all of them alike; medians are
+// printed.
 #include <ATen/Parallel.h>
 #include <malloc.h>
 
@@ -46,7 +48,8 @@ data::MemoryExamples random_pairs(int64_t vocabulary) {
   const auto sentence = [&](uint64_t length) {
     std::vector<int32_t> tokens;
     for (uint64_t i = 0; i < length; ++i) {
-      tokens.push_back(static_cast<int32_t>(4 + draw_index(key, counter++, static_cast<uint64_t>(vocabulary) - 4)));
+      tokens.push_back(
+          static_cast<int32_t>(4 + draw_index(key, counter++, static_cast<uint64_t>(vocabulary) - 4)));
     }
     return tokens;
   };
@@ -64,7 +67,10 @@ struct Times {
 
 struct Case {
   Case(const Options& options, int64_t count, const config::TrainConfig& train_config, ThreadPool& pool)
-      : config(train_config), model(model_config(options, count)), state(model, config), step(config, model, pool) {
+      : config(train_config),
+        model(model_config(options, count)),
+        state(model, config),
+        step(config, model, pool) {
     net::initialise(model.parameters(), model.config(), 1);
   }
 
@@ -77,10 +83,13 @@ struct Case {
   }
 
   void pass(const data::TranslationBatch& batch) {
-    const net::ForwardContext context{
-        .training = true, .plain = config.plain_operations, .update = static_cast<uint64_t>(updates), .passes = config.objective.passes};
+    const net::ForwardContext context{.training = true,
+                                      .plain = config.plain_operations,
+                                      .update = static_cast<uint64_t>(updates),
+                                      .passes = config.objective.passes};
     const at::Tensor states = model.forward(batch, context);
-    const objective::VocabularyLossInputs inputs{states, model.output_weight(), batch.target_output, context.passes};
+    const objective::VocabularyLossInputs inputs{states, model.output_weight(), batch.target_output,
+                                                 context.passes};
     const auto weights = objective::weights_of(config.objective);
     (config.plain_operations ? objective::plain_vocabulary_loss(inputs, weights)
                              : objective::chunked_vocabulary_loss(inputs, weights))
@@ -124,14 +133,15 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   const Case& first = *cases.front();
   for (const auto& one : cases) {
-    rows.push_back({{"experts", one->model.config().experts.count},
-                    {"pass_target_tokens_per_second", median(one->pass_rates)},
-                    {"pass_cpu_seconds_per_1000", median(one->pass_costs)},
-                    {"pass_speed_relative_to_first", median(one->pass_rates) / median(first.pass_rates)},
-                    {"pass_cpu_speed_relative_to_first", median(first.pass_costs) / median(one->pass_costs)},
-                    {"update_target_tokens_per_second", median(one->update_rates)},
-                    {"update_cpu_seconds_per_1000", median(one->update_costs)},
-                    {"parameter_mib", static_cast<double>(one->model.parameters().values().size_bytes()) / (1 << 20)}});
+    rows.push_back(
+        {{"experts", one->model.config().experts.count},
+         {"pass_target_tokens_per_second", median(one->pass_rates)},
+         {"pass_cpu_seconds_per_1000", median(one->pass_costs)},
+         {"pass_speed_relative_to_first", median(one->pass_rates) / median(first.pass_rates)},
+         {"pass_cpu_speed_relative_to_first", median(first.pass_costs) / median(one->pass_costs)},
+         {"update_target_tokens_per_second", median(one->update_rates)},
+         {"update_cpu_seconds_per_1000", median(one->update_costs)},
+         {"parameter_mib", static_cast<double>(one->model.parameters().values().size_bytes()) / (1 << 20)}});
   }
   return {{"preset", options.preset},
           {"passes", options.passes},
@@ -151,7 +161,8 @@ int main(int argc, char** argv) {
   CLI::App app("Training speed of dense models and of random experts, as one JSON object");
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
-  app.add_option("--passes", options.passes, "1: cross-entropy, 2: with the consistency term")->capture_default_str();
+  app.add_option("--passes", options.passes, "1: cross-entropy, 2: with the consistency term")
+      ->capture_default_str();
   app.add_option("--vocabulary", options.vocabulary)->capture_default_str();
   app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str();
   app.add_option("--repeats", options.repeats)->capture_default_str();
@@ -170,7 +181,8 @@ int main(int argc, char** argv) {
   const data::MemoryExamples examples = random_pairs(options.vocabulary);
   data::BatchStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;
-  for (const int64_t count : options.experts) cases.push_back(std::make_unique<Case>(options, count, config, pool));
+  for (const int64_t count : options.experts)
+    cases.push_back(std::make_unique<Case>(options, count, config, pool));
   for (int64_t repeat = -2; repeat < options.repeats; ++repeat) {
     for (const auto& one : cases) measure(*one, stream, repeat >= 0);
   }

@@ -38,7 +38,8 @@ at::Tensor ExpertLayer::forward_uniform(const at::Tensor& x, const routing::Rout
   const auto parts = x.chunk(static_cast<int64_t>(chosen.size()), 0);
   std::vector<at::Tensor> outputs;
   for (size_t pass = 0; pass < chosen.size(); ++pass) {
-    outputs.push_back(experts_.at(chosen[pass]).forward(parts[pass], net::only_pass(mask, static_cast<int64_t>(pass))));
+    outputs.push_back(
+        experts_.at(chosen[pass]).forward(parts[pass], net::only_pass(mask, static_cast<int64_t>(pass))));
   }
   return at::cat(outputs, 0);
 }

@@ -15,17 +15,20 @@ namespace megin::expert {
 class ExpertLayer {
  public:
   // Uses prefix + "fc1.weight" [N, f, d] and so on.
-  ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
+  ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix,
+              const config::ModelConfig& config);
 
   // x: [tokens, d], fp32. Returns [tokens, d]. Three paths, none of which computes an expert that the route
   // does not use: uniform is the plain feed-forward of one expert for each pass; per token groups the rows by
   // expert and runs one feed-forward for each expert that has rows; all runs every expert.
-  at::Tensor forward(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& activation) const;
+  at::Tensor forward(const at::Tensor& x, const routing::Route& route,
+                     const net::DropoutMask& activation) const;
 
   int64_t experts() const { return static_cast<int64_t>(experts_.size()); }
 
  private:
-  at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask) const;
+  at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route,
+                             const net::DropoutMask& mask) const;
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route) const;
   at::Tensor forward_all(const at::Tensor& x, const routing::Route& route) const;
 

@@ -46,7 +46,8 @@ class ExpertLayerTest : public testing::Test {
   ExpertLayer layer_;
 };
 
-// Conformance check 8: sparse dispatch equals computing all experts and masking, with gates and two choices too.
+// Conformance check 8: sparse dispatch equals computing all experts and masking, with gates and two choices
+// too.
 TEST_F(ExpertLayerTest, GroupedDispatchEqualsComputeAllThenMask) {
   const at::Tensor x = net::normal_tensor({7, 8}, 1);
   const auto outputs = all_outputs(x);
@@ -64,7 +65,8 @@ TEST_F(ExpertLayerTest, GroupedDispatchEqualsComputeAllThenMask) {
 
   Route single{.kind = Route::Kind::kPerToken};
   single.experts = at::tensor({1, 1, 0, 2, 1, 0, 2}, at::kLong).view({7, 1});
-  for (int64_t t = 0; t < 7; ++t) expected[t] = outputs[static_cast<size_t>(single.experts[t][0].item<int64_t>())][t];
+  for (int64_t t = 0; t < 7; ++t)
+    expected[t] = outputs[static_cast<size_t>(single.experts[t][0].item<int64_t>())][t];
   EXPECT_TRUE(at::allclose(layer_.forward(x, single, {}), expected, 1e-5, 1e-6));
 }
 
@@ -74,8 +76,8 @@ TEST_F(ExpertLayerTest, UniformUsesTheExpertOfEachPass) {
   const at::Tensor y = layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {2, 0}}, {});
   EXPECT_TRUE(at::allclose(y.narrow(0, 0, 3), outputs[2].narrow(0, 0, 3), 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(y.narrow(0, 3, 3), outputs[0].narrow(0, 3, 3), 1e-5, 1e-6));
-  EXPECT_TRUE(at::allclose(layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {1, 1}}, {}), outputs[1], 1e-5,
-                           1e-6));
+  EXPECT_TRUE(at::allclose(layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {1, 1}}, {}),
+                           outputs[1], 1e-5, 1e-6));
 }
 
 TEST_F(ExpertLayerTest, AllIsTheMeanOrTheGatedSum) {

@@ -17,10 +17,9 @@ constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 // Token ids of a batch, repeated for each pass: [passes * B, length], int64.
 at::Tensor ids(const std::vector<int32_t>& tokens, int64_t sentences, int64_t passes) {
-  const at::Tensor one =
-      at::from_blob(const_cast<int32_t*>(tokens.data()), {sentences, static_cast<int64_t>(tokens.size()) / sentences},
-                    at::kInt)
-          .to(at::kLong);
+  const at::Tensor one = at::from_blob(const_cast<int32_t*>(tokens.data()),
+                                       {sentences, static_cast<int64_t>(tokens.size()) / sentences}, at::kInt)
+                             .to(at::kLong);
   return passes == 1 ? one : one.repeat({passes, 1});
 }
 
@@ -36,8 +35,9 @@ struct Side {
   const std::vector<int32_t>& tokens;
   int64_t length;
 };
-std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys, bool causal,
-                                                            int64_t heads, const net::ForwardContext& context) {
+std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys,
+                                                            bool causal, int64_t heads,
+                                                            const net::ForwardContext& context) {
   if (context.plain) return nullptr;
   auto shape = std::make_shared<net::FusedAttentionShape>();
   shape->heads = heads;
@@ -60,14 +60,17 @@ std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries,
 }
 
 // [T, T]: position t sees 0 to t.
-at::Tensor causal_mask(int64_t length) { return at::full({length, length}, kMasked, at::kFloat).triu(1); }
+at::Tensor causal_mask(int64_t length) {
+  return at::full({length, length}, kMasked, at::kFloat).triu(1);
+}
 
 }  // namespace
 
 struct EncoderDecoder::Stack {
   Stack(const EncoderDecoder& model, config::Stack which, int64_t layers, const std::string& embedding)
       : embedding(model.parameters_, embedding, which, model.config_) {
-    for (int64_t i = 0; i < layers; ++i) this->layers.emplace_back(model.parameters_, model.config_, which, i);
+    for (int64_t i = 0; i < layers; ++i)
+      this->layers.emplace_back(model.parameters_, model.config_, which, i);
     if (model.config_.norm_position == config::NormPosition::kPre) {
       final_norm.emplace(model.parameters_, store::stack_name(which) + ".norm.", model.config_);
     }
@@ -91,38 +94,44 @@ EncoderDecoder::EncoderDecoder(const config::ModelConfig& config)
 
 EncoderDecoder::~EncoderDecoder() = default;
 
-const at::Tensor& EncoderDecoder::output_weight() const { return output_weight_; }
+const at::Tensor& EncoderDecoder::output_weight() const {
+  return output_weight_;
+}
 
 at::Tensor EncoderDecoder::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
   for (const Layer& layer : stack.layers) x = layer.forward(x, inputs, router_);
   return stack.final_norm ? stack.final_norm->forward(x) : x;
 }
 
-at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const net::ForwardContext& context) const {
+at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch,
+                                   const net::ForwardContext& context) const {
   const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
   const int64_t rows = context.passes * batch.sentences;
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
   const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
   const at::Tensor source_mask = padding_mask(source);
 
-  const Side source_side{batch.source, batch.source_length}, target_side{batch.target_input, batch.target_length};
-  LayerInputs encoder_inputs{.context = context,
-                             .shape = {rows, batch.source_length},
-                             .self_mask = source_mask,
-                             .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
-                             .sentences = sentences};
+  const Side source_side{batch.source, batch.source_length},
+      target_side{batch.target_input, batch.target_length};
+  LayerInputs encoder_inputs{
+      .context = context,
+      .shape = {rows, batch.source_length},
+      .self_mask = source_mask,
+      .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
+      .sentences = sentences};
   const at::Tensor memory =
       run_stack(*encoder_, encoder_->embedding.forward(source, context), encoder_inputs);
 
-  LayerInputs decoder_inputs{.context = context,
-                             .shape = {rows, batch.target_length},
-                             .self_mask = causal_mask(batch.target_length),
-                             .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
-                             .sentences = sentences,
-                             .memory = memory,
-                             .memory_length = batch.source_length,
-                             .memory_mask = source_mask,
-                             .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context)};
+  LayerInputs decoder_inputs{
+      .context = context,
+      .shape = {rows, batch.target_length},
+      .self_mask = causal_mask(batch.target_length),
+      .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
+      .sentences = sentences,
+      .memory = memory,
+      .memory_length = batch.source_length,
+      .memory_mask = source_mask,
+      .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context)};
   return run_stack(*decoder_, decoder_->embedding.forward(target, context), decoder_inputs);
 }
 
@@ -134,7 +143,8 @@ std::vector<int64_t> EncoderDecoder::drawn_experts(const net::ForwardContext& co
     for (int64_t layer = 0; layer < layers; ++layer) {
       if (!config::is_expert_layer(config_.experts, layer)) continue;
       drawn.push_back(router_.draw(
-          {.hidden = none, .sentences = {}, .length = 0, .stack = which, .layer = layer, .context = context}, pass));
+          {.hidden = none, .sentences = {}, .length = 0, .stack = which, .layer = layer, .context = context},
+          pass));
     }
   }
   return drawn;

@@ -1,5 +1,5 @@
-// The encoder-decoder Transformer (Vaswani et al. 2017) with dense or expert feed-forwards: the training side,
-// teacher-forced. Serving the same weights is runtime's work.
+// The encoder-decoder Transformer (Vaswani et al. 2017) with dense or expert feed-forwards: the training
+// side, teacher-forced. Serving the same weights is runtime's work.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,8 +24,9 @@ class EncoderDecoder {
   explicit EncoderDecoder(const config::ModelConfig& config);
   ~EncoderDecoder();
 
-  // Teacher-forced decoder states after the last layer, [passes * sentences * target_length, d], fp32; pass by
-  // pass, sentence by sentence. In evaluation context.dispatch says which experts are used. Differentiable.
+  // Teacher-forced decoder states after the last layer, [passes * sentences * target_length, d], fp32; pass
+  // by pass, sentence by sentence. In evaluation context.dispatch says which experts are used.
+  // Differentiable.
   at::Tensor forward(const data::TranslationBatch& batch, const net::ForwardContext& context) const;
 
   // The output projection, [target vocabulary, d]: logits are states times its transpose.
@@ -35,7 +36,8 @@ class EncoderDecoder {
   net::ParameterMemory& parameters() { return parameters_; }
   const net::ParameterMemory& parameters() const { return parameters_; }
 
-  // The expert that each expert layer draws in a training pass, encoder first: `unused_expert = skip` needs it.
+  // The expert that each expert layer draws in a training pass, encoder first: `unused_expert = skip` needs
+  // it.
   std::vector<int64_t> drawn_experts(const net::ForwardContext& context, int64_t pass) const;
 
  private:

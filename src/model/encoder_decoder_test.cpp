@@ -31,7 +31,9 @@ data::MemoryExamples two_pairs() {
   return examples;
 }
 
-data::TranslationBatch batch_of(std::vector<int64_t> indices) { return data::make_batch(two_pairs(), indices); }
+data::TranslationBatch batch_of(std::vector<int64_t> indices) {
+  return data::make_batch(two_pairs(), indices);
+}
 
 struct Initialised {
   explicit Initialised(const config::ModelConfig& config, uint64_t seed = 1) : model(config) {
@@ -117,11 +119,14 @@ TEST(EncoderDecoder, EqualExpertsGiveEqualPassesAndModes) {
   EXPECT_TRUE(at::allclose(two.chunk(2)[0], two.chunk(2)[1], 1e-6, 1e-6));
   const at::Tensor expected = model(batch, {.dispatch = config::parse_dispatch("path:0", 1)});
   for (const char* mode : {"sentence", "token", "position", "batch", "ensemble", "path:2"}) {
-    EXPECT_TRUE(at::allclose(model(batch, {.dispatch = config::parse_dispatch(mode, 9)}), expected, 1e-5, 1e-5)) << mode;
+    EXPECT_TRUE(
+        at::allclose(model(batch, {.dispatch = config::parse_dispatch(mode, 9)}), expected, 1e-5, 1e-5))
+        << mode;
   }
 }
 
-// Conformance check 1: one expert is the dense model: same values, same dropout, same states, whatever the mode.
+// Conformance check 1: one expert is the dense model: same values, same dropout, same states, whatever the
+// mode.
 TEST(EncoderDecoder, OneExpertIsTheDenseModelBitForBit) {
   config::ModelConfig thor = small_model(1), dense = small_model(1);
   thor.experts.every = 1;
@@ -135,15 +140,15 @@ TEST(EncoderDecoder, OneExpertIsTheDenseModelBitForBit) {
 
 TEST(EncoderDecoder, SharedDropoutMakesPassesDifferByExpertsAlone) {
   const Initialised model(small_model(1));
-  const at::Tensor states =
-      model(batch_of({0, 1}), {.training = true, .passes = 2, .shared_dropout = true});
+  const at::Tensor states = model(batch_of({0, 1}), {.training = true, .passes = 2, .shared_dropout = true});
   // Not to the bit: a matrix product may round a row by its place in the matrix.
   EXPECT_TRUE(at::allclose(states.chunk(2)[0], states.chunk(2)[1], 1e-6, 1e-6));
 }
 
 TEST(EncoderDecoder, GradientsReachEveryParameterOfTheDrawnExperts) {
   for (auto config : variants()) {
-    config.activation = config.activation == config::Activation::kRelu ? config::Activation::kGelu : config.activation;
+    config.activation =
+        config.activation == config::Activation::kRelu ? config::Activation::kGelu : config.activation;
     const Initialised model(config);
     const auto batch = batch_of({0, 1});
     const net::ForwardContext training{.training = true, .update = 2, .passes = 2};

@@ -9,7 +9,8 @@ namespace {
 
 std::variant<net::FeedForward, expert::ExpertLayer> make_feed_forward(const net::ParameterMemory& parameters,
                                                                       const config::ModelConfig& config,
-                                                                      const std::string& prefix, int64_t index) {
+                                                                      const std::string& prefix,
+                                                                      int64_t index) {
   if (config::is_expert_layer(config.experts, index)) return expert::ExpertLayer(parameters, prefix, config);
   return net::FeedForward(parameters, prefix, config);
 }
@@ -43,7 +44,8 @@ Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& 
   }
 }
 
-net::DropoutMask Layer::mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const {
+net::DropoutMask Layer::mask(const LayerInputs& inputs, double probability,
+                             net::DropoutSite::Place place) const {
   return net::dropout_mask(inputs.context, probability,
                            {.stack = stack_, .layer = static_cast<uint64_t>(index_), .place = place});
 }
@@ -60,14 +62,13 @@ at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
                                const routing::RandomRouter& router) const {
   const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
   if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_)) return dense->forward(x, activation);
-  const routing::Route route =
-      router.route({.hidden = x,
-                    .sentences = inputs.sentences,
-                    .length = inputs.shape.length,
-                    .stack = stack_,
-                    .layer = index_,
-                    .expert_layer = expert_layer_number(config_, stack_, index_),
-                    .context = inputs.context});
+  const routing::Route route = router.route({.hidden = x,
+                                             .sentences = inputs.sentences,
+                                             .length = inputs.shape.length,
+                                             .stack = stack_,
+                                             .layer = index_,
+                                             .expert_layer = expert_layer_number(config_, stack_, index_),
+                                             .context = inputs.context});
   return std::get<expert::ExpertLayer>(feed_forward_).forward(x, route, activation);
 }
 
@@ -75,19 +76,21 @@ at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
                           const routing::RandomRouter& router) const {
   using Site = net::DropoutSite;
   const bool plain = inputs.context.plain;
-  at::Tensor x = residual(
-      input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), plain},
-      [&](const at::Tensor& h) {
-        return self_attention_.forward({h, inputs.shape, inputs.self_mask, inputs.self_fused},
-                                       mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
-      });
+  at::Tensor x =
+      residual(input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), plain},
+               [&](const at::Tensor& h) {
+                 return self_attention_.forward(
+                     {h, inputs.shape, inputs.self_mask, inputs.self_fused},
+                     mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
+               });
   if (cross_attention_) {
-    x = residual(x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), plain},
-                 [&](const at::Tensor& h) {
-                   return cross_attention_->forward(
-                       {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask, inputs.memory_fused},
-                       mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
-                 });
+    x = residual(
+        x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), plain},
+        [&](const at::Tensor& h) {
+          return cross_attention_->forward(
+              {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask, inputs.memory_fused},
+              mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
+        });
   }
   return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), plain},
                   [&](const at::Tensor& h) { return feed_forward(h, inputs, router); });

@@ -1,5 +1,5 @@
-// One layer of the encoder or the decoder: attention, cross-attention in the decoder, feed-forward or experts,
-// each a residual sublayer with its norm after (post) or before (pre) it.
+// One layer of the encoder or the decoder: attention, cross-attention in the decoder, feed-forward or
+// experts, each a residual sublayer with its norm after (post) or before (pre) it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,11 +24,11 @@ namespace megin::model {
 // What the layers of a stack are given beside their hidden states.
 struct LayerInputs {
   const net::ForwardContext& context;
-  net::BatchShape shape;                // sentences (of all passes) and positions
-  at::Tensor self_mask;                 // added to self-attention's scores
+  net::BatchShape shape;  // sentences (of all passes) and positions
+  at::Tensor self_mask;   // added to self-attention's scores
   std::shared_ptr<const net::FusedAttentionShape> self_fused = nullptr;  // the same as lengths; null: plain
-  std::span<const uint64_t> sentences;  // numbers of one pass's sentences
-  at::Tensor memory = {};               // decoder: the encoder's output, [sentences * memory_length, d]
+  std::span<const uint64_t> sentences;                                   // numbers of one pass's sentences
+  at::Tensor memory = {};  // decoder: the encoder's output, [sentences * memory_length, d]
   int64_t memory_length = 0;
   at::Tensor memory_mask = {};
   std::shared_ptr<const net::FusedAttentionShape> memory_fused = nullptr;
@@ -40,7 +40,8 @@ class Layer {
         int64_t index);
 
   // x: [sentences * length, d]. Returns the same shape.
-  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs, const routing::RandomRouter& router) const;
+  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs,
+                     const routing::RandomRouter& router) const;
 
  private:
   using Body = std::function<at::Tensor(const at::Tensor&)>;
@@ -50,7 +51,8 @@ class Layer {
     bool plain = false;
   };
   at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
-  at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs, const routing::RandomRouter& router) const;
+  at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs,
+                          const routing::RandomRouter& router) const;
   net::DropoutMask mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const;
 
   const config::ModelConfig& config_;

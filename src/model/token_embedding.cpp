@@ -4,9 +4,9 @@
 
 #include <cmath>
 
-#include "text/vocabulary.h"
 #include "net/dropout.h"
 #include "net/positions.h"
+#include "text/vocabulary.h"
 
 namespace megin::model {
 

@@ -11,7 +11,8 @@ namespace megin::net {
 namespace {
 
 // [B * T, parts * d] -> `parts` tensors [B, heads, T, d / heads].
-std::vector<at::Tensor> split_heads(const at::Tensor& x, const BatchShape& shape, int64_t heads, int64_t parts) {
+std::vector<at::Tensor> split_heads(const at::Tensor& x, const BatchShape& shape, int64_t heads,
+                                    int64_t parts) {
   const int64_t head_width = x.size(-1) / (parts * heads);
   return x.view({shape.sentences, shape.length, parts, heads, head_width}).permute({2, 0, 3, 1, 4}).unbind(0);
 }
@@ -47,7 +48,8 @@ at::Tensor SelfAttention::forward(const Inputs& in, const DropoutMask& probabili
     parts[0] = rotate(parts[0]);
     parts[1] = rotate(parts[1]);
   }
-  return at::linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_, output_bias_);
+  return at::linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_,
+                    output_bias_);
 }
 
 CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
@@ -64,7 +66,8 @@ at::Tensor CrossAttention::forward(const Inputs& in, const DropoutMask& probabil
   const at::Tensor projected = at::linear(in.x, query_weight_, query_bias_);
   const at::Tensor projected_memory = at::linear(in.memory, key_value_weight_, key_value_bias_);
   if (in.fused && probabilities.probability <= 0) {
-    return at::linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_, output_bias_);
+    return at::linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_,
+                      output_bias_);
   }
   const auto query = split_heads(projected, in.shape, heads_, 1);
   const auto key_value = split_heads(projected_memory, {in.shape.sentences, in.memory_length}, heads_, 2);

@@ -1,5 +1,5 @@
-// Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2), softmax in fp32, optionally with
-// rotary positions (Su et al. 2021) in self-attention.
+// Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2), softmax in fp32, optionally
+// with rotary positions (Su et al. 2021) in self-attention.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,11 +23,12 @@ struct BatchShape {
 class SelfAttention {
  public:
   // Uses prefix + "query_key_value.weight" and so on.
-  SelfAttention(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
+  SelfAttention(const ParameterMemory& parameters, const std::string& prefix,
+                const config::ModelConfig& config);
 
-  // mask: added to the scores, broadcast to [sentences, heads, length, length] (0 where a position may be seen,
-  // -inf where not); fused: the same as lengths, null for the plain form. The fused form serves where there is
-  // neither rotation nor dropout of probabilities; rows of padding then differ, which nothing reads.
+  // mask: added to the scores, broadcast to [sentences, heads, length, length] (0 where a position may be
+  // seen, -inf where not); fused: the same as lengths, null for the plain form. The fused form serves where
+  // there is neither rotation nor dropout of probabilities; rows of padding then differ, which nothing reads.
   struct Inputs {
     const at::Tensor& x;  // [sentences * length, d]
     BatchShape shape;
@@ -47,7 +48,8 @@ class SelfAttention {
 class CrossAttention {
  public:
   // Uses prefix + "query.weight", prefix + "key_value.weight" and so on.
-  CrossAttention(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
+  CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
+                 const config::ModelConfig& config);
 
   // x: [sentences * length, d]; memory: [sentences * memory_length, d], the encoder's output; mask: broadcast
   // to [sentences, heads, length, memory_length]. Returns the shape of x.

@@ -40,7 +40,9 @@ inline void softmax_row(float* p, int64_t n) {
 
 }  // namespace
 
-int64_t attention_scratch(const HeadShape& shape) { return shape.keys * shape.width + shape.keys; }
+int64_t attention_scratch(const HeadShape& shape) {
+  return shape.keys * shape.width + shape.keys;
+}
 
 MEGIN_CLONES void attend_head(const Head& head, const HeadShape& shape, float* scratch) {
   float* const keys = scratch;  // [width, keys]
@@ -55,12 +57,13 @@ MEGIN_CLONES void attend_head(const Head& head, const HeadShape& shape, float* s
     softmax_row(p, n);
     float* const out = head.output.data + t * head.output.stride;
     std::fill(out, out + shape.width, 0.0f);
-    for (int64_t s = 0; s < n; ++s) add_scaled(out, head.value.data + s * head.value.stride, p[s], shape.width);
+    for (int64_t s = 0; s < n; ++s)
+      add_scaled(out, head.value.data + s * head.value.stride, p[s], shape.width);
   }
 }
 
-MEGIN_CLONES void attend_head_backward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
-                                       float* scratch) {
+MEGIN_CLONES void attend_head_backward(const Head& head, const HeadGradients& gradients,
+                                       const HeadShape& shape, float* scratch) {
   float* const values = scratch;  // [width, keys]
   float* const ds = scratch + shape.keys * shape.width;
   transpose(head.value, shape.keys, shape.width, values);

@@ -33,6 +33,7 @@ struct HeadGradients {
 int64_t attention_scratch(const HeadShape& shape);
 
 void attend_head(const Head& head, const HeadShape& shape, float* scratch);
-void attend_head_backward(const Head& head, const HeadGradients& gradients, const HeadShape& shape, float* scratch);
+void attend_head_backward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
+                          float* scratch);
 
 }  // namespace megin::net

@@ -39,8 +39,8 @@ at::Tensor masked(const at::Tensor& x, const DropoutMask& mask) {
 }
 
 struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, double probability,
-                            int64_t passes, int64_t key0, int64_t key1) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            double probability, int64_t passes, int64_t key0, int64_t key1) {
     context->saved_data["probability"] = probability;
     context->saved_data["passes"] = passes;
     context->saved_data["key0"] = key0;

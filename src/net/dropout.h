@@ -1,5 +1,5 @@
-// Dropout (Srivastava et al. 2014) whose mask is a hash of a key and the element's index: the same mask at any
-// thread count, in a resumed run, and in the backward pass, which draws it again instead of storing it.
+// Dropout (Srivastava et al. 2014) whose mask is a hash of a key and the element's index: the same mask at
+// any thread count, in a resumed run, and in the backward pass, which draws it again instead of storing it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

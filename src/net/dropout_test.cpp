@@ -24,7 +24,8 @@ TEST(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
 TEST(Dropout, NeighboursAreIndependent) {
   constexpr int64_t kSize = 100000;
   const at::Tensor kept = dropout(at::ones({kSize + 1}), mask_with(0.5, {3, 0})).ne(0);
-  const double both = at::logical_and(kept.narrow(0, 0, kSize), kept.narrow(0, 1, kSize)).sum().item<int64_t>();
+  const double both =
+      at::logical_and(kept.narrow(0, 0, kSize), kept.narrow(0, 1, kSize)).sum().item<int64_t>();
   EXPECT_NEAR(both / kSize, 0.25, 4 * std::sqrt(0.25 * 0.75 / kSize));
 }
 

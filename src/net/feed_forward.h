@@ -1,5 +1,5 @@
-// The position-wise feed-forward: fc2(dropout(act(fc1 x))), or its gated form fc2(dropout(act(gate x) * fc1 x))
-// (Shazeer 2020). An expert is one of these (THOR, Zuo et al. 2022).
+// The position-wise feed-forward: fc2(dropout(act(fc1 x))), or its gated form fc2(dropout(act(gate x) * fc1
+// x)) (Shazeer 2020). An expert is one of these (THOR, Zuo et al. 2022).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -11,8 +11,9 @@
 
 namespace megin::net {
 
-// The passes of a two-pass objective may run as one batch: all tensors then have `passes` equal groups of rows,
-// first those of pass `first_pass`, then those of the next. Running the passes one by one gives the same values.
+// The passes of a two-pass objective may run as one batch: all tensors then have `passes` equal groups of
+// rows, first those of pass `first_pass`, then those of the next. Running the passes one by one gives the
+// same values.
 struct ForwardContext {
   bool training = false;
   bool plain = false;  // libtorch's own operations instead of the fused ones: the slow reference
@@ -21,9 +22,9 @@ struct ForwardContext {
   uint64_t micro_batch = 0;  // within the update
   int64_t first_pass = 0;
   int64_t passes = 1;
-  bool shared_dropout = false;                         // one mask for all passes
-  config::Pair pair = config::Pair::kIndependent;      // training: may two passes draw the same expert
-  config::Dispatch dispatch = {};                      // evaluation: which expert a token meets
+  bool shared_dropout = false;                     // one mask for all passes
+  config::Pair pair = config::Pair::kIndependent;  // training: may two passes draw the same expert
+  config::Dispatch dispatch = {};                  // evaluation: which expert a token meets
 };
 
 // Where a dropout mask is drawn: a name for its key.

@@ -70,12 +70,13 @@ void backward_heads(const Projections& p, const Projections& gradients, const Sh
     head.probabilities =
         probabilities.data_ptr<float>() + (sentence * shape.heads + number) * shape.queries * shape.keys;
     const Head to = head_of(gradients, shape, width, sentence, number);
-    attend_head_backward(head,
-                         {.query = to.query,
-                          .key = to.key,
-                          .value = to.value,
-                          .output = rows(output_gradient.data_ptr<float>(), d, sentence * shape.queries, number * width)},
-                         head_shape, scratch);
+    attend_head_backward(
+        head,
+        {.query = to.query,
+         .key = to.key,
+         .value = to.value,
+         .output = rows(output_gradient.data_ptr<float>(), d, sentence * shape.queries, number * width)},
+        head_shape, scratch);
   });
 }
 
@@ -134,7 +135,8 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
     at::Tensor probabilities = empty_probabilities(*shape);
     forward_heads(cross_projections(q, kv), *shape, output, probabilities);
     context->save_for_backward({q, kv, probabilities});
-    context->saved_data["shape"] = c10::IValue::make_capsule(c10::make_intrusive<SelfFunction::Holder>(shape));
+    context->saved_data["shape"] =
+        c10::IValue::make_capsule(c10::make_intrusive<SelfFunction::Holder>(shape));
     return output;
   }
 

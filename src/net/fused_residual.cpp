@@ -20,7 +20,8 @@ template <typename Body>
 void for_blocks(int64_t rows, const Body& body) {
   const int64_t blocks = (rows + kBlock - 1) / kBlock;
   at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) body(block * kBlock, std::min(rows, (block + 1) * kBlock), block);
+    for (int64_t block = begin; block < end; ++block)
+      body(block * kBlock, std::min(rows, (block + 1) * kBlock), block);
   });
 }
 
@@ -44,9 +45,10 @@ at::Tensor normalise(const at::Tensor& x, const at::Tensor& h, const DropoutMask
   saved.sum = at::empty_like(x);
   saved.moments = at::empty({rows, 2}, at::kFloat);
   const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
-  float *sum = saved.sum.data_ptr<float>(), *out = output.data_ptr<float>(), *moments = saved.moments.data_ptr<float>();
-  const NormRow row_norm{norm.weight.data_ptr<float>(), norm.bias.data_ptr<float>(), static_cast<float>(norm.epsilon),
-                         width};
+  float *sum = saved.sum.data_ptr<float>(), *out = output.data_ptr<float>(),
+        *moments = saved.moments.data_ptr<float>();
+  const NormRow row_norm{norm.weight.data_ptr<float>(), norm.bias.data_ptr<float>(),
+                         static_cast<float>(norm.epsilon), width};
   for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t row = first; row < last; ++row) {
       const int64_t at = row * width;
@@ -64,11 +66,12 @@ at::Tensor normalise(const at::Tensor& x, const at::Tensor& h, const DropoutMask
 }
 
 struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& h,
-                            const at::Tensor& weight, const at::Tensor& bias, const DropoutMask* mask,
-                            double epsilon) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
+                            const DropoutMask* mask, double epsilon) {
     Saved saved;
-    const at::Tensor output = normalise(x.contiguous(), h.contiguous(), *mask, {weight, bias, epsilon}, saved);
+    const at::Tensor output =
+        normalise(x.contiguous(), h.contiguous(), *mask, {weight, bias, epsilon}, saved);
     context->save_for_backward({saved.sum, saved.moments, weight});
     context->saved_data["probability"] = mask->probability;
     context->saved_data["passes"] = mask->passes;
@@ -95,9 +98,11 @@ struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
       float* const sums = partial.data_ptr<float>() + block * 2 * width;
       for (int64_t row = first; row < last; ++row) {
         const int64_t at = row * width;
-        normalise_row_backward({.sum = sum + at, .gradient = gradient + at, .weight = weight, .moments = moments + 2 * row},
-                               {.input = to_x + at, .weight = sums, .bias = sums + width}, width);
-        if (mask.probability > 0) dropout_span(to_x + at, to_h + at, width, span_of_row(mask, row, rows, width));
+        normalise_row_backward(
+            {.sum = sum + at, .gradient = gradient + at, .weight = weight, .moments = moments + 2 * row},
+            {.input = to_x + at, .weight = sums, .bias = sums + width}, width);
+        if (mask.probability > 0)
+          dropout_span(to_x + at, to_h + at, width, span_of_row(mask, row, rows, width));
       }
     });
     const at::Tensor total = partial.sum(0);

@@ -1,5 +1,5 @@
-// The end of a post-norm sublayer as one operation: LayerNorm(x + dropout(h)), forward and backward, each one pass
-// over memory. Dropout and Norm one after the other are its twin.
+// The end of a post-norm sublayer as one operation: LayerNorm(x + dropout(h)), forward and backward, each one
+// pass over memory. Dropout and Norm one after the other are its twin.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,8 +14,9 @@ struct LayerNormParameters {
   double epsilon = 1e-5;
 };
 
-// x, h: [rows, d], fp32; rows divisible by mask.passes. Returns [rows, d]. Differentiable in x, h, weight and bias.
-// The gradients of weight and bias are summed over fixed blocks of rows in order: the same at any thread count.
+// x, h: [rows, d], fp32; rows divisible by mask.passes. Returns [rows, d]. Differentiable in x, h, weight and
+// bias. The gradients of weight and bias are summed over fixed blocks of rows in order: the same at any
+// thread count.
 at::Tensor fused_residual_norm(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
                                const LayerNormParameters& norm);
 

@@ -1,7 +1,8 @@
 // Each fused operation against its plain twin: values and every gradient.
 //
-// Bounds: both forms round dot products of at most 64 terms of size about 1 in fp32, 64 * 2^-24 ~ 4e-6, and pass them
-// through a softmax or a norm whose derivative is about 1; 1e-4 leaves room for a few such steps in a row.
+// Bounds: both forms round dot products of at most 64 terms of size about 1 in fp32, 64 * 2^-24 ~ 4e-6, and
+// pass them through a softmax or a norm whose derivative is about 1; 1e-4 leaves room for a few such steps in
+// a row.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -29,7 +30,8 @@ config::ModelConfig model_of_width(int64_t width) {
 }
 
 // The gradients of sum(y * weights) with respect to the inputs.
-std::vector<at::Tensor> gradients_of(const at::Tensor& y, const at::Tensor& weights, std::vector<at::Tensor> inputs) {
+std::vector<at::Tensor> gradients_of(const at::Tensor& y, const at::Tensor& weights,
+                                     std::vector<at::Tensor> inputs) {
   for (at::Tensor& input : inputs) {
     if (input.grad().defined()) input.mutable_grad().zero_();
   }
@@ -41,7 +43,8 @@ std::vector<at::Tensor> gradients_of(const at::Tensor& y, const at::Tensor& weig
 
 void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_TRUE(at::allclose(a[i], b[i], kBound, kBound)) << i << ": " << (a[i] - b[i]).abs().max().item<float>();
+    EXPECT_TRUE(at::allclose(a[i], b[i], kBound, kBound))
+        << i << ": " << (a[i] - b[i]).abs().max().item<float>();
   }
 }
 
@@ -54,7 +57,8 @@ at::Tensor real_rows(const std::vector<int64_t>& lengths, int64_t length) {
 
 at::Tensor padding_mask(const std::vector<int64_t>& lengths, int64_t length) {
   return (1 - real_rows(lengths, length).view({-1, 1, 1, length}))
-      .masked_fill(real_rows(lengths, length).view({-1, 1, 1, length}).eq(0), -std::numeric_limits<float>::infinity())
+      .masked_fill(real_rows(lengths, length).view({-1, 1, 1, length}).eq(0),
+                   -std::numeric_limits<float>::infinity())
       .nan_to_num(0, 0, -std::numeric_limits<float>::infinity());
 }
 
@@ -107,7 +111,8 @@ TEST(Fused, CrossAttentionEqualsThePlainForm) {
   const auto plain_gradients = gradients_of(plain, weights, inputs);
   const at::Tensor fused = attention.forward({x, {2, 4}, memory, 5, mask, shape}, {});
   // Values and scores are 30 times larger here.
-  EXPECT_TRUE(at::allclose(fused * real_rows(targets, 4), plain * real_rows(targets, 4), kBound, 30 * kBound));
+  EXPECT_TRUE(
+      at::allclose(fused * real_rows(targets, 4), plain * real_rows(targets, 4), kBound, 30 * kBound));
   const auto fused_gradients = gradients_of(fused, weights, inputs);
   for (size_t i = 0; i < inputs.size(); ++i) {
     EXPECT_TRUE(at::allclose(fused_gradients[i], plain_gradients[i], 1e-3, 30 * kBound)) << i;
@@ -126,7 +131,8 @@ TEST(Fused, ResidualNormEqualsDropoutThenAddThenNorm) {
       at::Tensor x = normal_tensor({140, width}, 1).requires_grad_(true);
       at::Tensor h = normal_tensor({140, width}, 2).requires_grad_(true);
       const at::Tensor weights = normal_tensor({140, width}, 3);
-      std::vector<at::Tensor> inputs = {x, h, parameters.get(prefix + "weight"), parameters.get(prefix + "bias")};
+      std::vector<at::Tensor> inputs = {x, h, parameters.get(prefix + "weight"),
+                                        parameters.get(prefix + "bias")};
       const at::Tensor plain = norm.forward(x + dropout(h, mask));
       const auto plain_gradients = gradients_of(plain, weights, inputs);
       const at::Tensor fused = norm.forward_residual(x, h, mask);

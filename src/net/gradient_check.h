@@ -20,14 +20,16 @@ inline at::Tensor normal_tensor(at::IntArrayRef shape, uint64_t seed, double sca
   return x;
 }
 
-// `function` gives any tensor; the loss is its product with fixed random weights, summed in double. For each of
-// `inputs` (leaves) the derivative along a random direction is compared with the central difference. With steps
-// of 1e-2 and losses of about 1, fp32 leaves an error of about 1e-4 and the third derivative one of about 1e-4.
+// `function` gives any tensor; the loss is its product with fixed random weights, summed in double. For each
+// of `inputs` (leaves) the derivative along a random direction is compared with the central difference. With
+// steps of 1e-2 and losses of about 1, fp32 leaves an error of about 1e-4 and the third derivative one of
+// about 1e-4.
 inline void expect_gradients(const std::function<at::Tensor()>& function, std::vector<at::Tensor> inputs) {
   at::Tensor weights;
   const auto loss = [&] {
     const at::Tensor y = function();
-    if (!weights.defined()) weights = normal_tensor(y.sizes(), 77) / std::sqrt(static_cast<double>(y.numel()));
+    if (!weights.defined())
+      weights = normal_tensor(y.sizes(), 77) / std::sqrt(static_cast<double>(y.numel()));
     return (y.to(at::kDouble) * weights.to(at::kDouble)).sum();
   };
   for (at::Tensor& input : inputs) {
@@ -37,7 +39,8 @@ inline void expect_gradients(const std::function<at::Tensor()>& function, std::v
   for (size_t i = 0; i < inputs.size(); ++i) {
     const at::NoGradGuard no_gradients;
     const at::Tensor direction = normal_tensor(inputs[i].sizes(), 100 + i);
-    const double analytic = (inputs[i].grad().to(at::kDouble) * direction.to(at::kDouble)).sum().item<double>();
+    const double analytic =
+        (inputs[i].grad().to(at::kDouble) * direction.to(at::kDouble)).sum().item<double>();
     constexpr double kStep = 1e-2;
     const at::Tensor middle = inputs[i].clone();
     inputs[i].copy_(middle + direction * kStep);

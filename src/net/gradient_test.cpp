@@ -27,7 +27,8 @@ config::ModelConfig small_model() {
 std::vector<at::Tensor> with_parameters(std::vector<at::Tensor> inputs, const ParameterMemory& parameters,
                                         const std::string& prefix) {
   for (const Parameter& p : parameters.all()) {
-    if (p.name.starts_with(prefix) && p.name.find(".norm.") == std::string::npos) inputs.push_back(p.leaves[0]);
+    if (p.name.starts_with(prefix) && p.name.find(".norm.") == std::string::npos)
+      inputs.push_back(p.leaves[0]);
   }
   return inputs;
 }
@@ -51,7 +52,8 @@ TEST(Gradients, OfFeedForwardsWithDropout) {
   using config::Activation;
   // ReLU's kink is left to the smooth ones' shared code and to the layer tests: a difference across it is no
   // derivative.
-  for (const auto activation : {Activation::kGelu, Activation::kSilu, Activation::kGeglu, Activation::kSwiglu}) {
+  for (const auto activation :
+       {Activation::kGelu, Activation::kSilu, Activation::kGeglu, Activation::kSwiglu}) {
     config::ModelConfig config = small_model();
     config.activation = activation;
     ParameterMemory parameters(config);
@@ -76,8 +78,11 @@ TEST(Gradients, OfSelfAttention) {
     const at::Tensor mask =
         at::full({4, 4}, -std::numeric_limits<float>::infinity(), at::kFloat).triu(1);  // causal
     const DropoutMask probabilities{.probability = 0.2, .passes = 1, .keys = {4, 0}};
-    expect_gradients([&] { return attention.forward({x, {2, 4}, mask}, probabilities); },
-                     with_parameters({x}, parameters, prefix));
+    expect_gradients(
+        [&] {
+          return attention.forward({x, {2, 4}, mask}, probabilities);
+        },
+        with_parameters({x}, parameters, prefix));
   }
 }
 

@@ -17,7 +17,9 @@ struct Rule {
   double scale = 0;  // the constant, the bound of the uniform, the deviation of the normal
 };
 
-bool contains(std::string_view name, std::string_view part) { return name.find(part) != std::string_view::npos; }
+bool contains(std::string_view name, std::string_view part) {
+  return name.find(part) != std::string_view::npos;
+}
 
 // Bound of Glorot and Bengio's uniform initialisation for a [out, in] matrix.
 double xavier_bound(int64_t in, int64_t out, double gain) {
@@ -33,8 +35,8 @@ Rule rule_for(std::string_view name, const config::ModelConfig& config) {
                 : Rule{Rule::Kind::kUniform, xavier_bound(config.width, config.width, 1.0)};
   }
   if (contains(name, "attention.")) {  // query, key and value are [d, d] each, however they are stacked
-    return {Rule::Kind::kUniform, bias ? 1.0 / std::sqrt(d)
-                                       : xavier_bound(config.width, config.width, 1.0 / std::sqrt(2.0))};
+    return {Rule::Kind::kUniform,
+            bias ? 1.0 / std::sqrt(d) : xavier_bound(config.width, config.width, 1.0 / std::sqrt(2.0))};
   }
   if (contains(name, ".feed_forward.fc2.")) {
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(config.feed_forward))};

@@ -57,7 +57,8 @@ TEST_F(Initialisation, FollowsFairseq) {
   EXPECT_NEAR(embedding.deviation, 1 / std::sqrt(32.0), 0.01);
   const auto pad = values("embedding.weight").subspan(32, 32);
   EXPECT_TRUE(std::ranges::all_of(pad, [](float x) { return x == 0; }));
-  expect_uniform("encoder.layers.0.self_attention.query_key_value.weight", std::sqrt(6.0 / 64) / std::sqrt(2.0));
+  expect_uniform("encoder.layers.0.self_attention.query_key_value.weight",
+                 std::sqrt(6.0 / 64) / std::sqrt(2.0));
   expect_uniform("encoder.layers.0.self_attention.query_key_value.bias", 1 / std::sqrt(32.0));
   expect_uniform("decoder.layers.1.cross_attention.output.weight", std::sqrt(6.0 / 64));
   EXPECT_EQ(moments_of(values("decoder.layers.1.cross_attention.output.bias")).largest, 0);

@@ -29,7 +29,9 @@ bool holds_experts(const store::TensorShape& tensor) {
 
 }  // namespace
 
-void ParameterMemory::Free::operator()(float* memory) const { std::free(memory); }
+void ParameterMemory::Free::operator()(float* memory) const {
+  std::free(memory);
+}
 
 std::unique_ptr<float, ParameterMemory::Free> ParameterMemory::allocate(int64_t floats) {
   const size_t bytes = static_cast<size_t>(floats) * sizeof(float);

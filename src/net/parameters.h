@@ -20,10 +20,10 @@ namespace megin::net {
 // One named tensor of store/tensor_names.h.
 struct Parameter {
   std::string name;
-  std::vector<int64_t> shape;  // experts lead in an expert layer
-  int64_t offset = 0;          // in floats from the start of the flat memory; a multiple of 16
-  int64_t size = 0;            // floats
-  int64_t experts = 0;         // 0: not split; N: N leaves of size / N floats each
+  std::vector<int64_t> shape;      // experts lead in an expert layer
+  int64_t offset = 0;              // in floats from the start of the flat memory; a multiple of 16
+  int64_t size = 0;                // floats
+  int64_t experts = 0;             // 0: not split; N: N leaves of size / N floats each
   std::vector<at::Tensor> leaves;  // fp32, requiring gradients, their .grad looking into the gradient memory
 };
 
@@ -35,7 +35,8 @@ class ParameterMemory {
   ParameterMemory(const ParameterMemory&) = delete;
   ParameterMemory& operator=(const ParameterMemory&) = delete;
 
-  // The tensor, or the tensor of one expert. Asking for a name that the table lacks is our own mistake and throws.
+  // The tensor, or the tensor of one expert. Asking for a name that the table lacks is our own mistake and
+  // throws.
   const at::Tensor& get(const std::string& name, int64_t expert = 0) const;
   const Parameter& find(const std::string& name) const;
   const std::vector<Parameter>& all() const { return parameters_; }

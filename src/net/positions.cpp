@@ -20,8 +20,7 @@ at::Tensor sinusoidal_positions(int64_t length, int64_t width) {
   const double step = std::log(kBase) / static_cast<double>(std::max<int64_t>(1, half - 1));
   for (int64_t t = 0; t < length; ++t) {
     for (int64_t k = 0; k < half; ++k) {
-      const double angle =
-          static_cast<double>(t + kFirstPosition) * std::exp(-static_cast<double>(k) * step);
+      const double angle = static_cast<double>(t + kFirstPosition) * std::exp(-static_cast<double>(k) * step);
       values[t][k] = static_cast<float>(std::sin(angle));
       values[t][half + k] = static_cast<float>(std::cos(angle));
     }
@@ -36,8 +35,8 @@ at::Tensor rotate(const at::Tensor& x) {
   auto values = angles.accessor<float, 2>();
   for (int64_t t = 0; t < length; ++t) {
     for (int64_t i = 0; i < half; ++i) {
-      values[t][i] = static_cast<float>(
-          static_cast<double>(t) * std::pow(kBase, -static_cast<double>(i) / static_cast<double>(half)));
+      values[t][i] = static_cast<float>(static_cast<double>(t) *
+                                        std::pow(kBase, -static_cast<double>(i) / static_cast<double>(half)));
     }
   }
   const at::Tensor sine = angles.sin(), cosine = angles.cos();

@@ -49,7 +49,8 @@ MEGIN_CLONES void normalise_row(const float* in, float* out, float* moments, con
 }
 
 // With n the normalised input and g = gradient * weight: dx = (g - mean(g) - n * mean(g n)) / deviation.
-MEGIN_CLONES void normalise_row_backward(const NormRowInputs& in, const NormRowGradients& out, int64_t width) {
+MEGIN_CLONES void normalise_row_backward(const NormRowInputs& in, const NormRowGradients& out,
+                                         int64_t width) {
   const float mean = in.moments[0], scale = in.moments[1];
   const auto normalised = [&](int64_t i) { return (in.sum[i] - mean) * scale; };
   const auto size = static_cast<float>(width);

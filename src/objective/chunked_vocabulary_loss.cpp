@@ -61,12 +61,14 @@ void losses_of_chunk(at::Tensor& logits, const Chunk& chunk, const std::vector<i
 }
 
 // The losses, and the gradients of the weighted loss.
-Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights, VocabularyLoss& loss) {
+Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
+                  VocabularyLoss& loss) {
   const auto positions = static_cast<int64_t>(inputs.targets.size());
   const int64_t symbols = inputs.output_weight.size(0);
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
   const auto count = static_cast<int64_t>(kept.size());
-  Gradients gradients{.states = at::zeros_like(inputs.states), .output_weight = at::zeros_like(inputs.output_weight)};
+  Gradients gradients{.states = at::zeros_like(inputs.states),
+                      .output_weight = at::zeros_like(inputs.output_weight)};
   if (count == 0) return gradients;  // nothing but padding
   std::vector<int32_t> labels;
   for (const int64_t position : kept) labels.push_back(inputs.targets[static_cast<size_t>(position)]);
@@ -124,7 +126,8 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
 
 }  // namespace
 
-VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights) {
+VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
+                                       const VocabularyLossWeights& weights) {
   VocabularyLoss loss;
   loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, &inputs, &weights, &loss);
   return loss;

@@ -13,7 +13,8 @@ VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
   return weights;
 }
 
-VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights) {
+VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
+                                     const VocabularyLossWeights& weights) {
   const auto positions = static_cast<int64_t>(inputs.targets.size());
   const int64_t symbols = inputs.output_weight.size(0);
   const at::Tensor target =

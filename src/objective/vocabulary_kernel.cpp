@@ -81,7 +81,8 @@ void add_cross_entropy(RowLoss& loss, int pass, const Softmax& s, double label_l
                        const Smoothing& smoothing) {
   const double nll = s.log_sum - label_logit;
   loss.nll[pass] = nll;
-  loss.cross_entropy[pass] = smoothing.target * nll + smoothing.each * (symbols * static_cast<double>(s.log_sum) - s.sum);
+  loss.cross_entropy[pass] =
+      smoothing.target * nll + smoothing.each * (symbols * static_cast<double>(s.log_sum) - s.sum);
 }
 
 RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
@@ -126,7 +127,8 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
   }
   loss.consistency = 0.5 * (kl_first + kl_second);
 
-  const auto w1 = static_cast<float>(weights.cross_entropy[0]), w2 = static_cast<float>(weights.cross_entropy[1]);
+  const auto w1 = static_cast<float>(weights.cross_entropy[0]),
+             w2 = static_cast<float>(weights.cross_entropy[1]);
   const auto half = static_cast<float>(0.5 * weights.consistency);
   const auto k1 = static_cast<float>(kl_first), k2 = static_cast<float>(kl_second);
   for_symbols(symbols, [&](auto t, int64_t i) {
@@ -154,7 +156,8 @@ namespace megin::objective {
 HWY_EXPORT(OnePass);
 HWY_EXPORT(TwoPasses);
 
-RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label, const VocabularyLossWeights& weights) {
+RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
+                 const VocabularyLossWeights& weights) {
   const double each = symbols > 1 ? weights.label_smoothing / static_cast<double>(symbols - 1) : 0.0;
   const Smoothing smoothing{.target = static_cast<float>(1.0 - weights.label_smoothing - each),
                             .each = static_cast<float>(each)};

@@ -22,6 +22,7 @@ struct Smoothing {
 
 // Replaces the logits of one position, [symbols] for each pass (second null for one pass), by the gradient of
 // the weighted loss with respect to them, and returns the losses. The sum over symbols is in a fixed order.
-RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label, const VocabularyLossWeights& weights);
+RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
+                 const VocabularyLossWeights& weights);
 
 }  // namespace megin::objective

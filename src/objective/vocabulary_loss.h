@@ -1,6 +1,6 @@
 // From decoder states to the loss over the vocabulary: label-smoothed cross-entropy of one or two passes and
-// the consistency between them. Equations: THOR (Zuo et al. 2022), eq. 3, as thor spec 1.3; label smoothing as
-// fairseq's (thor spec 4.4): the target gets 1 - eps, every other symbol eps / (V - 1).
+// the consistency between them. Equations: THOR (Zuo et al. 2022), eq. 3, as thor spec 1.3; label smoothing
+// as fairseq's (thor spec 4.4): the target gets 1 - eps, every other symbol eps / (V - 1).
 //
 // For each target position that is not padding, with p and q the softmax of the two passes' logits,
 //   CE = (1 - eps - e) * nll + e * sum_v(-log p_v), e = eps / (V - 1)
@@ -28,10 +28,10 @@ struct VocabularyLossWeights {
 VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective);
 
 struct VocabularyLossInputs {
-  const at::Tensor& states;            // [passes * positions, d], fp32, pass after pass
-  const at::Tensor& output_weight;     // [V, d], fp32
-  std::span<const int32_t> targets;    // [positions], padding included
-  int64_t passes = 1;                  // 1 or 2
+  const at::Tensor& states;          // [passes * positions, d], fp32, pass after pass
+  const at::Tensor& output_weight;   // [V, d], fp32
+  std::span<const int32_t> targets;  // [positions], padding included
+  int64_t passes = 1;                // 1 or 2
 };
 
 struct VocabularyLoss {
@@ -43,10 +43,12 @@ struct VocabularyLoss {
 
 // The plain libtorch form: holds the logits of the batch several times over. What the chunked form is tested
 // against and measured by.
-VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights);
+VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
+                                     const VocabularyLossWeights& weights);
 
 // The same values and gradients in chunks of rows: logits, softmax, losses and their gradients of a chunk are
 // made and used before the next, so that the logits of a batch are never in memory; padding is not computed.
-VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights);
+VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
+                                       const VocabularyLossWeights& weights);
 
 }  // namespace megin::objective

@@ -39,13 +39,15 @@ Gradients gradients(LossFunction function, const at::Tensor& states, const at::T
 }
 
 class VocabularyLossTest : public testing::TestWithParam<LossFunction> {};
-INSTANTIATE_TEST_SUITE_P(Forms, VocabularyLossTest, testing::Values(&plain_vocabulary_loss, &chunked_vocabulary_loss));
+INSTANTIATE_TEST_SUITE_P(Forms, VocabularyLossTest,
+                         testing::Values(&plain_vocabulary_loss, &chunked_vocabulary_loss));
 
-// Logits (0, 0, ln 2): probabilities 1/4, 1/4, 1/2. Target 2 (not padding), eps 0.1: e = 0.05, the target keeps
-// 0.85, and CE = 0.85 ln 2 + 0.05 (2 ln 4 + ln 2).
+// Logits (0, 0, ln 2): probabilities 1/4, 1/4, 1/2. Target 2 (not padding), eps 0.1: e = 0.05, the target
+// keeps 0.85, and CE = 0.85 ln 2 + 0.05 (2 ln 4 + ln 2).
 TEST_P(VocabularyLossTest, AgreesWithHandWorkedNumbers) {
   const at::Tensor logits = at::tensor({0.f, 0.f, std::log(2.f)}).view({1, 3});
-  const auto loss = loss_of_logits(GetParam(), logits, {2}, {.label_smoothing = 0.1, .cross_entropy = {1, 0}});
+  const auto loss =
+      loss_of_logits(GetParam(), logits, {2}, {.label_smoothing = 0.1, .cross_entropy = {1, 0}});
   EXPECT_NEAR(loss.nll[0], std::log(2.0), 1e-6);
   EXPECT_NEAR(loss.cross_entropy[0], 0.85 * std::log(2.0) + 0.05 * (2 * std::log(4.0) + std::log(2.0)), 1e-6);
   EXPECT_NEAR(loss.total.item<float>(), loss.cross_entropy[0], 1e-6);
@@ -69,7 +71,8 @@ TEST_P(VocabularyLossTest, AUniformPredictionCostsLogVForAnySmoothing) {
     const auto loss = loss_of_logits(GetParam(), at::zeros({2, 50}), {7, 9}, {.label_smoothing = eps});
     EXPECT_NEAR(loss.cross_entropy[0], 2 * std::log(50.0), 1e-4);
   }
-  const auto plain = loss_of_logits(GetParam(), net::normal_tensor({3, 20}, 1), {4, 5, 6}, {.label_smoothing = 0});
+  const auto plain =
+      loss_of_logits(GetParam(), net::normal_tensor({3, 20}, 1), {4, 5, 6}, {.label_smoothing = 0});
   EXPECT_NEAR(plain.cross_entropy[0], plain.nll[0], 1e-5);
 }
 
@@ -103,17 +106,21 @@ TEST_P(VocabularyLossTest, GradientsAreThoseOfFiniteDifferences) {
   at::Tensor weight = net::normal_tensor({17, 5}, 5, 0.5).requires_grad_(true);
   const std::vector<int32_t> targets = {3, 4, 16};
   const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 2};
-  net::expect_gradients([&] { return GetParam()({states, weight, targets, 2}, weights).total * 0.05; },
-                        {states, weight});
+  net::expect_gradients(
+      [&] {
+        return GetParam()({states, weight, targets, 2}, weights).total * 0.05;
+      },
+      {states, weight});
 }
 
-// The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the softmax
-// passes their absolute error on as a relative one.
+// The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the
+// softmax passes their absolute error on as a relative one.
 TEST(VocabularyLoss, ChunkedEqualsPlainOnRandomShapes) {
   struct Case {
     int64_t positions, symbols, passes;
   };
-  for (const Case c : {Case{1, 5, 1}, Case{37, 123, 1}, Case{37, 123, 2}, Case{700, 1000, 2}, Case{65, 4099, 2}}) {
+  for (const Case c :
+       {Case{1, 5, 1}, Case{37, 123, 1}, Case{37, 123, 2}, Case{700, 1000, 2}, Case{65, 4099, 2}}) {
     const at::Tensor states = net::normal_tensor({c.passes * c.positions, 24}, 6);
     const at::Tensor weight = net::normal_tensor({c.symbols, 24}, 7, 0.3);
     std::vector<int32_t> targets;

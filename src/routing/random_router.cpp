@@ -13,7 +13,8 @@ int64_t RandomRouter::draw(const RouteRequest& request, int64_t pass) const {
                                  static_cast<uint64_t>(request.layer)});
   if (context.pair == config::Pair::kDistinct && pass > 0 && experts_ > 1) {
     const uint64_t first = draw_index(key, 0, static_cast<uint64_t>(experts_));
-    const uint64_t step = 1 + draw_index(key, static_cast<uint64_t>(pass), static_cast<uint64_t>(experts_) - 1);
+    const uint64_t step =
+        1 + draw_index(key, static_cast<uint64_t>(pass), static_cast<uint64_t>(experts_) - 1);
     return static_cast<int64_t>((first + step) % static_cast<uint64_t>(experts_));
   }
   return static_cast<int64_t>(draw_index(key, static_cast<uint64_t>(pass), static_cast<uint64_t>(experts_)));
@@ -42,7 +43,8 @@ Route RandomRouter::route_in_evaluation(const RouteRequest& request) const {
       return route;
     case config::DispatchMode::kBatch:
     case config::DispatchMode::kPath:
-      route.uniform.assign(static_cast<size_t>(request.context.passes), draw_expert(dispatch, place, experts_));
+      route.uniform.assign(static_cast<size_t>(request.context.passes),
+                           draw_expert(dispatch, place, experts_));
       return route;
     case config::DispatchMode::kSentence:
     case config::DispatchMode::kToken:

@@ -31,7 +31,8 @@ TEST(RandomRouter, DrawsExpertsUniformly) {
     ++counts[route_of(router, {.training = true, .update = static_cast<uint64_t>(update)}).uniform.at(0)];
   }
   double chi_square = 0;
-  for (const double count : counts) chi_square += (count - kUpdates / 4.0) * (count - kUpdates / 4.0) / (kUpdates / 4.0);
+  for (const double count : counts)
+    chi_square += (count - kUpdates / 4.0) * (count - kUpdates / 4.0) / (kUpdates / 4.0);
   EXPECT_LT(chi_square, 16.27);
 }
 
@@ -49,7 +50,8 @@ double share_of_equal_pairs(int64_t experts, config::Pair pair) {
 TEST(RandomRouter, IndependentPairsCoincideAsOftenAsChanceSays) {
   for (const int64_t experts : {2, 5}) {
     const double p = 1.0 / static_cast<double>(experts);
-    EXPECT_NEAR(share_of_equal_pairs(experts, config::Pair::kIndependent), p, 4 * std::sqrt(p * (1 - p) / kUpdates));
+    EXPECT_NEAR(share_of_equal_pairs(experts, config::Pair::kIndependent), p,
+                4 * std::sqrt(p * (1 - p) / kUpdates));
     EXPECT_EQ(share_of_equal_pairs(experts, config::Pair::kDistinct), 0);
   }
 }

@@ -1,5 +1,5 @@
-// What passes between a router and an expert layer, and nothing else: every method of routing is a new router,
-// not a new layer.
+// What passes between a router and an expert layer, and nothing else: every method of routing is a new
+// router, not a new layer.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +23,7 @@ struct Route {
   Kind kind = Kind::kUniform;
   std::vector<int64_t> uniform;  // kUniform: the expert of each pass of the batch
   at::Tensor experts;            // kPerToken: [tokens, k], int64
-  at::Tensor gates;              // kPerToken: [tokens, k], kAll: [tokens, N], fp32; undefined: 1, or the plain mean
+  at::Tensor gates;  // kPerToken: [tokens, k], kAll: [tokens, N], fp32; undefined: 1, or the plain mean
   std::vector<std::pair<std::string, at::Tensor>> auxiliary_losses;  // sums over tokens
 };
 
