@@ -79,8 +79,10 @@ class DamagedFiles : public TestFolder {
   }
 
  private:
-  // Without flushing to the disk, which thousands of trials would wait for.
+  // Without flushing to the disk, which thousands of trials would wait for; some file systems do so, too,
+  // when a file is cut to nothing and written again, so it is made anew.
   static void write_file(const fs::path& path, const std::string& bytes) {
+    fs::remove(path);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
 };
