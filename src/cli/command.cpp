@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <istream>
 #include <new>
 #include <ostream>
@@ -50,12 +48,8 @@ std::string indented(const std::string& lines) {
 
 // A full disk or a closed descriptor shows only when the last bytes are pushed out.
 void flush_results(std::ostream& out) {
-  errno = 0;
   out.flush();
-  if (!out) {
-    fail("cannot write the result to standard output: {}; free space or write elsewhere",
-         errno != 0 ? std::strerror(errno) : "the stream is closed");
-  }
+  if (!out) fail("cannot write the result to standard output: the disk is full, or the stream was closed");
 }
 
 }  // namespace
