@@ -24,7 +24,7 @@ namespace {
 struct BenchOptions {
   std::string what = "decode";
   std::string preset = "tiny";
-  std::string dispatch = "sentence";
+  std::vector<std::string> dispatches = {"sentence"};
   std::vector<int64_t> experts = {1, 2, 16, 64};
   std::vector<int64_t> batches = {1, 32};
   std::vector<int64_t> beams = {1, 5};
@@ -40,23 +40,36 @@ struct Model {
   std::shared_ptr<const runtime::Weights> weights;
 };
 
-// One cell of the table: what is run, and its rates in target tokens a second.
-struct Cell {
-  int64_t experts = 1, batch = 1, beam = 1;
-  std::vector<double> rates;
-
-  double median() const {
-    std::vector<double> sorted = rates;
-    std::ranges::sort(sorted);
-    return sorted[sorted.size() / 2];
-  }
+// Target tokens a second of the clock, and of processor time (which other programs disturb less).
+struct Rates {
+  double by_clock = 0, by_processor = 0;
 };
+
+// One cell of the table: what is run, and its rates in each repeat.
+struct Cell {
+  const Model* model;
+  std::string dispatch;
+  int64_t batch = 1, beam = 1;
+  std::vector<Rates> rates;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+double median_rate(const Cell& cell, double Rates::*which) {
+  std::vector<double> values;
+  for (const Rates& rates : cell.rates) values.push_back(rates.*which);
+  return median(values);
+}
 
 Model make_model(const BenchOptions& options, int64_t experts) {
   config::ModelConfig config;
   config::apply_model_preset(config, options.preset);
   config.source_vocabulary = config.target_vocabulary = options.vocabulary;
   config.experts.count = experts;
+  config::check(config);
   auto weights = std::make_shared<const runtime::Weights>(config, runtime::random_weights(config, 1));
   // What is measured is a model that has served for a while.
   for (const runtime::StackWeights* stack : {&weights->encoder, &weights->decoder}) {
@@ -87,8 +100,9 @@ std::vector<search::Source> make_sources(const BenchOptions& options) {
 
 // Decodes the sources in groups of cell.batch sentences, side by side on the pool; the rate counts the best
 // outputs.
-double measure(const Cell& cell, const runtime::EncoderDecoder& model, const BenchOptions& options,
-               std::span<const search::Source> sources, ThreadPool& pool) {
+Rates measure(const Cell& cell, const BenchOptions& options, std::span<const search::Source> sources,
+              ThreadPool& pool) {
+  const runtime::EncoderDecoder model(cell.model->weights, config::parse_dispatch(cell.dispatch, 1));
   search::SearchOptions search;
   search.beam = cell.beam;
   search.max_length_extra = options.length - 1;
@@ -102,50 +116,71 @@ double measure(const Cell& cell, const runtime::EncoderDecoder& model, const Ben
         tokens[i / group] += found[0].tokens.size();
     });
   }
-  const double start = system_clock().steady_seconds();
+  const double start = system_clock().steady_seconds(), start_cpu = process_usage().cpu_seconds;
   pool.run_tasks(tasks);
   const double seconds = system_clock().steady_seconds() - start;
-  uint64_t total = 0;
-  for (const uint64_t n : tokens) total += n;
-  return static_cast<double>(total) / seconds;
+  const double cpu_seconds = process_usage().cpu_seconds - start_cpu;
+  double total = 0;
+  for (const uint64_t n : tokens) total += static_cast<double>(n);
+  return {total / seconds, total / cpu_seconds};
 }
 
-std::vector<Cell> run_cells(const BenchOptions& options, CommandContext& context) {
-  std::vector<Model> models;
-  for (const int64_t experts : options.experts) models.push_back(make_model(options, experts));
-  const auto sources = make_sources(options);
+// All combinations; cells that differ only in experts and dispatch stand together.
+std::vector<Cell> make_cells(const BenchOptions& options, std::span<const Model> models) {
   std::vector<Cell> cells;
   for (const int64_t batch : options.batches) {
     for (const int64_t beam : options.beams) {
       for (const Model& model : models) {
-        cells.push_back({.experts = model.experts, .batch = batch, .beam = beam, .rates = {}});
+        for (const std::string& dispatch : options.dispatches) {
+          cells.push_back({.model = &model, .dispatch = dispatch, .batch = batch, .beam = beam, .rates = {}});
+          if (model.experts == 1) break;  // all the same for a dense model
+        }
       }
     }
   }
+  return cells;
+}
+
+void run_cells(std::vector<Cell>& cells, const BenchOptions& options, CommandContext& context) {
+  const auto sources = make_sources(options);
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
   Progress progress(
       {.label = "bench", .unit = "runs", .total = options.repeats * static_cast<int64_t>(cells.size())},
       context.console);
   // Repeats go around all cells, so that what else the machine does meets all alike.
   for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
-    for (size_t i = 0; i < cells.size(); ++i) {
-      const runtime::EncoderDecoder model(models[i % models.size()].weights,
-                                          config::parse_dispatch(options.dispatch, 1));
-      cells[i].rates.push_back(measure(cells[i], model, options, sources, pool));
+    for (Cell& cell : cells) {
+      cell.rates.push_back(measure(cell, options, sources, pool));
       progress.advance();
     }
   }
-  return cells;
 }
 
-// Median over the repeats of a cell's rate divided by that of the first expert count with the same batch and
-// beam.
-double ratio_to_first(const std::vector<Cell>& cells, size_t index, size_t models) {
-  const Cell& first = cells[index / models * models];
-  Cell ratios;
-  for (size_t r = 0; r < first.rates.size(); ++r)
-    ratios.rates.push_back(cells[index].rates[r] / first.rates[r]);
-  return ratios.median();
+// Median over the repeats of a cell's rate by processor time, divided by that of `base`.
+double ratio(const Cell& cell, const Cell& base) {
+  std::vector<double> ratios;
+  for (size_t r = 0; r < cell.rates.size(); ++r) {
+    ratios.push_back(cell.rates[r].by_processor / base.rates[r].by_processor);
+  }
+  return median(ratios);
+}
+
+nlohmann::ordered_json to_json(const Cell& cell, const Cell& base) {
+  return {{"experts", cell.model->experts},
+          {"dispatch", cell.dispatch},
+          {"batch", cell.batch},
+          {"beam", cell.beam},
+          {"tokens_per_second", median_rate(cell, &Rates::by_clock)},
+          {"tokens_per_cpu_second", median_rate(cell, &Rates::by_processor)},
+          {"ratio_to_first", ratio(cell, base)}};
+}
+
+std::string to_text(const Cell& cell, const Cell& base) {
+  return fmt::format(
+      "experts {:3}  {:8}  batch {:3}  beam {}  {:8.0f} tokens/s  {:8.0f} tokens/cpu s  {:.2f} of the "
+      "first\n",
+      cell.model->experts, cell.dispatch, cell.batch, cell.beam, median_rate(cell, &Rates::by_clock),
+      median_rate(cell, &Rates::by_processor), ratio(cell, base));
 }
 
 void bench(const BenchOptions& options, CommandContext& context) {
@@ -154,28 +189,20 @@ void bench(const BenchOptions& options, CommandContext& context) {
     fail_usage(
         "wanted a vocabulary of at least 5, a length of at least 2, and at least one sentence and repeat");
   }
-  const std::vector<Cell> cells = run_cells(options, context);
-  nlohmann::ordered_json json = {{"bench", "decode"},
-                                 {"preset", options.preset},
-                                 {"dispatch", options.dispatch},
-                                 {"vocabulary", options.vocabulary},
-                                 {"length", options.length},
-                                 {"sentences", options.sentences},
-                                 {"threads", options.threads},
-                                 {"repeats", options.repeats}};
-  for (size_t i = 0; i < cells.size(); ++i) {
-    const Cell& cell = cells[i];
-    const double ratio = ratio_to_first(cells, i, options.experts.size());
-    json["results"].push_back(nlohmann::ordered_json{{"experts", cell.experts},
-                                                     {"batch", cell.batch},
-                                                     {"beam", cell.beam},
-                                                     {"tokens_per_second", cell.median()},
-                                                     {"ratio_to_first", ratio}});
-    if (!context.json) {
-      context.out << fmt::format(
-          "experts {:3}  batch {:3}  beam {}  {:9.0f} target tokens/s  {:.2f} of {} expert(s)\n",
-          cell.experts, cell.batch, cell.beam, cell.median(), ratio, options.experts[0]);
-    }
+  std::vector<Model> models;
+  for (const int64_t experts : options.experts) models.push_back(make_model(options, experts));
+  std::vector<Cell> cells = make_cells(options, models);
+  run_cells(cells, options, context);
+
+  nlohmann::ordered_json json = {
+      {"bench", "decode"},         {"preset", options.preset},       {"vocabulary", options.vocabulary},
+      {"length", options.length},  {"sentences", options.sentences}, {"threads", options.threads},
+      {"repeats", options.repeats}};
+  const Cell* base = nullptr;  // the first of the same batch and beam
+  for (const Cell& cell : cells) {
+    if (!base || base->batch != cell.batch || base->beam != cell.beam) base = &cell;
+    json["results"].push_back(to_json(cell, *base));
+    if (!context.json) context.out << to_text(cell, *base);
   }
   json["peak_memory_bytes"] = process_usage().peak_resident_bytes;
   if (context.json) context.out << json.dump() << "\n";
@@ -190,8 +217,8 @@ void add_bench_command(Program& program) {
        .summary = "Measure how fast this machine decodes",
        .details =
            "Decodes random sentences with random weights of a preset, for every expert count, batch size and "
-           "beam, and prints target tokens per second: the median of the repeats, and of its ratio to the "
-           "first expert count.",
+           "beam, and prints target tokens per second: the median of the repeats, and of its ratio (by "
+           "processor time) to the first expert count.",
        .examples = "megin bench decode\nmegin bench decode --preset iwslt --expert-counts 1 64 --json"},
       [options](CommandContext& context) { bench(*options, context); });
   command.add_option("WHAT", options->what, "decode")->capture_default_str();
@@ -200,7 +227,7 @@ void add_bench_command(Program& program) {
       ->capture_default_str();
   command.add_option("--batch", options->batches, "sentences decoded side by side")->capture_default_str();
   command.add_option("--beam", options->beams, "1: greedy")->capture_default_str();
-  command.add_option("--experts", options->dispatch, "sentence, token, batch ...")->capture_default_str();
+  command.add_option("--experts", options->dispatches, "sentence, token, batch ...")->capture_default_str();
   command.add_option("--vocabulary", options->vocabulary, "symbols")->capture_default_str();
   command.add_option("--length", options->length, "tokens of an output, and of a source on average")
       ->capture_default_str();

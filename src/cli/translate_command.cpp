@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/human_text.h"
 #include "base/progress.h"
+#include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/decoding_options.h"
 #include "cli/output_file.h"
@@ -34,11 +35,15 @@ struct TranslateOptions {
 class Input {
  public:
   Input(const TranslateOptions& options, std::istream& standard_input) : standard_input_(standard_input) {
+    // A signal must not leave half a file behind; without one it may end the program as it stands.
+    if (!options.output.empty()) stop_.emplace();
     if (!options.input.empty() && options.input != "-") file_.emplace(options.input);
     if (!options.prefix_file.empty()) prefixes_.emplace(options.prefix_file);
   }
 
   bool next(runtime::TranslationInput& line, bool& more_at_once) {
+    if (StopSignal::requested())
+      fail("stopped by signal {}; no output was written", StopSignal::signal_number());
     if (!(file_ ? file_->next(line.text) : next_of_standard_input(line.text))) {
       check_prefixes_end();
       return false;
@@ -66,6 +71,7 @@ class Input {
     }
   }
 
+  std::optional<StopSignal> stop_;
   std::istream& standard_input_;
   std::optional<text::LineReader> file_;
   std::optional<text::LineReader> prefixes_;
