@@ -14,6 +14,7 @@ namespace {
 
 // Weight e^-1 for what is so many seconds old: the rate follows a change, but does not flicker.
 constexpr double kRateMemory = 15.0;
+constexpr double kLongestPause = 600;
 constexpr int64_t kSmallestBar = 10;
 constexpr int64_t kLargestBar = 32;
 
@@ -60,8 +61,13 @@ void Progress::set(int64_t done) {
   done_ = done;
   const double now = clock_.steady_seconds();
   measure(now);
-  const double pause = console_.terminal() ? options_.seconds_between_draws : options_.seconds_between_lines;
-  if (now - shown_ >= pause) show(now);
+  if (now - shown_ >= pause(now)) show(now);
+}
+
+// Between lines a tenth of the time gone, at most ten minutes: the log of a long run stays short.
+double Progress::pause(double now) const {
+  if (console_.terminal()) return options_.seconds_between_draws;
+  return std::max(options_.seconds_between_lines, std::min((now - started_) / 10, kLongestPause));
 }
 
 void Progress::set_total(int64_t total) {

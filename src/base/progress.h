@@ -2,7 +2,7 @@
 //
 //   train  37% ████████▉               370/1,000 updates · 12.3/s · 0:51 left · loss 4.21 · 1,803 tok/s
 //
-// and elsewhere a plain line now and then. On a quiet console, nothing.
+// and elsewhere a plain line now and then, rarer as it goes on. On a quiet console, nothing.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct ProgressOptions {
   std::string unit;                    // of the steps, in the plural: "updates"
   int64_t total = 0;                   // steps at the end; 0: unknown
   int64_t start = 0;                   // steps done before (a resumed run); the rate leaves them out
-  double seconds_between_lines = 10;   // where there is no terminal
+  double seconds_between_lines = 10;   // where there is no terminal: the least; see pause()
   double seconds_between_draws = 0.1;  // on one
 };
 
@@ -42,6 +42,7 @@ class Progress {
   double rate() const;  // steps a second, weighted to the last half minute; 0 before the second call of set()
 
  private:
+  double pause(double now) const;
   void measure(double now);
   void show(double now);
   std::string counts() const;

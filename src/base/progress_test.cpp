@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace megin {
@@ -78,6 +79,22 @@ TEST_F(ProgressTest, WithoutATerminalALineNowAndThenAndOneAtTheEnd) {
     progress.set_tail("loss 4.21");
   }
   EXPECT_EQ(take(), "train 25/40 updates in 0:25, loss 4.21\n");
+}
+
+TEST_F(ProgressTest, LinesGetRarer) {
+  Console console(screen(false));
+  Progress progress({.label = "train", .unit = "updates"}, console, clock_);
+  for (int second = 1; second <= 1000; ++second) {
+    clock_.advance(1);
+    progress.advance();
+  }
+  // Ten in the first 100 seconds; then each when a tenth of the time has gone without one, the time thus a
+  // ninth later, rounded up: at 112, 125, 139, 155, 173, 193, 215, 239, 266, 296, 329, 366, 407, 453, 504,
+  // 560, 623, 693, 770, 856 and 952.
+  const std::string lines = take();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 31);
+  EXPECT_NE(lines.find("train 504 updates"), std::string::npos);
+  EXPECT_NE(lines.find("train 952 updates"), std::string::npos);
 }
 
 TEST_F(ProgressTest, QuietIsNothing) {

@@ -1,17 +1,15 @@
 // megin train: a model from prepared data.
 #include <fmt/format.h>
-
 #include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/console.h"
 #include "base/files.h"
-#include "base/log.h"
 #include "cli/command.h"
 #include "cli/config_options.h"
 #include "train/training.h"
@@ -38,13 +36,30 @@ nlohmann::ordered_json to_json(const train::TrainingResult& result) {
   return json;
 }
 
-std::string to_text(const train::TrainingResult& result, const std::string& config) {
+// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string resume_command(const ConfigOptions& config) {
+  std::string text = "megin train " + quoted(config.file);
+  for (const std::string& field : config.overrides) text += " --set " + quoted(field);
+  return text + " --resume";
+}
+
+std::string to_text(const train::TrainingResult& result, const ConfigOptions& config) {
   if (result.interrupted) {
-    return fmt::format("stopped by a signal after update {}; continue with: megin train {} --resume\n", result.update,
-                       config);
+    return fmt::format("stopped by a signal after update {}; continue with: {}\n", result.update,
+                       resume_command(config));
   }
-  std::string text = fmt::format("trained {} updates in {:.1f} minutes ({:.0f} target tokens/s), stopped by {}\n",
-                                 result.update, result.seconds / 60, result.target_tokens_per_second, result.reason);
+  std::string text =
+      fmt::format("trained {} updates in {:.1f} minutes ({:.0f} target tokens/s), stopped by {}\n",
+                  result.update, result.seconds / 60, result.target_tokens_per_second, result.reason);
   if (result.best) {
     text += fmt::format("best validation: update {}, loss {:.3f}", result.best->update, result.best->loss);
     if (result.best->bleu) text += fmt::format(", BLEU {:.2f}", *result.best->bleu);
@@ -53,9 +68,9 @@ std::string to_text(const train::TrainingResult& result, const std::string& conf
   return text + fmt::format("model: {}\n", result.model);
 }
 
-// OpenMP's threads spin while they wait and take the cores from OpenBLAS's threads; that is one and a half to two
-// times slower (docs/performance.md). The OpenMP runtime reads its policy when it is loaded, before main, so the
-// program starts itself again with the policy set. Where that fails it goes on as it is.
+// OpenMP's threads spin while they wait and take the cores from OpenBLAS's threads; that is one and a half to
+// two times slower (docs/performance.md). The OpenMP runtime reads its policy when it is loaded, before main,
+// so the program starts itself again with the policy set. Where that fails it goes on as it is.
 void restart_with_passive_waits() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
@@ -72,13 +87,12 @@ void train_model(const TrainCommandOptions& options, CommandContext& context) {
   restart_with_passive_waits();
   const config::RunConfig config = load_config(options.config);
   config::require_for_train(config);
-  Console console(standard_error(), context.quiet);
-  const LogToConsole log(console);
-  const train::TrainingResult result = train::run_training(config, {.resume = options.resume}, console);
+  const train::TrainingResult result =
+      train::run_training(config, {.resume = options.resume}, context.console);
   if (context.json) {
     context.out << to_json(result).dump() << "\n";
   } else {
-    context.out << to_text(result, options.config.file);
+    context.out << to_text(result, options.config);
   }
 }
 
@@ -89,10 +103,11 @@ void add_train_command(Program& program) {
   CLI::App& command = program.add(
       {.name = "train",
        .summary = "Train a model on prepared data",
-       .details =
-           "Reads the sections model and train of a recipe and the folder that `megin prepare` wrote, and makes a run\n"
-           "directory: the resolved configuration, log.jsonl, TensorBoard events, checkpoints and model/. A run that was\n"
-           "stopped (Ctrl-C, SIGTERM) or killed goes on exactly where it was with --resume.",
+       .details = "Reads the sections model and train of a recipe and the folder that `megin prepare` wrote, "
+                  "and makes a run\n"
+                  "directory: the resolved configuration, log.jsonl, TensorBoard events, checkpoints and "
+                  "model/. A run that was\n"
+                  "stopped (Ctrl-C, SIGTERM) or killed goes on exactly where it was with --resume.",
        .examples = "megin train recipes/multi30k/thor_tiny.yaml\n"
                    "megin train recipe.yaml --set train.seed=2 --set train.run=runs/seed2\n"
                    "megin train recipe.yaml --resume"},

@@ -56,21 +56,20 @@ void EventLog::updated(int64_t update, const data::StreamPosition& position, con
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
   const ProcessUsage usage = process_usage();
-  nlohmann::json line = {
-      {"event", "update"},
-      {"update", update},
-      {"epoch", position.epoch},
-      {"loss", sums.cross_entropy[0] / tokens},
-      {"nll", sums.nll[0] / tokens},
-      {"perplexity", std::exp(sums.nll[0] / tokens)},
-      {"learning_rate", sums.learning_rate},
-      {"gradient_norm", sums.gradient_norm},
-      {"target_tokens_per_second", tokens / interval.seconds},
-      {"cpu_seconds_per_1000_target_tokens", 1000 * interval.cpu_seconds / tokens},
-      {"updates_per_second", static_cast<double>(interval.updates) / interval.seconds},
-      {"target_tokens_per_update", tokens / static_cast<double>(interval.updates)},
-      {"resident_mib", static_cast<double>(usage.resident_bytes) / kMebibyte},
-      {"peak_resident_mib", static_cast<double>(usage.peak_resident_bytes) / kMebibyte}};
+  nlohmann::json line = {{"event", "update"},
+                         {"update", update},
+                         {"epoch", position.epoch},
+                         {"loss", sums.cross_entropy[0] / tokens},
+                         {"nll", sums.nll[0] / tokens},
+                         {"perplexity", std::exp(sums.nll[0] / tokens)},
+                         {"learning_rate", sums.learning_rate},
+                         {"gradient_norm", sums.gradient_norm},
+                         {"target_tokens_per_second", tokens / interval.seconds},
+                         {"cpu_seconds_per_1000_target_tokens", 1000 * interval.cpu_seconds / tokens},
+                         {"updates_per_second", static_cast<double>(interval.updates) / interval.seconds},
+                         {"target_tokens_per_update", tokens / static_cast<double>(interval.updates)},
+                         {"resident_mib", static_cast<double>(usage.resident_bytes) / kMebibyte},
+                         {"peak_resident_mib", static_cast<double>(usage.peak_resident_bytes) / kMebibyte}};
   if (sums.cross_entropy[1] > 0) {
     line["loss_second"] = sums.cross_entropy[1] / tokens;
     line["nll_second"] = sums.nll[1] / tokens;
@@ -81,12 +80,9 @@ void EventLog::updated(int64_t update, const data::StreamPosition& position, con
 }
 
 void EventLog::validated(int64_t update, const ValidationResult& result) {
-  nlohmann::json line = {{"event", "validation"},
-                         {"update", update},
-                         {"loss", result.loss},
-                         {"perplexity", std::exp(result.loss)},
-                         {"experts", result.routing},
-                         {"seconds", result.seconds}};
+  nlohmann::json line = {{"event", "validation"},     {"update", update},
+                         {"loss", result.loss},       {"perplexity", std::exp(result.loss)},
+                         {"experts", result.routing}, {"seconds", result.seconds}};
   if (result.bleu) {
     line["bleu"] = *result.bleu;
     line["signature"] = result.signature;

@@ -7,16 +7,11 @@ namespace {
 
 nlohmann::json to_json(const Interval& interval) {
   const UpdateReport& sums = interval.sums;
-  return {{"updates", interval.updates},
-          {"seconds", interval.seconds},
-          {"cpu_seconds", interval.cpu_seconds},
-          {"sentences", sums.sentences},
-          {"source_tokens", sums.source_tokens},
-          {"target_tokens", sums.target_tokens},
-          {"cross_entropy", sums.cross_entropy},
-          {"nll", sums.nll},
-          {"consistency", sums.consistency},
-          {"gradient_norm", sums.gradient_norm},
+  return {{"updates", interval.updates},         {"seconds", interval.seconds},
+          {"cpu_seconds", interval.cpu_seconds}, {"sentences", sums.sentences},
+          {"source_tokens", sums.source_tokens}, {"target_tokens", sums.target_tokens},
+          {"cross_entropy", sums.cross_entropy}, {"nll", sums.nll},
+          {"consistency", sums.consistency},     {"gradient_norm", sums.gradient_norm},
           {"learning_rate", sums.learning_rate}};
 }
 
@@ -68,12 +63,15 @@ ProgressRecord progress_from_json(const nlohmann::json& json, const std::string&
     if (json.contains("interval")) record.interval = interval_from_json(json.at("interval"));
     if (json.contains("best")) {
       const auto& best = json.at("best");
-      record.best = {.update = best.at("update").get<int64_t>(), .loss = best.at("loss").get<double>(), .bleu = {}};
+      record.best = {
+          .update = best.at("update").get<int64_t>(), .loss = best.at("loss").get<double>(), .bleu = {}};
       if (best.contains("bleu")) record.best->bleu = best.at("bleu").get<double>();
     }
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: the state of the training cannot be read ({}); remove this checkpoint to continue from the one before",
-         where, error.what());
+    fail(
+        "{}: the state of the training cannot be read ({}); remove this checkpoint to continue from the one "
+        "before",
+        where, error.what());
   }
   return record;
 }

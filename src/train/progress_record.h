@@ -13,8 +13,8 @@ namespace megin::train {
 
 struct BestValidation {
   int64_t update = 0;
-  double loss = 0;              // nats a token, not smoothed
-  std::optional<double> bleu;   // not measured with validation.bleu off
+  double loss = 0;             // nats a token, not smoothed
+  std::optional<double> bleu;  // not measured with validation.bleu off
 
   bool operator==(const BestValidation&) const = default;
 };
@@ -28,10 +28,10 @@ struct Interval {
 };
 
 struct ProgressRecord {
-  int64_t update = 0;            // completed
-  data::StreamPosition position; // of the next micro-batch
-  int64_t target_tokens = 0;     // seen so far
-  double seconds = 0;            // of training, over all sessions
+  int64_t update = 0;             // completed
+  data::StreamPosition position;  // of the next micro-batch
+  int64_t target_tokens = 0;      // seen so far
+  double seconds = 0;             // of training, over all sessions
   std::optional<BestValidation> best;
   int64_t validations_without_best = 0;
   int64_t last_validation = -1;  // update of the last one; -1: none

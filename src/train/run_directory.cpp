@@ -18,11 +18,19 @@ namespace {
 
 constexpr const char* kConfigFile = "config.yaml";
 
-// Keys that may change between the sessions of one run: none of them changes what an update does (but see is_free).
-constexpr std::array<std::string_view, 11> kFreeKeys = {
-    "/train/data",           "/train/run",          "/train/threads",          "/train/max_updates",
-    "/train/max_epochs",     "/train/max_minutes",  "/train/validation",       "/train/log_every",
-    "/train/checkpoint_every", "/train/keep_checkpoints", "/train/average_checkpoints"};
+// Keys that may change between the sessions of one run: none of them changes what an update does (but see
+// is_free).
+constexpr std::array<std::string_view, 11> kFreeKeys = {"/train/data",
+                                                        "/train/run",
+                                                        "/train/threads",
+                                                        "/train/max_updates",
+                                                        "/train/max_epochs",
+                                                        "/train/max_minutes",
+                                                        "/train/validation",
+                                                        "/train/log_every",
+                                                        "/train/checkpoint_every",
+                                                        "/train/keep_checkpoints",
+                                                        "/train/average_checkpoints"};
 
 bool is_free(const std::string& key, const config::OptimizerConfig& optimizer) {
   // A cosine is as long as the run.
@@ -61,7 +69,8 @@ std::vector<store::TensorView> tensor_views(const net::ParameterMemory& layout, 
                                             std::string_view prefix) {
   std::vector<store::TensorView> views;
   for (const net::Parameter& p : layout.all()) {
-    views.push_back(store::float_tensor(std::string(prefix) + p.name, p.shape, memory.subspan(p.offset, p.size)));
+    views.push_back(
+        store::float_tensor(std::string(prefix) + p.name, p.shape, memory.subspan(p.offset, p.size)));
   }
   return views;
 }
@@ -75,9 +84,10 @@ bool RunDirectory::holds_run() const {
 
 void RunDirectory::start() const {
   if (holds_run()) {
-    fail("{}: already holds a training run; add --resume to continue it, or choose another folder with "
-         "--set train.run=FOLDER",
-         path_.string());
+    fail(
+        "{}: already holds a training run; add --resume to continue it, or choose another folder with "
+        "--set train.run=FOLDER",
+        path_.string());
   }
   std::error_code error;
   fs::create_directories(path_, error);
@@ -93,17 +103,21 @@ void RunDirectory::require_same_configuration() const {
   const config::RunConfig former = config::load_run_config(path_ / kConfigFile, {});
   const nlohmann::json before = nlohmann::json(config::run_to_json(former)).flatten();
   const nlohmann::json now = nlohmann::json(config::run_to_json(config_)).flatten();
+  std::vector<std::string> changes;
   for (const auto& [key, value] : now.items()) {
     if (key.starts_with("/data") || is_free(key, config_.train.optimizer)) continue;
-    if (!before.contains(key) || before.at(key) != value) {
-      std::string name = key.substr(1);
-      std::ranges::replace(name, '/', '.');
-      fail_usage("{}: this run was started with {} = {}, now it is {}; a resumed run keeps its settings: use the "
-                 "same configuration, or start a new run with --set train.run=FOLDER",
-                 path_.string(), name, before.contains(key) ? before.at(key).dump() : "nothing",
-                 value.dump());
-    }
+    if (before.contains(key) && before.at(key) == value) continue;
+    std::string name = key.substr(1);
+    std::ranges::replace(name, '/', '.');
+    changes.push_back(fmt::format("{} was {}, now {}", name,
+                                  before.contains(key) ? before.at(key).dump() : "not there", value.dump()));
   }
+  if (changes.empty()) return;
+  fail_usage(
+      "{}: a resumed run keeps its settings, but {}; use the same configuration, or start a new run with "
+      "--set "
+      "train.run=FOLDER",
+      path_.string(), fmt::join(changes, "; "));
 }
 
 void RunDirectory::set_aside(int64_t update) const {
@@ -113,7 +127,8 @@ void RunDirectory::set_aside(int64_t update) const {
   std::error_code error;
   fs::remove_all(aside, error);
   fs::rename(directory, aside, error);
-  if (error) fail("{}: cannot rename this damaged checkpoint: {}; remove it", directory.string(), error.message());
+  if (error)
+    fail("{}: cannot rename this damaged checkpoint: {}; remove it", directory.string(), error.message());
 }
 
 // What a killed session was writing.
@@ -131,16 +146,19 @@ bool RunDirectory::restore(TrainingState& state, Console& console) const {
   require_same_configuration();
   remove_leftovers();
   const auto checkpoint = store::newest_good_checkpoint(path_, [&](int64_t update, const std::string& what) {
-    console.print(fmt::format("warning: damaged checkpoint, set aside as update-{}.damaged: {}", update, what));
+    console.print(
+        fmt::format("warning: damaged checkpoint, set aside as update-{}.damaged: {}", update, what));
     set_aside(update);
   });
   if (!checkpoint) return false;
   const std::string where = checkpoint->directory.string();
   const std::string fingerprint = checkpoint->state.value("data", "");
   if (fingerprint != data_.fingerprint) {
-    fail("{}: this run was trained on other data than {} (its fingerprint differs); point train.data to the folder "
-         "that the run was started with",
-         where, data_.folder.string());
+    fail(
+        "{}: this run was trained on other data than {} (its fingerprint differs); point train.data to the "
+        "folder "
+        "that the run was started with",
+        where, data_.folder.string());
   }
   for (const NamedMemory& part : memories(state)) {
     for (const net::Parameter& p : state.model.parameters().all()) {
@@ -156,8 +174,10 @@ bool RunDirectory::restore(TrainingState& state, Console& console) const {
   state.progress = progress_from_json(checkpoint->state.value("progress", nlohmann::json::object()), where);
   const auto steps = checkpoint->state.value("segment_steps", std::vector<int64_t>());
   if (steps.size() != state.optimizer.segments.size()) {
-    fail("{}: the optimiser's state does not fit this model; remove this checkpoint to continue from the one before",
-         where);
+    fail(
+        "{}: the optimiser's state does not fit this model; remove this checkpoint to continue from the one "
+        "before",
+        where);
   }
   for (size_t i = 0; i < steps.size(); ++i) state.optimizer.segments[i].steps = steps[i];
   return true;
@@ -172,11 +192,11 @@ void RunDirectory::save(const TrainingState& state) const {
   }
   std::vector<int64_t> steps;
   for (const optim::Segment& segment : state.optimizer.segments) steps.push_back(segment.steps);
-  store::write_checkpoint(path_, state.progress.update,
-                          {.tensors = tensors,
-                           .state = {{"progress", to_json(state.progress)},
-                                     {"segment_steps", steps},
-                                     {"data", data_.fingerprint}}});
+  store::write_checkpoint(
+      path_, state.progress.update,
+      {.tensors = tensors,
+       .state = {
+           {"progress", to_json(state.progress)}, {"segment_steps", steps}, {"data", data_.fingerprint}}});
   std::vector<int64_t> kept;
   if (state.progress.best) kept.push_back(state.progress.best->update);
   store::prune_checkpoints(path_, std::max<int64_t>(1, config_.train.keep_checkpoints), kept);

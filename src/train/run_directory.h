@@ -40,15 +40,16 @@ class RunDirectory {
 
   bool holds_run() const;
 
-  // For a new run: makes the directory and writes the resolved configuration. Throws Error when it holds a run.
+  // For a new run: makes the directory and writes the resolved configuration. Throws Error when it holds a
+  // run.
   void start() const;
 
   void write_configuration() const;  // config.yaml as it is in this session
 
-  // Restores the newest good checkpoint. Damaged checkpoints that are newer are named on `console` and set aside as update-N.damaged, where they neither count
-  // as newest nor stand in the way of the one that will be written again. Returns false when there is no good one.
-  // Throws Error when the run was made with other data, UsageError when with another model, method or optimiser (it
-  // names the key).
+  // Restores the newest good checkpoint. Damaged checkpoints that are newer are named on `console` and set
+  // aside as update-N.damaged, where they neither count as newest nor stand in the way of the one that will
+  // be written again. Returns false when there is no good one. Throws Error when the run was made with other
+  // data, UsageError when with another model, method or optimiser (it names the key).
   bool restore(TrainingState& state, Console& console) const;
 
   void save(const TrainingState& state) const;  // a checkpoint; then removes old ones

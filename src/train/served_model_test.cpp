@@ -1,10 +1,10 @@
-// Conformance check 7 across the two columns: the training side's teacher-forced log-probabilities are those that
-// the serving side computes token by token, for every dispatch mode and every option of the model.
+// Conformance check 7 across the two columns: the training side's teacher-forced log-probabilities are those
+// that the serving side computes token by token, for every dispatch mode and every option of the model.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "net/initialisation.h"
 #include "model/encoder_decoder.h"
+#include "net/initialisation.h"
 #include "runtime/encoder_decoder.h"
 #include "text/vocabulary.h"
 
@@ -57,11 +57,13 @@ TEST(ServedModel, StepsGiveTheTeacherForcedLogProbabilities) {
       const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
 
       const runtime::EncoderDecoder served(weights, dispatch);
-      const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0}, {{11, 12, text::kEndId}, 1}};
+      const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0},
+                                                   {{11, 12, text::kEndId}, 1}};
       const auto state = served.begin(sources, 1);
       std::vector<float> found(2 * 40);
       for (int64_t t = 0; t < batch.target_length; ++t) {
-        const std::vector<int32_t> tokens = {batch.target_input[t], batch.target_input[batch.target_length + t]};
+        const std::vector<int32_t> tokens = {batch.target_input[t],
+                                             batch.target_input[batch.target_length + t]};
         served.step(*state, tokens, found);
         for (int64_t row = 0; row < 2; ++row) {
           if (batch.target_output[row * batch.target_length + t] == text::kPadId) continue;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/human_text.h"
 #include "base/processors.h"
 #include "base/progress.h"
 #include "base/stop_signal.h"
@@ -24,8 +25,8 @@
 namespace megin::train {
 namespace {
 
-// Freed memory stays in the process: a training step allocates and frees the same large temporaries each time,
-// and giving them back costs page faults (docs/performance.md).
+// Freed memory stays in the process: a training step allocates and frees the same large temporaries each
+// time, and giving them back costs page faults (docs/performance.md).
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
@@ -35,16 +36,18 @@ void keep_freed_memory() {
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
   const auto take = [](int64_t& field, int64_t found, const char* name) {
     if (field != 0 && field != found) {
-      fail_usage("model.{} is {}, but the data's vocabulary has {} symbols; leave it 0 to take the data's", name, field,
-                 found);
+      fail_usage("model.{} is {}, but the data's vocabulary has {} symbols; leave it 0 to take the data's",
+                 name, field, found);
     }
     field = found;
   };
   take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
   take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
   if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll) {
-    fail_usage("model.share_embeddings is all, but source and target have vocabularies of their own; set it to decoder "
-               "or none, or prepare the data with data.subword.joint=true");
+    fail_usage(
+        "model.share_embeddings is all, but source and target have vocabularies of their own; set it to "
+        "decoder "
+        "or none, or prepare the data with data.subword.joint=true");
   }
   if (data.train.size() == 0) fail("{}: the training set is empty", data.folder.string());
 }
@@ -202,8 +205,9 @@ void Session::log_interval() {
   log_->updated(state_.progress.update, state_.progress.position, interval);
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
-  progress_->set_tail(fmt::format("loss {:.3f}{}{:.0f} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
-                                  tokens / interval.seconds, dot, process_usage().resident_bytes >> 20));
+  progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
+                                  human_rate(tokens / interval.seconds), dot,
+                                  process_usage().resident_bytes >> 20));
   interval = {};
 }
 
@@ -224,7 +228,8 @@ void Session::validate_now() {
   drop_time();
   log_->validated(progress.update, result);
   const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
-  const bool better = !progress.best || merit(found, config_.train.validation) > merit(*progress.best, config_.train.validation);
+  const bool better = !progress.best || merit(found, config_.train.validation) >
+                                            merit(*progress.best, config_.train.validation);
   progress.last_validation = progress.update;
   progress.validations_without_best = better ? 0 : progress.validations_without_best + 1;
   if (better) progress.best = found;
@@ -233,10 +238,11 @@ void Session::validate_now() {
     save();
     publish_best();
   }
-  std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update, result.loss,
-                                 std::exp(result.loss));
+  std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update,
+                                 result.loss, std::exp(result.loss));
   if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
-  note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds, better ? ", best" : ""));
+  note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds,
+                   better ? ", best" : ""));
   drop_time();
 }
 
@@ -245,7 +251,8 @@ std::string Session::reason_to_stop() const {
   if (state_.progress.update >= train.max_updates) return "max_updates";
   if (train.max_epochs > 0 && state_.progress.position.epoch >= train.max_epochs) return "max_epochs";
   if (train.max_minutes > 0 && seconds_now() >= 60 * train.max_minutes) return "max_minutes";
-  if (train.validation.patience > 0 && state_.progress.validations_without_best >= train.validation.patience) {
+  if (train.validation.patience > 0 &&
+      state_.progress.validations_without_best >= train.validation.patience) {
     return "patience";
   }
   return StopSignal::requested() ? "signal" : "";
@@ -272,10 +279,11 @@ TrainingResult Session::run() {
   log_->started({{"update", state_.progress.update}, {"threads", pool_.threads()}, {"facts", describe()}});
   started_ = clock_.steady_seconds();
   drop_time();
-  progress_ = std::make_unique<Progress>(
-      ProgressOptions{.label = "train", .unit = "updates", .total = config_.train.max_updates,
-                      .start = state_.progress.update},
-      console_);
+  progress_ = std::make_unique<Progress>(ProgressOptions{.label = "train",
+                                                         .unit = "updates",
+                                                         .total = config_.train.max_updates,
+                                                         .start = state_.progress.update},
+                                         console_);
   const auto every = [&](int64_t interval) { return interval > 0 && state_.progress.update % interval == 0; };
   std::string reason = reason_to_stop();
   while (reason.empty()) {

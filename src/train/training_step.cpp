@@ -47,7 +47,8 @@ OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config:
     const int64_t parts = std::max<int64_t>(1, parameter.experts);
     for (int64_t part = 0; part < parts; ++part) {
       const auto part_size = static_cast<size_t>(parameter.size / parts);
-      segments.push_back({.offset = static_cast<size_t>(parameter.offset) + part * part_size, .size = part_size});
+      segments.push_back(
+          {.offset = static_cast<size_t>(parameter.offset) + part * part_size, .size = part_size});
       const std::string layer = parameter.name.substr(0, parameter.name.find(".feed_forward"));
       owners.push_back(parameter.experts > 0 ? Owner{layer_numbers.at(layer), part} : Owner{});
     }
@@ -119,27 +120,30 @@ UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_bat
   net::ParameterMemory& parameters = model_.parameters();
   const optim::GradientNorm norm = optim::gradient_norm(parameters.gradients(), pool_);
   const double tokens = static_cast<double>(std::max<int64_t>(1, report.target_tokens));
-  if (!norm.finite || !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency)) {
+  if (!norm.finite ||
+      !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency)) {
     std::ranges::fill(parameters.gradients(), 0.0f);
-    fail("the loss or its gradient is not finite in update {} (loss {:.4g} a token): training has diverged; "
-         "the checkpoints before stay; start a new run with a lower train.optimizer.learning_rate, a longer "
-         "train.optimizer.warmup or train.optimizer.clip_norm=1",
-         update + 1, report.cross_entropy[0] / tokens);
+    fail(
+        "the loss or its gradient is not finite in update {} (loss {:.4g} a token): training has diverged; "
+        "the checkpoints before stay; start a new run with a lower train.optimizer.learning_rate, a longer "
+        "train.optimizer.warmup or train.optimizer.clip_norm=1",
+        update + 1, report.cross_entropy[0] / tokens);
   }
   report.gradient_norm = norm.norm / tokens;
   report.learning_rate = optim::learning_rate(config_.optimizer, update, config_.max_updates);
   mark_active(update, micro_batches.size(), state);
-  adam_.update({.values = parameters.values(),
-                .gradients = parameters.gradients(),
-                .first_moments = state.first_moments,
-                .second_moments = state.second_moments,
-                .average = state.average},
-               state.segments,
-               {.learning_rate = report.learning_rate,
-                .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / tokens,
-                .average_decay = state.average.empty() ? 0.0 : optim::average_decay(config_.average_decay, update),
-                .zero_gradients = true},
-               pool_);
+  adam_.update(
+      {.values = parameters.values(),
+       .gradients = parameters.gradients(),
+       .first_moments = state.first_moments,
+       .second_moments = state.second_moments,
+       .average = state.average},
+      state.segments,
+      {.learning_rate = report.learning_rate,
+       .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / tokens,
+       .average_decay = state.average.empty() ? 0.0 : optim::average_decay(config_.average_decay, update),
+       .zero_gradients = true},
+      pool_);
   return report;
 }
 

@@ -14,8 +14,8 @@
 
 namespace megin::train {
 
-// What the optimiser carries from update to update; belongs into checkpoints. All spans as long as the model's
-// flat memory.
+// What the optimiser carries from update to update; belongs into checkpoints. All spans as long as the
+// model's flat memory.
 struct OptimizerState {
   OptimizerState(const model::EncoderDecoder& model, const config::TrainConfig& config);
 
@@ -24,7 +24,8 @@ struct OptimizerState {
   std::vector<float> average;  // moving average of the values; empty without average_decay
   std::vector<optim::Segment> segments;
 
-  // With unused_expert = skip: the expert (expert layer, index) of each segment; -1 for what is always updated.
+  // With unused_expert = skip: the expert (expert layer, index) of each segment; -1 for what is always
+  // updated.
   struct Owner {
     int64_t expert_layer = -1;
     int64_t expert = -1;
@@ -52,10 +53,12 @@ class TrainingStep {
   // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
   // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
   // loss or the gradient is not finite; parameters are then as they were.
-  UpdateReport run(std::span<const data::TranslationBatch> micro_batches, int64_t update, OptimizerState& state);
+  UpdateReport run(std::span<const data::TranslationBatch> micro_batches, int64_t update,
+                   OptimizerState& state);
 
  private:
-  void accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch, UpdateReport& report);
+  void accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch,
+                  UpdateReport& report);
   void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;
   net::ForwardContext context(int64_t update, int64_t micro_batch) const;
 

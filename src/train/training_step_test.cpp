@@ -42,7 +42,9 @@ data::MemoryExamples four_pairs() {
   return examples;
 }
 
-data::TranslationBatch batch_of(std::vector<int64_t> indices) { return data::make_batch(four_pairs(), indices); }
+data::TranslationBatch batch_of(std::vector<int64_t> indices) {
+  return data::make_batch(four_pairs(), indices);
+}
 
 // A model, its optimiser and a step over it.
 struct Trainer {
@@ -66,9 +68,9 @@ double largest_difference(std::span<const float> a, std::span<const float> b) {
   return largest;
 }
 
-// Conformance check 5, without dropout; one expert, so that draws agree. The gradients differ by rounding only;
-// they are read from the first moment, which is (1 - beta1) times the gradient, since Adam's own step of
-// lr * g / |g| would amplify rounding where g is nearly zero.
+// Conformance check 5, without dropout; one expert, so that draws agree. The gradients differ by rounding
+// only; they are read from the first moment, which is (1 - beta1) times the gradient, since Adam's own step
+// of lr * g / |g| would amplify rounding where g is nearly zero.
 TEST(TrainingStep, AccumulationEqualsTheLargerBatch) {
   Trainer whole(small_model(1), settings()), parts(small_model(1), settings());
   const UpdateReport a = whole.run({batch_of({0, 1, 2, 3})}, 0);
@@ -112,7 +114,8 @@ TEST(TrainingStep, UnusedExpertsMoveOrRestAsAsked) {
     config.objective.unused_expert = unused;
     config.optimizer.weight_decay = 0.1;
     Trainer trainer(small_model(8), config);
-    const net::Parameter& weights = trainer.model.parameters().find("encoder.layers.0.feed_forward.fc1.weight");
+    const net::Parameter& weights =
+        trainer.model.parameters().find("encoder.layers.0.feed_forward.fc1.weight");
     const auto values = trainer.model.parameters().values_of(weights);
     const std::vector<float> before(values.begin(), values.end());
     const net::ForwardContext context{.training = true, .seed = 1, .passes = 2};
@@ -121,7 +124,8 @@ TEST(TrainingStep, UnusedExpertsMoveOrRestAsAsked) {
     trainer.run({batch_of({0, 1, 2})}, 0);
     const size_t size = values.size() / 8;
     for (int64_t e = 0; e < 8; ++e) {
-      const bool moved = largest_difference(std::span(before).subspan(e * size, size), values.subspan(e * size, size)) > 0;
+      const bool moved =
+          largest_difference(std::span(before).subspan(e * size, size), values.subspan(e * size, size)) > 0;
       const bool drawn = e == first || e == second;
       // A zero gradient still decays the weights.
       EXPECT_EQ(moved, drawn || unused == config::UnusedExpert::kZeroGrad) << e;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -13,15 +12,12 @@
 #include "data/batch_stream.h"
 #include "metric/corpus.h"
 #include "objective/vocabulary_loss.h"
+#include "runtime/batched_search.h"
 #include "runtime/encoder_decoder.h"
-#include "search/batching.h"
-#include "search/beam_search.h"
 #include "text/vocabulary.h"
 
 namespace megin::train {
 namespace {
-
-constexpr int64_t kTokensOfABatch = 2048;  // of translation: enough rows for the matrix products
 
 // Puts the moving average into the parameters while it lives.
 class ServedValues {
@@ -42,7 +38,8 @@ class ServedValues {
 double loss_per_token(const TrainingState& state, const data::ExampleSet& examples, int64_t batch_tokens,
                       const config::Dispatch& dispatch) {
   const at::NoGradGuard no_gradients;
-  data::BatchStream stream(examples, {.max_tokens = batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+  data::BatchStream stream(examples,
+                           {.max_tokens = batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
   const net::ForwardContext context{.training = false, .dispatch = dispatch};
   double nll = 0;
   int64_t tokens = 0;
@@ -74,35 +71,25 @@ search::SearchOptions search_options(const config::ValidationConfig& config) {
 }
 
 std::vector<std::string> translate(const TrainingState& state, const data::PreparedData& data,
-                       const config::TrainConfig& config, ThreadPool& pool) {
+                                   const config::TrainConfig& config, ThreadPool& pool) {
   const int64_t all = data.valid.size();
   const int64_t wanted = config.validation.sentences;
   const int64_t count = wanted > 0 ? std::min(wanted, all) : all;
   const runtime::EncoderDecoder model(
-      live_weights(state), config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed)));
-  const search::SearchOptions options = search_options(config.validation);
+      live_weights(state),
+      config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed)));
   std::vector<search::Source> sources;
-  std::vector<int64_t> lengths;
   for (int64_t i = 0; i < count; ++i) {
     const auto tokens = data.valid.example(i).source;
     search::Source source{.tokens = {tokens.begin(), tokens.end()}, .sentence = static_cast<uint64_t>(i)};
     source.tokens.push_back(text::kEndId);
-    lengths.push_back(static_cast<int64_t>(source.tokens.size()));
     sources.push_back(std::move(source));
   }
-  std::vector<std::string> translations(sources.size());
-  std::vector<std::function<void()>> tasks;
-  for (const auto& batch : search::plan_batches(lengths, kTokensOfABatch / std::max<int64_t>(1, config.validation.beam))) {
-    tasks.emplace_back([&, batch] {
-      std::vector<search::Source> part;
-      for (const size_t i : batch) part.push_back(sources[i]);
-      const auto found = search::beam_search(model, part, options);
-      for (size_t i = 0; i < batch.size(); ++i) {
-        translations[batch[i]] = data.target_subword->decode(found[i].front().tokens);
-      }
-    });
+  const runtime::BatchedSearch batched{.search = search_options(config.validation), .sampling = {}};
+  std::vector<std::string> translations;
+  for (const auto& found : runtime::search_all(model, sources, {}, batched, pool)) {
+    translations.push_back(data.target_subword->decode(found.front().tokens));
   }
-  pool.run_tasks(tasks);
   return translations;
 }
 
@@ -112,8 +99,8 @@ double merit(const BestValidation& validation, const config::ValidationConfig& c
   return config.best_by == "bleu" && validation.bleu ? *validation.bleu : -validation.loss;
 }
 
-ValidationResult validate(TrainingState& state, const data::PreparedData& data, const config::TrainConfig& config,
-                          ThreadPool& pool) {
+ValidationResult validate(TrainingState& state, const data::PreparedData& data,
+                          const config::TrainConfig& config, ThreadPool& pool) {
   const double started = system_clock().steady_seconds();
   const ServedValues served(state);
   const config::Dispatch dispatch =
