@@ -59,6 +59,7 @@ printf 'data: {output: out, max_tokens: many}\n' >type.yaml
 expect 2 "type.yaml:1:33: data.max_tokens: wanted an integer, found 'many'" prepare type.yaml
 printf 'data: [unclosed\n' >syntax.yaml
 expect 2 "syntax.yaml:2:1: not valid YAML" prepare syntax.yaml
+# shellcheck disable=SC2016  # the recipe holds the dollar sign
 printf 'data: {output: "${NO_SUCH_VARIABLE}/out"}\n' >variable.yaml
 expect 2 "the variable NO_SUCH_VARIABLE has no value; set it in the environment" prepare variable.yaml
 printf 'data: {output: out}\n' >good.yaml
