@@ -1,0 +1,63 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "base/files.h"
+#include "cli/command.h"
+
+namespace megin::cli {
+
+void add_plot_command(Program& program);
+
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class PlotCommandTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ / "one");
+    write_file_atomically(folder_ / "one" / "log.jsonl",
+                          "{\"event\":\"validation\",\"update\":10,\"bleu\":5.5}\n"
+                          "{\"event\":\"update\",\"update\":15,\"nll\":3}\n"
+                          "{\"event\":\"validation\",\"update\":20,\"bleu\":9.5}\n");
+  }
+
+  int run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "plot");
+    Streams streams{
+        .in = in_,
+        .out = out_,
+        .screen = {.write = [this](std::string_view text) { errors_ += text; }, .width = [] { return 0; }}};
+    Program program;
+    add_plot_command(program);
+    return program.run(std::move(arguments), streams);
+  }
+
+  fs::path folder_;
+  std::istringstream in_;
+  std::ostringstream out_;
+  std::string errors_;
+};
+
+TEST_F(PlotCommandTest, DrawsTheRunByItsName) {
+  EXPECT_EQ(run({(folder_ / "one/").string()}), 0) << errors_;
+  EXPECT_THAT(out_.str(), HasSubstr("<svg"));
+  EXPECT_THAT(out_.str(), HasSubstr(">one<"));
+}
+
+TEST_F(PlotCommandTest, NamesWhatIsMissing) {
+  EXPECT_EQ(run({folder_.string()}), 1);
+  EXPECT_THAT(errors_, HasSubstr("log.jsonl"));
+  errors_.clear();
+  EXPECT_EQ(run({(folder_ / "one").string(), "--key", "chrf"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("'chrf'"));
+}
+
+}  // namespace
+}  // namespace megin::cli
