@@ -13,7 +13,8 @@
 
 namespace megin::data {
 
-inline constexpr int64_t kShardBytes = int64_t{256} << 20;
+// Small, since the tables of the shard that is being written are all that grows in memory.
+inline constexpr int64_t kShardBytes = int64_t{32} << 20;
 
 struct EncodeOptions {
   std::filesystem::path folder;       // where the files go
