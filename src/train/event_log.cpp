@@ -12,24 +12,28 @@ namespace {
 
 constexpr double kMebibyte = 1024.0 * 1024.0;
 
-std::string lines_until(const std::filesystem::path& file, int64_t update) {
+bool stands(const nlohmann::json& line, const ProgressRecord& progress) {
+  if (!line.is_object() || !line.contains("update") || !line["update"].is_number()) return false;
+  const auto update = line["update"].get<int64_t>();
+  const bool open = progress.interval.updates > 0 && line.value("event", "") == "update";
+  return open ? update < progress.update : update <= progress.update;
+}
+
+std::string standing_lines(const std::filesystem::path& file, const ProgressRecord& progress) {
   std::string kept;
-  if (update == 0 || !std::filesystem::exists(file)) return kept;
+  if (progress.update == 0 || !std::filesystem::exists(file)) return kept;
   std::istringstream lines(read_file(file));
   for (std::string line; std::getline(lines, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("update") || !json["update"].is_number()) continue;
-    if (json["update"].get<int64_t>() > update) continue;
-    kept += line + "\n";
+    if (stands(nlohmann::json::parse(line, nullptr, false), progress)) kept += line + "\n";
   }
   return kept;
 }
 
 }  // namespace
 
-EventLog::EventLog(const std::filesystem::path& run, int64_t update)
-    : file_(run / "log.jsonl"), events_(run / "events", update + 1) {
-  write_file_atomically(file_, lines_until(file_, update));
+EventLog::EventLog(const std::filesystem::path& run, const ProgressRecord& progress)
+    : file_(run / "log.jsonl"), events_(run / "events", progress.update + 1) {
+  write_file_atomically(file_, standing_lines(file_, progress));
   out_.open(file_, std::ios::app);
 }
 

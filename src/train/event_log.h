@@ -14,9 +14,10 @@ namespace megin::train {
 
 class EventLog {
  public:
-  // Opens for appending. Lines of updates after `update` (written by a session that was killed after its last
-  // checkpoint) are removed, as is a half-written last line; update 0 starts anew.
-  EventLog(const std::filesystem::path& run, int64_t update);
+  // Opens for appending after `progress`. What a session that was killed wrote of later updates is removed,
+  // as are a half-written last line and the line of an interval that is still open; before the first update
+  // the log starts anew.
+  EventLog(const std::filesystem::path& run, const ProgressRecord& progress);
 
   void started(const nlohmann::json& facts);
   void updated(int64_t update, const data::StreamPosition& position, const Interval& interval);

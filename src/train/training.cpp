@@ -124,7 +124,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
   }
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
-  log_ = std::make_unique<EventLog>(directory_.path(), state_.progress.update);
+  log_ = std::make_unique<EventLog>(directory_.path(), state_.progress);
 }
 
 void Session::restore() {
@@ -208,7 +208,6 @@ void Session::log_interval() {
   progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
                                   human_rate(tokens / interval.seconds), dot,
                                   process_usage().resident_bytes >> 20));
-  interval = {};
 }
 
 void Session::save() {
@@ -259,11 +258,10 @@ std::string Session::reason_to_stop() const {
 }
 
 void Session::finish(const std::string& reason) {
+  // The interval stays open: a session that goes on takes this line back.
+  if (state_.progress.interval.updates > 0) log_interval();
   const bool interrupted = reason == "signal";
-  if (!interrupted) {
-    if (state_.progress.interval.updates > 0) log_interval();
-    validate_now();
-  }
+  if (!interrupted) validate_now();
   save();
   if (!interrupted && config_.train.average_checkpoints > 1) {
     const int64_t count = directory_.publish_mean(state_, config_.train.average_checkpoints);
@@ -289,7 +287,10 @@ TrainingResult Session::run() {
   while (reason.empty()) {
     update();
     progress_->set(state_.progress.update);
-    if (every(config_.train.log_every)) log_interval();
+    if (every(config_.train.log_every)) {
+      log_interval();
+      state_.progress.interval = {};
+    }
     if (every(config_.train.validation.every)) validate_now();
     if (every(config_.train.checkpoint_every)) save();
     reason = reason_to_stop();
