@@ -63,6 +63,7 @@ std::string Table::text() const {
   auto all = with_headings();
   const std::vector<size_t> width = widths(all);
   std::vector<std::string> rule;
+  rule.reserve(width.size());
   for (const size_t columns : width) rule.emplace_back(columns, '-');
   all.insert(all.begin() + 1, rule);
   std::string out;
@@ -86,6 +87,7 @@ std::string Table::markdown() const {
   std::vector<size_t> width = widths(all);
   for (size_t& columns : width) columns = std::max<size_t>(columns, 3);
   std::vector<std::string> rule;
+  rule.reserve(width.size());
   for (size_t i = 0; i < width.size(); ++i) {
     rule.push_back(std::string(width[i] - 1, '-') + (columns_[i].align == Align::kLeft ? '-' : ':'));
   }

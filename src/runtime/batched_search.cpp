@@ -32,6 +32,7 @@ void run_batches(std::span<const int64_t> lengths, int64_t budget, ThreadPool& p
   const int64_t share = (total + pool.threads() - 1) / pool.threads();
   const auto batches = search::plan_batches(lengths, std::max<int64_t>(1, std::min(budget, share)));
   std::vector<std::function<void()>> tasks;
+  tasks.reserve(batches.size());
   for (const Batch& batch : batches) tasks.emplace_back([&run, &batch] { run(batch); });
   pool.run_tasks(tasks);
 }

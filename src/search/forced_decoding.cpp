@@ -36,6 +36,7 @@ std::vector<Hypothesis> score_targets(const NextTokenModel& model, std::span<con
   decode_paths(model, sources, paths, {.options = options, .choose = {}});
 
   std::vector<Hypothesis> results;
+  results.reserve(paths.size());
   for (Path& path : paths) results.push_back(std::move(path.output));
   return results;
 }

@@ -21,6 +21,7 @@ std::vector<Hypothesis> greedy_search(const NextTokenModel& model, std::span<con
   decode_paths(model, sources, paths, {.options = options, .choose = choose});
 
   std::vector<Hypothesis> results;
+  results.reserve(paths.size());
   for (Path& path : paths) results.push_back(std::move(path.output));
   return results;
 }
