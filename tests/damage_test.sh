@@ -84,10 +84,10 @@ full_disk() {
   else
     mkdir small/run
     # What was trained before has a log and checkpoints that fit; the next checkpoint does not.
-    must_train small/run --set train.max_updates=14
+    must_train small/run --set train.max_updates=20
     (
       trap '' XFSZ
-      ulimit -f 16
+      ulimit -f 60
       refused 1 "cannot write" small/run --resume
     )
     resumed=(true)

@@ -9,7 +9,7 @@ source "$(dirname "$0")/toy_training.sh"
 # Two trainings. "thor" counts experts that no pass drew as having a gradient of zero and stops at max_updates; "skip"
 # leaves them alone, accumulates, keeps a moving average, goes by the loss and loses patience.
 thor=()
-skip=(--set train.objective.unused_expert=skip --set train.average_decay=0.9 --set train.accumulate=2
+skip=(--set train.threads=2 --set train.objective.unused_expert=skip --set train.average_decay=0.9 --set train.accumulate=2
   --set train.validation.best_by=loss --set train.validation.patience=2 --set train.validation.every=10
   --set train.optimizer.learning_rate=0.1 --set train.checkpoint_every=4)
 
@@ -99,6 +99,13 @@ must_train skip "${skip[@]}"
 thor_updates=$(updates_of thor)
 skip_updates=$(updates_of skip)
 grep -q '"reason":"patience"' skip/log.jsonl || fail "skip: wanted it to lose patience: $(tail -n 1 skip/log.jsonl)"
+for curve in train/loss train/nll_second train/consistency train/learning_rate train/target_tokens_per_second \
+  train/resident_mib valid/loss valid/bleu; do
+  event=$([[ $curve == train/* ]] && echo update || echo validation)
+  [[ $(grep -ao "$curve" thor/events/* | wc -l) == "$(grep -c "\"event\":\"$event\"" thor/log.jsonl)" ]] ||
+    fail "thor: wanted a point of $curve in its TensorBoard events for each line of the log"
+done
+shown "TensorBoard events hold the curves of training and validation, a point for each line of the log"
 grep -qE '"bleu":[1-9]' thor/log.jsonl || fail "thor: wanted a BLEU above 1: $(grep '"bleu"' thor/log.jsonl)"
 
 killed thor_killed thor 13 "$thor_updates" "${thor[@]}"
