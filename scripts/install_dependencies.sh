@@ -31,7 +31,7 @@ libraries=(
 training=(libtorch-dev libopenblas0-pthread)
 
 test_libraries=(
-  libgtest-dev
+  libgtest-dev libgmock-dev
   protobuf-compiler libprotobuf-dev      # read TensorBoard events back with their own definitions
 )
 
