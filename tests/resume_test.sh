@@ -102,7 +102,7 @@ grep -q '"reason":"patience"' skip/log.jsonl || fail "skip: wanted it to lose pa
 for curve in train/loss train/nll_second train/consistency train/learning_rate train/target_tokens_per_second \
   train/resident_mib valid/loss valid/bleu; do
   event=$([[ $curve == train/* ]] && echo update || echo validation)
-  [[ $(LC_ALL=C grep -aoE "$curve[^_a-z]" thor/events/* | wc -l) == "$(grep -c "\"event\":\"$event\"" thor/log.jsonl)" ]] ||
+  [[ $(LC_ALL=C grep -aoE "${curve}[^_a-z]" thor/events/* | wc -l) == "$(grep -c "\"event\":\"$event\"" thor/log.jsonl)" ]] ||
     fail "thor: wanted a point of $curve in its TensorBoard events for each line of the log"
 done
 shown "TensorBoard events hold the curves of training and validation, a point for each line of the log"
