@@ -76,20 +76,6 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
   throw std::logic_error("an ensemble draws no expert");
 }
 
-bool is_constant_in_sentence(const Dispatch& dispatch) {
-  switch (dispatch.mode) {
-    case DispatchMode::kSentence:
-    case DispatchMode::kBatch:
-    case DispatchMode::kPath:
-      return true;
-    case DispatchMode::kToken:
-    case DispatchMode::kPosition:
-    case DispatchMode::kEnsemble:
-      return false;
-  }
-  return false;
-}
-
 void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers) {
   if (dispatch.mode != DispatchMode::kPath) return;
   const std::string text = to_string(dispatch);

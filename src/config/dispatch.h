@@ -48,9 +48,6 @@ struct TokenPlace {
 // The expert in {0, ..., experts - 1} that the dispatch gives to a token. Pure. Not for kEnsemble.
 int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t experts);
 
-// Whether all tokens of a sentence meet the same expert in a layer (sentence, batch, path).
-bool is_constant_in_sentence(const Dispatch& dispatch);
-
 // Throws UsageError when a path names an expert or a number of layers that the model does not have, or when a
 // mode needs experts and the model (one expert) has none: a dense model accepts every mode but a path other
 // than 0.

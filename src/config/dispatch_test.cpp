@@ -117,14 +117,6 @@ TEST(DrawExpertTest, OneExpertIsAlwaysDrawn) {
     EXPECT_EQ(draw_expert({.mode = mode, .seed = 7, .path = {}}, {}, 1), 0);
 }
 
-TEST(IsConstantInSentenceTest, HoldsForSentenceBatchAndPath) {
-  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("sentence", 1)));
-  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("batch", 1)));
-  EXPECT_TRUE(is_constant_in_sentence(parse_dispatch("path:0,1", 1)));
-  EXPECT_FALSE(is_constant_in_sentence(parse_dispatch("token", 1)));
-  EXPECT_FALSE(is_constant_in_sentence(parse_dispatch("position", 1)));
-}
-
 TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
   const auto error_of = [](const char* text, int64_t experts, int64_t layers) -> std::string {
     try {

@@ -24,8 +24,6 @@ class ExpertLayer {
   at::Tensor forward(const at::Tensor& x, const routing::Route& route,
                      const net::DropoutMask& activation) const;
 
-  int64_t experts() const { return static_cast<int64_t>(experts_.size()); }
-
  private:
   at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route,
                              const net::DropoutMask& mask) const;

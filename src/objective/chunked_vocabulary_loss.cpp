@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "objective/vocabulary_kernel.h"
@@ -131,6 +132,30 @@ VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
   VocabularyLoss loss;
   loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, &inputs, &weights, &loss);
   return loss;
+}
+
+double chunked_nll(const VocabularyLossInputs& inputs) {
+  const at::NoGradGuard no_gradients;
+  const std::vector<int64_t> kept = kept_positions(inputs.targets);
+  const auto count = static_cast<int64_t>(kept.size());
+  const at::Tensor states = inputs.states.index_select(0, at::tensor(kept, at::kLong));
+  const int64_t symbols = inputs.output_weight.size(0);
+  const int64_t step = std::max(kSmallestChunk, kChunkLogits / symbols);
+  at::Tensor buffer = at::empty({std::min(step, count), symbols}, at::kFloat);
+  std::vector<double> losses(kept.size());
+  for (int64_t first = 0; first < count; first += step) {
+    const at::Tensor part = states.narrow(0, first, std::min(step, count - first));
+    at::Tensor logits = buffer.narrow(0, 0, part.size(0));
+    at::mm_out(logits, part, inputs.output_weight.t());
+    const float* const z = logits.data_ptr<float>();
+    at::parallel_for(0, part.size(0), 4, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto at = static_cast<size_t>(first + i);
+        losses[at] = nll_row(z + i * symbols, symbols, inputs.targets[static_cast<size_t>(kept[at])]);
+      }
+    });
+  }
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 }  // namespace megin::objective

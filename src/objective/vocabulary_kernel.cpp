@@ -85,6 +85,10 @@ void add_cross_entropy(RowLoss& loss, int pass, const Softmax& s, double label_l
       smoothing.target * nll + smoothing.each * (symbols * static_cast<double>(s.log_sum) - s.sum);
 }
 
+double RowNll(const float* z, int64_t symbols, int32_t label) {
+  return softmax_of(z, symbols).log_sum - static_cast<double>(z[label]);
+}
+
 RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
                 const Smoothing& smoothing) {
   RowLoss loss;
@@ -153,6 +157,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megin::objective {
 
+HWY_EXPORT(RowNll);
 HWY_EXPORT(OnePass);
 HWY_EXPORT(TwoPasses);
 
@@ -163,6 +168,10 @@ RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
                             .each = static_cast<float>(each)};
   if (second == nullptr) return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing);
   return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing);
+}
+
+double nll_row(const float* logits, int64_t symbols, int32_t label) {
+  return HWY_DYNAMIC_DISPATCH(RowNll)(logits, symbols, label);
 }
 
 }  // namespace megin::objective

@@ -25,4 +25,7 @@ struct Smoothing {
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
                  const VocabularyLossWeights& weights);
 
+// -log softmax(logits)[label], nats. The logits stay as they are.
+double nll_row(const float* logits, int64_t symbols, int32_t label);
+
 }  // namespace megin::objective

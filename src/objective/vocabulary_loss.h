@@ -51,4 +51,8 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
 VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
                                        const VocabularyLossWeights& weights);
 
+// The sum of -log p over the targets that are not padding, nats, in the same chunks: what validation needs.
+// No gradient. One pass.
+double chunked_nll(const VocabularyLossInputs& inputs);
+
 }  // namespace megin::objective

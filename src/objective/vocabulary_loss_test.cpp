@@ -132,6 +132,10 @@ TEST(VocabularyLoss, ChunkedEqualsPlainOnRandomShapes) {
                                         .consistency = c.passes == 2 ? 5.0 : 0.0};
     const Gradients plain = gradients(&plain_vocabulary_loss, states, weight, targets, weights);
     const Gradients chunked = gradients(&chunked_vocabulary_loss, states, weight, targets, weights);
+    if (c.passes == 1) {
+      const double nll = plain_vocabulary_loss({states, weight, targets, 1}, {.label_smoothing = 0}).nll[0];
+      EXPECT_NEAR(chunked_nll({states, weight, targets, 1}), nll, 1e-5 * std::abs(nll) + 1e-5);
+    }
     const double scale = plain.loss.total.item<float>();
     EXPECT_NEAR(chunked.loss.total.item<float>(), scale, 1e-5 * std::abs(scale) + 1e-5);
     EXPECT_NEAR(chunked.loss.consistency, plain.loss.consistency, 1e-4 * plain.loss.consistency + 1e-5);

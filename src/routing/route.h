@@ -6,8 +6,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "net/forward_context.h"
@@ -24,7 +22,6 @@ struct Route {
   std::vector<int64_t> uniform = {};  // kUniform: the expert of each pass of the batch
   at::Tensor experts = {};            // kPerToken: [tokens, k], int64
   at::Tensor gates = {};  // kPerToken: [tokens, k], kAll: [tokens, N], fp32; undefined: 1, or the plain mean
-  std::vector<std::pair<std::string, at::Tensor>> auxiliary_losses = {};  // sums over tokens
 };
 
 // What a router may look at. Routers are pure functions of it and of their parameters.

@@ -39,15 +39,17 @@ bool is_free(const std::string& key, const config::OptimizerConfig& optimizer) {
 }
 
 // All of these are tensors of checkpoints beside the parameters.
+template <typename Float>  // float, or const float of a state that is only read
 struct NamedMemory {
   std::string_view prefix;
-  std::span<float> memory;
+  std::span<Float> memory;
 };
 
-std::vector<NamedMemory> memories(TrainingState& state) {
-  std::vector<NamedMemory> all = {{store::kValuePrefix, state.model.parameters().values()},
-                                  {store::kFirstMomentPrefix, state.optimizer.first_moments},
-                                  {store::kSecondMomentPrefix, state.optimizer.second_moments}};
+template <typename Float, typename State>
+std::vector<NamedMemory<Float>> memories(State& state) {
+  std::vector<NamedMemory<Float>> all = {{store::kValuePrefix, state.model.parameters().values()},
+                                         {store::kFirstMomentPrefix, state.optimizer.first_moments},
+                                         {store::kSecondMomentPrefix, state.optimizer.second_moments}};
   if (!state.optimizer.average.empty()) all.push_back({store::kAveragePrefix, state.optimizer.average});
   return all;
 }
@@ -115,8 +117,7 @@ void RunDirectory::require_same_configuration() const {
   if (changes.empty()) return;
   fail_usage(
       "{}: a resumed run keeps its settings, but {}; use the same configuration, or start a new run with "
-      "--set "
-      "train.run=FOLDER",
+      "--set train.run=FOLDER",
       path_.string(), fmt::join(changes, "; "));
 }
 
@@ -156,11 +157,10 @@ bool RunDirectory::restore(TrainingState& state, Console& console) const {
   if (fingerprint != data_.fingerprint) {
     fail(
         "{}: this run was trained on other data than {} (its fingerprint differs); point train.data to the "
-        "folder "
-        "that the run was started with",
+        "folder that the run was started with",
         where, data_.folder.string());
   }
-  for (const NamedMemory& part : memories(state)) {
+  for (const auto& part : memories<float>(state)) {
     for (const net::Parameter& p : state.model.parameters().all()) {
       const store::TensorView& tensor = checkpoint->tensors.at(std::string(part.prefix) + p.name);
       if (tensor.shape != p.shape) {
@@ -185,8 +185,7 @@ bool RunDirectory::restore(TrainingState& state, Console& console) const {
 
 void RunDirectory::save(const TrainingState& state) const {
   std::vector<store::TensorView> tensors;
-  // memories() only hands out spans; nothing is changed through them here.
-  for (const NamedMemory& part : memories(const_cast<TrainingState&>(state))) {
+  for (const auto& part : memories<const float>(state)) {
     auto views = tensor_views(state.model.parameters(), part.memory, part.prefix);
     std::ranges::move(views, std::back_inserter(tensors));
   }

@@ -16,6 +16,7 @@
 #include "base/stop_signal.h"
 #include "config/enums.h"
 #include "data/batch_stream.h"
+#include "runtime/encoder_decoder.h"
 #include "train/blas_threads.h"
 #include "train/event_log.h"
 #include "train/run_directory.h"
@@ -26,7 +27,7 @@ namespace megin::train {
 namespace {
 
 // Freed memory stays in the process: a training step allocates and frees the same large temporaries each
-// time, and giving them back costs page faults (docs/performance.md).
+// time, and giving them back costs page faults.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
@@ -46,10 +47,19 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
   if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll) {
     fail_usage(
         "model.share_embeddings is all, but source and target have vocabularies of their own; set it to "
-        "decoder "
-        "or none, or prepare the data with data.subword.joint=true");
+        "decoder or none, or prepare the data with data.subword.joint=true");
   }
   if (data.train.size() == 0) fail("{}: the training set is empty", data.folder.string());
+}
+
+// What the first validation would refuse is refused before anything is trained.
+void check_validation(const config::RunConfig& config) {
+  try {
+    const config::Dispatch dispatch = config::parse_dispatch(config.train.validation.experts, 1);
+    config::check(dispatch, config.model.experts.count, runtime::expert_layers(config.model));
+  } catch (const UsageError& error) {
+    fail_usage("train.validation.experts: {}", error.what());
+  }
 }
 
 // One session of a run.
@@ -94,8 +104,10 @@ class Session {
 };
 
 data::PreparedData open_data(config::RunConfig& config) {
+  data::verify_prepared(config.train.data);
   data::PreparedData data = data::open_prepared(config.train.data);
   complete_configuration(config, data);
+  check_validation(config);
   return data;
 }
 

@@ -46,9 +46,7 @@ double loss_per_token(const TrainingState& state, const data::ExampleSet& exampl
   for (int64_t i = stream.batches(); i > 0; --i) {
     const data::TranslationBatch batch = stream.next();
     const at::Tensor states = state.model.forward(batch, context);
-    nll += objective::plain_vocabulary_loss({states, state.model.output_weight(), batch.target_output, 1},
-                                            {.label_smoothing = 0, .cross_entropy = {1, 0}, .consistency = 0})
-               .nll[0];
+    nll += objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1});
     tokens += batch.target_tokens;
   }
   return nll / static_cast<double>(std::max<int64_t>(1, tokens));
