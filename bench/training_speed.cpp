@@ -22,7 +22,7 @@
 #include "data/batch_stream.h"
 #include "net/initialisation.h"
 #include "objective/vocabulary_loss.h"
-#include "train/blas_threads.h"
+#include "train/library_threads.h"
 #include "train/training_step.h"
 
 namespace {
@@ -84,7 +84,7 @@ struct Case {
 
   void pass(const data::TranslationBatch& batch) {
     const net::ForwardContext context{.training = true,
-                                      .plain = config.plain_operations,
+                                      .operations = train::operations_of(config),
                                       .update = static_cast<uint64_t>(updates),
                                       .passes = config.objective.passes};
     const at::Tensor states = model.forward(batch, context);
@@ -173,11 +173,10 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, -1);
 
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
-  at::set_num_threads(pool.threads());
-  train::set_blas_threads(pool.threads());
   config::TrainConfig config;
   config.objective.passes = options.passes;
   config.plain_operations = options.plain;
+  train::set_library_threads(pool.threads(), train::operations_of(config));
   const data::MemoryExamples examples = random_pairs(options.vocabulary);
   data::BatchStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;

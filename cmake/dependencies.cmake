@@ -3,10 +3,12 @@ include(${CMAKE_CURRENT_LIST_DIR}/libraries.cmake)
 
 if(MEGIN_TORCH)
   find_package(Torch REQUIRED)
+  # at::parallel_for is a template: a file compiled without OpenMP runs it on one thread, in silence.
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
   # As a system include, so that our warnings stay about our code.
   add_library(megin_torch INTERFACE)
   target_include_directories(megin_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-  target_link_libraries(megin_torch INTERFACE ${TORCH_LIBRARIES})
+  target_link_libraries(megin_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
 
   # Owns the precompiled headers that every source of the libtorch column shares. Flags must equal theirs.
   add_library(megin_torch_headers OBJECT ${CMAKE_SOURCE_DIR}/cmake/torch_headers.cpp)

@@ -21,14 +21,15 @@ class ExpertLayer {
   // x: [tokens, d], fp32. Returns [tokens, d]. Three paths, none of which computes an expert that the route
   // does not use: uniform is the plain feed-forward of one expert for each pass; per token groups the rows by
   // expert and runs one feed-forward for each expert that has rows; all runs every expert.
-  at::Tensor forward(const at::Tensor& x, const routing::Route& route,
-                     const net::DropoutMask& activation) const;
+  at::Tensor forward(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& activation,
+                     net::Operations operations = net::Operations::kFused) const;
 
  private:
-  at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route,
-                             const net::DropoutMask& mask) const;
-  at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route) const;
-  at::Tensor forward_all(const at::Tensor& x, const routing::Route& route) const;
+  at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
+                             net::Operations operations) const;
+  at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route,
+                             net::Operations operations) const;
+  at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
 
   std::vector<net::FeedForward> experts_;
 };

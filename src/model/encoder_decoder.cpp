@@ -38,7 +38,7 @@ struct Side {
 std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys,
                                                             bool causal, int64_t heads,
                                                             const net::ForwardContext& context) {
-  if (context.plain) return nullptr;
+  if (context.operations == net::Operations::kPlain) return nullptr;
   auto shape = std::make_shared<net::FusedAttentionShape>();
   shape->heads = heads;
   shape->queries = queries.length;

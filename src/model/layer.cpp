@@ -54,14 +54,16 @@ at::Tensor Layer::residual(const at::Tensor& x, const Sublayer& sublayer, const 
   if (config_.norm_position == config::NormPosition::kPre) {
     return x + net::dropout(body(sublayer.norm.forward(x)), sublayer.mask);
   }
-  if (sublayer.plain) return sublayer.norm.forward(x + net::dropout(body(x), sublayer.mask));
+  if (sublayer.operations == net::Operations::kPlain)
+    return sublayer.norm.forward(x + net::dropout(body(x), sublayer.mask));
   return sublayer.norm.forward_residual(x, body(x), sublayer.mask);
 }
 
 at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
                                const routing::RandomRouter& router) const {
   const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
-  if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_)) return dense->forward(x, activation);
+  if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_))
+    return dense->forward(x, activation, inputs.context.operations);
   const routing::Route route = router.route({.hidden = x,
                                              .sentences = inputs.sentences,
                                              .length = inputs.shape.length,
@@ -69,15 +71,16 @@ at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
                                              .layer = index_,
                                              .expert_layer = expert_layer_number(config_, stack_, index_),
                                              .context = inputs.context});
-  return std::get<expert::ExpertLayer>(feed_forward_).forward(x, route, activation);
+  return std::get<expert::ExpertLayer>(feed_forward_)
+      .forward(x, route, activation, inputs.context.operations);
 }
 
 at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
                           const routing::RandomRouter& router) const {
   using Site = net::DropoutSite;
-  const bool plain = inputs.context.plain;
+  const net::Operations operations = inputs.context.operations;
   at::Tensor x =
-      residual(input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), plain},
+      residual(input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), operations},
                [&](const at::Tensor& h) {
                  return self_attention_.forward(
                      {h, inputs.shape, inputs.self_mask, inputs.self_fused},
@@ -85,14 +88,14 @@ at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
                });
   if (cross_attention_) {
     x = residual(
-        x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), plain},
+        x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), operations},
         [&](const at::Tensor& h) {
           return cross_attention_->forward(
               {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask, inputs.memory_fused},
               mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
         });
   }
-  return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), plain},
+  return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), operations},
                   [&](const at::Tensor& h) { return feed_forward(h, inputs, router); });
 }
 

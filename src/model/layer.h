@@ -48,7 +48,7 @@ class Layer {
   struct Sublayer {
     const net::Norm& norm;
     net::DropoutMask mask;
-    bool plain = false;
+    net::Operations operations = net::Operations::kFused;
   };
   at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
   at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs,

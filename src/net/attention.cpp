@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "net/dropout.h"
+#include "net/linear.h"
 #include "net/positions.h"
 
 namespace megin::net {
@@ -39,17 +40,18 @@ SelfAttention::SelfAttention(const ParameterMemory& parameters, const std::strin
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
 at::Tensor SelfAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
-  const at::Tensor projected = at::linear(in.x, projection_weight_, projection_bias_);
+  const Operations operations = in.fused ? Operations::kFused : Operations::kPlain;
+  const at::Tensor projected = linear(in.x, projection_weight_, projection_bias_, operations);
   if (in.fused && !rotary_ && probabilities.probability <= 0) {
-    return at::linear(fused_self_attention(projected, in.fused), output_weight_, output_bias_);
+    return linear(fused_self_attention(projected, in.fused), output_weight_, output_bias_, operations);
   }
   auto parts = split_heads(projected, in.shape, heads_, 3);
   if (rotary_) {
     parts[0] = rotate(parts[0]);
     parts[1] = rotate(parts[1]);
   }
-  return at::linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_,
-                    output_bias_);
+  return linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_, output_bias_,
+                operations);
 }
 
 CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
@@ -63,16 +65,17 @@ CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::str
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
 at::Tensor CrossAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
-  const at::Tensor projected = at::linear(in.x, query_weight_, query_bias_);
-  const at::Tensor projected_memory = at::linear(in.memory, key_value_weight_, key_value_bias_);
+  const Operations operations = in.fused ? Operations::kFused : Operations::kPlain;
+  const at::Tensor projected = linear(in.x, query_weight_, query_bias_, operations);
+  const at::Tensor projected_memory = linear(in.memory, key_value_weight_, key_value_bias_, operations);
   if (in.fused && probabilities.probability <= 0) {
-    return at::linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_,
-                      output_bias_);
+    return linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_, output_bias_,
+                  operations);
   }
   const auto query = split_heads(projected, in.shape, heads_, 1);
   const auto key_value = split_heads(projected_memory, {in.shape.sentences, in.memory_length}, heads_, 2);
-  return at::linear(attend(query[0], key_value[0], key_value[1], in.mask, probabilities), output_weight_,
-                    output_bias_);
+  return linear(attend(query[0], key_value[0], key_value[1], in.mask, probabilities), output_weight_,
+                output_bias_, operations);
 }
 
 }  // namespace megin::net

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "net/dropout.h"
+#include "net/fused_feed_forward.h"
+#include "net/linear.h"
 
 namespace megin::net {
 namespace {
@@ -38,14 +40,18 @@ FeedForward::FeedForward(const ParameterMemory& parameters, const std::string& p
   }
 }
 
-at::Tensor FeedForward::forward(const at::Tensor& x, const DropoutMask& activation) const {
-  at::Tensor inner = at::linear(x, fc1_weight_, fc1_bias_);
+at::Tensor FeedForward::forward(const at::Tensor& x, const DropoutMask& activation,
+                                Operations operations) const {
+  if (activation_ == config::Activation::kRelu && operations == Operations::kFused && x.is_cpu()) {
+    return fused_feed_forward(x, {fc1_weight_, fc1_bias_, fc2_weight_, fc2_bias_}, activation);
+  }
+  at::Tensor inner = linear(x, fc1_weight_, fc1_bias_, operations);
   if (config::is_gated(activation_)) {
-    inner = activate(at::linear(x, gate_weight_, gate_bias_), activation_) * inner;
+    inner = activate(linear(x, gate_weight_, gate_bias_, operations), activation_) * inner;
   } else {
     inner = activate(inner, activation_);
   }
-  return at::linear(dropout(inner, activation), fc2_weight_, fc2_bias_);
+  return linear(dropout(inner, activation), fc2_weight_, fc2_bias_, operations);
 }
 
 }  // namespace megin::net

@@ -6,12 +6,15 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "net/attention.h"
 #include "net/dropout.h"
+#include "net/feed_forward.h"
 #include "net/gradient_check.h"
 #include "net/initialisation.h"
+#include "net/linear.h"
 #include "net/norm.h"
 
 namespace megin::net {
@@ -116,6 +119,43 @@ TEST(Fused, CrossAttentionEqualsThePlainForm) {
   const auto fused_gradients = gradients_of(fused, weights, inputs);
   for (size_t i = 0; i < inputs.size(); ++i) {
     EXPECT_TRUE(at::allclose(fused_gradients[i], plain_gradients[i], 1e-3, 30 * kBound)) << i;
+  }
+}
+
+TEST(Fused, LinearEqualsThePlainForm) {
+  for (const int64_t rows : {1, 7, 300, 1500}) {  // one part, and several of uneven length
+    const at::Tensor x = normal_tensor({rows, 12}, 1).requires_grad_(true);
+    const at::Tensor weight = normal_tensor({20, 12}, 2).requires_grad_(true);
+    const at::Tensor bias = normal_tensor({20}, 3).requires_grad_(true);
+    const at::Tensor weights = normal_tensor({rows, 20}, 4) / std::sqrt(static_cast<double>(rows));
+    const at::Tensor plain = linear(x, weight, bias, Operations::kPlain);
+    const auto plain_gradients = gradients_of(plain, weights, {x, weight, bias});
+    const at::Tensor fused = linear(x, weight, bias, Operations::kFused);
+    expect_equal({fused}, {plain});
+    expect_equal(gradients_of(fused, weights, {x, weight, bias}), plain_gradients);
+  }
+}
+
+TEST(Fused, FeedForwardEqualsThePlainForm) {
+  const config::ModelConfig config = model_of_width(16);
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 2);
+  const std::string prefix = "encoder.layers.0.feed_forward.";
+  const FeedForward feed_forward(parameters, prefix, config);
+  for (const int64_t rows : {2, 14, 1490}) {  // a part of the longest holds rows of both passes
+    for (const double probability : {0.0, 0.4}) {
+      const DropoutMask mask{.probability = probability, .passes = 2, .keys = {5, 6}};
+      const at::Tensor x = normal_tensor({rows, 16}, 3).requires_grad_(true);
+      std::vector<at::Tensor> inputs = {x};
+      for (const char* const name : {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"})
+        inputs.push_back(parameters.get(prefix + name));
+      const at::Tensor weights = normal_tensor({rows, 16}, 4) / std::sqrt(static_cast<double>(rows));
+      const at::Tensor plain = feed_forward.forward(x, mask, Operations::kPlain);
+      const auto plain_gradients = gradients_of(plain, weights, inputs);
+      const at::Tensor fused = feed_forward.forward(x, mask, Operations::kFused);
+      expect_equal({fused}, {plain});
+      expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "net/row_parts.h"
 #include "objective/vocabulary_kernel.h"
 #include "objective/vocabulary_loss.h"
 #include "text/vocabulary.h"
@@ -13,9 +14,12 @@
 namespace megin::objective {
 namespace {
 
-// Logits of a chunk in memory: small enough for the last-level cache, large enough for the matrix products.
+// Logits of a chunk in memory, which one thread makes and uses: small enough for the last-level cache, large
+// enough that reading the output weights is little beside the product.
 constexpr int64_t kChunkLogits = int64_t{1} << 20;
 constexpr int64_t kSmallestChunk = 32;  // positions
+// So many chunks share one product for the gradient of the output weights.
+constexpr int64_t kChunksInGroup = 8;
 
 struct Gradients {
   at::Tensor states;         // [passes * positions, d]
@@ -31,67 +35,108 @@ std::vector<int64_t> kept_positions(std::span<const int32_t> targets) {
   return kept;
 }
 
-// Rows of the kept positions, pass after pass.
-at::Tensor kept_rows(const std::vector<int64_t>& kept, int64_t positions, int64_t passes) {
+// The kept positions cut into chunks, which depend on the shapes only, not on the thread count.
+class Chunks {
+ public:
+  Chunks(int64_t positions, int64_t symbols, int64_t passes)
+      : positions_(positions), step_(std::max(kSmallestChunk, kChunkLogits / (symbols * passes))) {}
+
+  struct Chunk {
+    int64_t first;
+    int64_t count;
+  };
+  int64_t count() const { return (positions_ + step_ - 1) / step_; }
+  Chunk operator[](int64_t number) const {
+    const int64_t first = number * step_;
+    return {.first = first, .count = std::min(step_, positions_ - first)};
+  }
+  int64_t longest() const { return std::min(step_, positions_); }
+
+ private:
+  int64_t positions_;
+  int64_t step_;
+};
+
+using Chunk = Chunks::Chunk;
+
+// Runs body(chunk number) for chunks [first, last) over all threads, without recording gradients.
+template <typename Body>
+void for_chunks(int64_t first, int64_t last, const Body& body) {
+  at::parallel_for(first, last, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_gradients;  // a setting of each thread
+    for (int64_t number = begin; number < end; ++number) body(number);
+  });
+}
+
+// Rows of the kept positions: chunk after chunk, within it pass after pass.
+at::Tensor kept_rows(const std::vector<int64_t>& kept, const Chunks& chunks, int64_t positions,
+                     int64_t passes) {
   std::vector<int64_t> rows;
   rows.reserve(kept.size() * static_cast<size_t>(passes));
-  for (int64_t pass = 0; pass < passes; ++pass) {
-    for (const int64_t position : kept) rows.push_back(pass * positions + position);
+  for (int64_t number = 0; number < chunks.count(); ++number) {
+    for (int64_t pass = 0; pass < passes; ++pass) {
+      for (int64_t i = 0; i < chunks[number].count; ++i) {
+        rows.push_back(pass * positions + kept[static_cast<size_t>(chunks[number].first + i)]);
+      }
+    }
   }
   return at::tensor(rows, at::kLong);
 }
 
-struct Chunk {
-  int64_t first;
-  int64_t count;
-};
-
-// One chunk: logits, losses, and the logits replaced by their gradient. `logits` is [passes * count, V].
+// Losses of one chunk, whose logits, [passes * count, V], are replaced by their gradient.
 void losses_of_chunk(at::Tensor& logits, const Chunk& chunk, const std::vector<int32_t>& labels,
                      const VocabularyLossWeights& weights, std::vector<RowLoss>& rows) {
   const int64_t symbols = logits.size(1);
   const bool two = logits.size(0) > chunk.count;
   float* const z = logits.data_ptr<float>();
-  at::parallel_for(0, chunk.count, 4, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
-      const auto at = static_cast<size_t>(chunk.first + i);
-      rows[at] = loss_row(z + i * symbols, second, symbols, labels[at], weights);
-    }
-  });
+  for (int64_t i = 0; i < chunk.count; ++i) {
+    float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
+    const auto at = static_cast<size_t>(chunk.first + i);
+    rows[at] = loss_row(z + i * symbols, second, symbols, labels[at], weights);
+  }
 }
 
 // The losses, and the gradients of the weighted loss.
 Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
                   VocabularyLoss& loss) {
   const auto positions = static_cast<int64_t>(inputs.targets.size());
-  const int64_t symbols = inputs.output_weight.size(0);
+  const int64_t symbols = inputs.output_weight.size(0), passes = inputs.passes;
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
-  const auto count = static_cast<int64_t>(kept.size());
   Gradients gradients{.states = at::zeros_like(inputs.states),
                       .output_weight = at::zeros_like(inputs.output_weight)};
-  if (count == 0) return gradients;  // nothing but padding
+  if (kept.empty()) return gradients;  // nothing but padding
   std::vector<int32_t> labels;
   for (const int64_t position : kept) labels.push_back(inputs.targets[static_cast<size_t>(position)]);
 
-  const at::Tensor rows = kept_rows(kept, positions, inputs.passes);
-  const at::Tensor states = inputs.states.index_select(0, rows).view({inputs.passes, count, -1});
-  at::Tensor state_gradients = at::empty_like(states);
-  const int64_t step = std::max(kSmallestChunk, kChunkLogits / (symbols * inputs.passes));
-  at::Tensor buffer = at::empty({inputs.passes * std::min(step, count), symbols}, at::kFloat);
-  std::vector<RowLoss> losses(static_cast<size_t>(count));
+  const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, passes);
+  const at::Tensor rows = kept_rows(kept, chunks, positions, passes);
+  const at::Tensor states = inputs.states.index_select(0, rows), output_weight = inputs.output_weight;
+  const at::Tensor state_gradients = at::empty_like(states);
+  const int64_t most = std::min(chunks.count(), kChunksInGroup);
+  const at::Tensor buffer = at::empty({most * passes * chunks.longest(), symbols}, at::kFloat);
+  std::vector<RowLoss> losses(kept.size());
 
-  for (int64_t first = 0; first < count; first += step) {
-    const Chunk chunk{.first = first, .count = std::min(step, count - first)};
-    const at::Tensor part = states.narrow(1, first, chunk.count).reshape({inputs.passes * chunk.count, -1});
-    at::Tensor logits = buffer.narrow(0, 0, part.size(0));
-    at::mm_out(logits, part, inputs.output_weight.t());
-    losses_of_chunk(logits, chunk, labels, weights, losses);
-    state_gradients.narrow(1, first, chunk.count)
-        .copy_(at::mm(logits, inputs.output_weight).view({inputs.passes, chunk.count, -1}));
-    gradients.output_weight.addmm_(logits.t(), part);
+  for (int64_t group = 0; group < chunks.count(); group += kChunksInGroup) {
+    const int64_t end = std::min(chunks.count(), group + kChunksInGroup);
+    const int64_t first_row = passes * chunks[group].first;
+    for_chunks(group, end, [&](int64_t number) {
+      const Chunk chunk = chunks[number];
+      const int64_t row = passes * chunk.first, count = passes * chunk.count;
+      at::Tensor logits = buffer.narrow(0, row - first_row, count);
+      at::mm_out(logits, states.narrow(0, row, count), output_weight.t());
+      losses_of_chunk(logits, chunk, labels, weights, losses);
+      at::Tensor to_states = state_gradients.narrow(0, row, count);
+      at::mm_out(to_states, logits, output_weight);
+    });
+    const int64_t group_rows = passes * (chunks[end - 1].first + chunks[end - 1].count) - first_row;
+    const at::Tensor group_logits = buffer.narrow(0, 0, group_rows);
+    const at::Tensor group_states = states.narrow(0, first_row, group_rows);
+    net::for_row_parts(symbols, [&](const net::RowPart& part) {
+      net::rows_of(gradients.output_weight, part)
+          .addmm_(group_logits.narrow(1, part.first, part.rows).t(), group_states);
+    });
   }
-  gradients.states.index_copy_(0, rows, state_gradients.view({inputs.passes * count, -1}));
+  gradients.states.index_copy_(0, rows, state_gradients);
   for (const RowLoss& row : losses) {
     for (int pass = 0; pass < 2; ++pass) {
       loss.cross_entropy[pass] += row.cross_entropy[pass];
@@ -135,26 +180,23 @@ VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
 }
 
 double chunked_nll(const VocabularyLossInputs& inputs) {
-  const at::NoGradGuard no_gradients;
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
-  const auto count = static_cast<int64_t>(kept.size());
-  const at::Tensor states = inputs.states.index_select(0, at::tensor(kept, at::kLong));
+  if (kept.empty()) return 0;
   const int64_t symbols = inputs.output_weight.size(0);
-  const int64_t step = std::max(kSmallestChunk, kChunkLogits / symbols);
-  at::Tensor buffer = at::empty({std::min(step, count), symbols}, at::kFloat);
+  const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, 1);
+  const at::Tensor rows = kept_rows(kept, chunks, static_cast<int64_t>(inputs.targets.size()), 1);
+  const at::NoGradGuard no_gradients;
+  const at::Tensor states = inputs.states.index_select(0, rows), output_weight = inputs.output_weight;
   std::vector<double> losses(kept.size());
-  for (int64_t first = 0; first < count; first += step) {
-    const at::Tensor part = states.narrow(0, first, std::min(step, count - first));
-    at::Tensor logits = buffer.narrow(0, 0, part.size(0));
-    at::mm_out(logits, part, inputs.output_weight.t());
-    const float* const z = logits.data_ptr<float>();
-    at::parallel_for(0, part.size(0), 4, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const auto at = static_cast<size_t>(first + i);
-        losses[at] = nll_row(z + i * symbols, symbols, inputs.targets[static_cast<size_t>(kept[at])]);
-      }
-    });
-  }
+  for_chunks(0, chunks.count(), [&](int64_t number) {
+    const Chunk chunk = chunks[number];
+    const at::Tensor logits = at::mm(states.narrow(0, chunk.first, chunk.count), output_weight.t());
+    for (int64_t i = 0; i < chunk.count; ++i) {
+      const auto at = static_cast<size_t>(chunk.first + i);
+      losses[at] = nll_row(logits.data_ptr<float>() + i * symbols, symbols,
+                           inputs.targets[static_cast<size_t>(kept[at])]);
+    }
+  });
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 

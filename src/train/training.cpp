@@ -17,8 +17,8 @@
 #include "config/enums.h"
 #include "data/batch_stream.h"
 #include "runtime/encoder_decoder.h"
-#include "train/blas_threads.h"
 #include "train/event_log.h"
+#include "train/library_threads.h"
 #include "train/run_directory.h"
 #include "train/training_step.h"
 #include "train/validation.h"
@@ -127,8 +127,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
                             .shuffle = true,
                             .corpus_weights = data_.corpus_weights}),
       step_(config.train, state_.model, pool_) {
-  at::set_num_threads(pool_.threads());
-  set_blas_threads(pool_.threads());
+  set_library_threads(pool_.threads(), operations_of(config.train));
   if (options.resume && directory_.holds_run()) {
     restore();
   } else {

@@ -55,12 +55,16 @@ OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config:
   }
 }
 
+net::Operations operations_of(const config::TrainConfig& config) {
+  return config.plain_operations ? net::Operations::kPlain : net::Operations::kFused;
+}
+
 TrainingStep::TrainingStep(const config::TrainConfig& config, model::EncoderDecoder& model, ThreadPool& pool)
     : config_(config), model_(model), pool_(pool), adam_(config.optimizer) {}
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
   return {.training = true,
-          .plain = config_.plain_operations,
+          .operations = operations_of(config_),
           .seed = static_cast<uint64_t>(config_.seed),
           .update = static_cast<uint64_t>(update),
           .micro_batch = static_cast<uint64_t>(micro_batch),

@@ -45,6 +45,9 @@ struct UpdateReport {
   double learning_rate = 0;
 };
 
+// The form of operations that the configuration asks for.
+net::Operations operations_of(const config::TrainConfig& config);
+
 class TrainingStep {
  public:
   // Keeps references to all of them.

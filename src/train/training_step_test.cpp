@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "net/initialisation.h"
+#include "train/library_threads.h"
 
 namespace megin::train {
 namespace {
@@ -48,8 +49,12 @@ data::TranslationBatch batch_of(std::vector<int64_t> indices) {
 
 // A model, its optimiser and a step over it.
 struct Trainer {
-  Trainer(const config::ModelConfig& model_config, const config::TrainConfig& train_config)
-      : config(train_config), model(model_config), pool(1), state(model, config), step(config, model, pool) {
+  Trainer(const config::ModelConfig& model_config, const config::TrainConfig& train_config, int threads = 1)
+      : config(train_config),
+        model(model_config),
+        pool(threads),
+        state(model, config),
+        step(config, model, pool) {
     net::initialise(model.parameters(), model_config, 1);
   }
   UpdateReport run(std::vector<data::TranslationBatch> batches, int64_t update) {
@@ -66,6 +71,32 @@ double largest_difference(std::span<const float> a, std::span<const float> b) {
   double largest = 0;
   for (size_t i = 0; i < a.size(); ++i) largest = std::max<double>(largest, std::abs(a[i] - b[i]));
   return largest;
+}
+
+// Some 2,000 rows, so that every operation has several parts, and sums cross them.
+TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
+  config::ModelConfig model_config = small_model(2);
+  model_config.dropout = 0.1;
+  config::TrainConfig config = settings();
+  config.average_decay = 0.9;
+  data::MemoryExamples examples;
+  std::vector<int64_t> all;
+  for (int32_t i = 0; i < 90; ++i) {
+    examples.add(std::vector<int32_t>(static_cast<size_t>(1 + i % 11), 4 + i % 26),
+                 std::vector<int32_t>(static_cast<size_t>(1 + i % 13), 4 + i * 7 % 26));
+    all.push_back(i);
+  }
+  const data::TranslationBatch batch = data::make_batch(examples, all);
+  std::vector<std::vector<float>> values;
+  for (const int threads : {1, 2, 3, 4}) {
+    set_library_threads(threads, net::Operations::kFused);
+    Trainer trainer(model_config, config, threads);
+    for (int64_t update = 0; update < 3; ++update) trainer.run({batch}, update);
+    values.emplace_back(trainer.model.parameters().values().begin(),
+                        trainer.model.parameters().values().end());
+  }
+  set_library_threads(1, net::Operations::kFused);
+  for (size_t i = 1; i < values.size(); ++i) EXPECT_EQ(values[i], values[0]) << i + 1 << " threads";
 }
 
 // Conformance check 5, without dropout; one expert, so that draws agree. The gradients differ by rounding

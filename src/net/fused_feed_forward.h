@@ -1,0 +1,23 @@
+// fc2(dropout(relu(fc1 x))) as one operation: a part of the rows goes through both products while its inner
+// activations are in the cache, forward and backward. The plain form of net/feed_forward.cpp is its twin.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "net/forward_context.h"
+
+namespace megin::net {
+
+struct FeedForwardParameters {
+  const at::Tensor& fc1_weight;  // [f, d]
+  const at::Tensor& fc1_bias;    // [f]
+  const at::Tensor& fc2_weight;  // [d, f]
+  const at::Tensor& fc2_bias;    // [d]
+};
+
+// x: [rows, d], fp32; activation: the mask of the inner activations, rows divisible by its passes. Returns
+// [rows, d]. Differentiable in x and the parameters; the same bytes at any thread count (net/row_parts.h).
+at::Tensor fused_feed_forward(const at::Tensor& x, const FeedForwardParameters& parameters,
+                              const DropoutMask& activation);
+
+}  // namespace megin::net

@@ -1,0 +1,33 @@
+// Work on the rows of a batch, cut into parts that depend on the number of rows only: what each part
+// computes, and so every sum over parts in order, is the same at any thread count. Products run inside parts,
+// one on each thread; the matrix library must then have one thread of its own (train/blas_threads.h), else
+// both fight for the cores.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+
+namespace megin::net {
+
+struct RowPart {
+  int64_t number = 0;  // from 0
+  int64_t first = 0;   // row
+  int64_t rows = 0;
+};
+
+int64_t row_part_count(int64_t rows);
+
+// Calls body(part) for each part of [0, rows), over all threads, without recording gradients.
+void for_row_parts(int64_t rows, const std::function<void(const RowPart&)>& body);
+
+inline at::Tensor rows_of(const at::Tensor& x, const RowPart& part) {
+  return x.narrow(0, part.first, part.rows);
+}
+
+// parts: [parts, ...], fp32, contiguous. Returns the sum over the parts in their order, [...], in the memory
+// of the first one.
+at::Tensor sum_of_parts(const at::Tensor& parts);
+
+}  // namespace megin::net
