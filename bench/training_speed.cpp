@@ -167,10 +167,12 @@ int main(int argc, char** argv) {
   app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str();
   app.add_option("--repeats", options.repeats)->capture_default_str();
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
-  app.add_flag("--plain", options.plain, "libtorch's own operations");
+  app.add_flag("--plain", options.plain, "libtorch's own operations, and its memory handling: the twin");
   CLI11_PARSE(app, argc, argv);
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, -1);
+  if (!options.plain) {  // the twin is libtorch as it comes
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, -1);
+  }
 
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
   config::TrainConfig config;

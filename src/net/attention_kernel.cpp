@@ -3,93 +3,205 @@
 #include <algorithm>
 #include <cmath>
 
-// Compiled for several instruction sets, chosen when the program is loaded; the loops are written so that the
-// compiler vectorises them without reordering a sum.
-#define MEGIN_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#include "base/highway_targets.h"
 
-namespace megin::net {
-namespace {
+// The order matters: foreach_target.h compiles what follows it once for each instruction set.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "net/attention_kernel.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+// clang-format on
 
-// y[0..n) += a * x[0..n)
-inline void add_scaled(float* y, const float* x, float a, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
-}
+HWY_BEFORE_NAMESPACE();
+namespace megin::net::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// out[i * n + t] = rows(t, i): a head's rows as columns.
-inline void transpose(const HeadRows& rows, int64_t n, int64_t width, float* out) {
-  for (int64_t t = 0; t < n; ++t) {
-    for (int64_t i = 0; i < width; ++i) out[i * n + t] = rows.data[t * rows.stride + i];
+using Tag = hn::ScalableTag<float>;
+using OneLane = hn::CappedTag<float, 1>;
+
+// The products of one head are a few rows and columns each: sums stay in registers, for two rows of the
+// result and four vectors of columns at a time.
+constexpr int64_t kLanes = hn::MaxLanes(Tag());
+
+// Row r of the result is sum_s weights[r * row_step + s * term_step] * terms(s).
+struct Weights {
+  const float* data;
+  int64_t row_step;
+  int64_t term_step;
+};
+
+struct Product {
+  Weights weights;
+  HeadRows terms;
+  int64_t count;  // terms
+  HeadRows out;
+  float scale = 1;
+};
+
+template <int kRows, int kVectors, typename D>
+HWY_INLINE void product_tile(D d, const Product& p, int64_t row, int64_t column) {
+  constexpr int64_t kStep = hn::MaxLanes(D());
+  hn::Vec<D> sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
+  }
+  const float* HWY_RESTRICT weight = p.weights.data + row * p.weights.row_step;
+  const float* HWY_RESTRICT term = p.terms.data + column;
+  for (int64_t s = 0; s < p.count; ++s, weight += p.weights.term_step, term += p.terms.stride) {
+    hn::Vec<D> x[kVectors];
+    for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(d, term + v * kStep);
+    for (int r = 0; r < kRows; ++r) {
+      const auto w = hn::Set(d, weight[r * p.weights.row_step]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(w, x[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    float* const out = p.out.data + (row + r) * p.out.stride + column;
+    for (int v = 0; v < kVectors; ++v)
+      hn::StoreU(hn::Mul(sum[r][v], hn::Set(d, p.scale)), d, out + v * kStep);
   }
 }
 
-inline int64_t visible(const HeadShape& shape, int64_t t) {
+// Rows [row, row + kRows), columns [0, columns).
+template <int kRows>
+HWY_INLINE void product_rows(const Product& p, int64_t row, int64_t columns) {
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= columns; c += 4 * kLanes) product_tile<kRows, 4>(Tag(), p, row, c);
+  for (; c + kLanes <= columns; c += kLanes) product_tile<kRows, 1>(Tag(), p, row, c);
+  for (; c < columns; ++c) product_tile<kRows, 1>(OneLane(), p, row, c);
+}
+
+void product(const Product& p, int64_t rows, int64_t columns) {
+  int64_t row = 0;
+  for (; row + 2 <= rows; row += 2) product_rows<2>(p, row, columns);
+  if (row < rows) product_rows<1>(p, row, columns);
+}
+
+// out(i, t) = rows(t, i): a head's rows as columns; zero from column n on.
+void transpose(const HeadRows& rows, int64_t n, int64_t width, const HeadRows& out) {
+  for (int64_t i = 0; i < width; ++i) {
+    float* const to = out.data + i * out.stride;
+    for (int64_t t = 0; t < n; ++t) to[t] = rows.data[t * rows.stride + i];
+    std::fill(to + n, to + out.stride, 0.0f);
+  }
+}
+
+// Softmax over p[0, n); zero up to `row`, a multiple of the lanes.
+void softmax_row(float* p, int64_t n, int64_t row) {
+  const Tag d;
+  constexpr float kLowest = -1e30f;
+  const int64_t whole = std::min(row, (n + kLanes - 1) / kLanes * kLanes);
+  std::fill(p + n, p + whole, kLowest);
+  auto top = hn::Set(d, kLowest);
+  for (int64_t s = 0; s < whole; s += kLanes) top = hn::Max(top, hn::LoadU(d, p + s));
+  top = hn::MaxOfLanes(d, top);
+  auto sum = hn::Zero(d);
+  for (int64_t s = 0; s < whole; s += kLanes) {
+    const auto e = hn::Exp(d, hn::Sub(hn::LoadU(d, p + s), top));
+    sum = hn::Add(sum, e);
+    hn::StoreU(e, d, p + s);
+  }
+  const auto scale = hn::Div(hn::Set(d, 1.0f), hn::SumOfLanes(d, sum));
+  for (int64_t s = 0; s < whole; s += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, p + s), scale), d, p + s);
+  std::fill(p + whole, p + row, 0.0f);
+}
+
+int64_t visible(const HeadShape& shape, int64_t t) {
   return shape.causal ? std::min(t + 1, shape.keys) : shape.keys;
 }
 
-inline void softmax_row(float* p, int64_t n) {
-  float top = p[0];
-  for (int64_t s = 1; s < n; ++s) top = std::max(top, p[s]);
-  float sum = 0;
-  for (int64_t s = 0; s < n; ++s) {
-    p[s] = std::exp(p[s] - top);
-    sum += p[s];
-  }
-  const float scale = 1.0f / sum;
-  for (int64_t s = 0; s < n; ++s) p[s] *= scale;
-}
-
-}  // namespace
-
-int64_t attention_scratch(const HeadShape& shape) {
-  return shape.keys * shape.width + shape.keys;
-}
-
-MEGIN_CLONES void attend_head(const Head& head, const HeadShape& shape, float* scratch) {
-  float* const keys = scratch;  // [width, keys]
+void Attend(const Head& head, const HeadShape& shape, float* scratch) {
+  const HeadRows keys{.data = scratch, .stride = shape.row};  // [width, row]
   transpose(head.key, shape.keys, shape.width, keys);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.width));
+  const HeadRows probabilities{.data = head.probabilities, .stride = shape.row};
+  const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
+  product({.weights = {head.query.data, head.query.stride, 1},
+           .terms = keys,
+           .count = shape.width,
+           .out = probabilities,
+           .scale = 1.0f / std::sqrt(static_cast<float>(shape.width))},
+          shape.queries, columns);
   for (int64_t t = 0; t < shape.queries; ++t) {
-    const int64_t n = visible(shape, t);
-    float* const p = head.probabilities + t * shape.row;
-    const float* const q = head.query.data + t * head.query.stride;
-    std::fill(p, p + n, 0.0f);
-    for (int64_t i = 0; i < shape.width; ++i) add_scaled(p, keys + i * shape.keys, q[i] * scale, n);
-    softmax_row(p, n);
-    float* const out = head.output.data + t * head.output.stride;
-    std::fill(out, out + shape.width, 0.0f);
-    for (int64_t s = 0; s < n; ++s)
-      add_scaled(out, head.value.data + s * head.value.stride, p[s], shape.width);
+    softmax_row(head.probabilities + t * shape.row, visible(shape, t), shape.row);
   }
+  product({.weights = {head.probabilities, shape.row, 1},
+           .terms = head.value,
+           .count = shape.keys,
+           .out = head.output},
+          shape.queries, shape.width);
 }
 
-MEGIN_CLONES void attend_head_backward(const Head& head, const HeadGradients& gradients,
-                                       const HeadShape& shape, float* scratch) {
-  float* const values = scratch;  // [width, keys]
-  float* const ds = scratch + shape.keys * shape.width;
+// With dP = dO V^T: dS = P (dP - rowsum(P dP)) / sqrt(width), dQ = dS K, dK = dS^T Q, dV = P^T dO.
+void AttendBackward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
+                    float* scratch) {
+  const Tag d;
+  const HeadRows values{.data = scratch, .stride = shape.row};                            // [width, row]
+  const HeadRows scores{.data = scratch + shape.width * shape.row, .stride = shape.row};  // [queries, row]
   transpose(head.value, shape.keys, shape.width, values);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.width));
-  for (int64_t s = 0; s < shape.keys; ++s) {
-    std::fill_n(gradients.key.data + s * gradients.key.stride, shape.width, 0.0f);
-    std::fill_n(gradients.value.data + s * gradients.value.stride, shape.width, 0.0f);
-  }
+  const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
+  product({.weights = {gradients.output.data, gradients.output.stride, 1},
+           .terms = values,
+           .count = shape.width,
+           .out = scores},
+          shape.queries, columns);
+  const auto scale = hn::Set(d, 1.0f / std::sqrt(static_cast<float>(shape.width)));
   for (int64_t t = 0; t < shape.queries; ++t) {
-    const int64_t n = visible(shape, t);
     const float* const p = head.probabilities + t * shape.row;
-    const float* const go = gradients.output.data + t * gradients.output.stride;
-    std::fill(ds, ds + n, 0.0f);
-    for (int64_t i = 0; i < shape.width; ++i) add_scaled(ds, values + i * shape.keys, go[i], n);
-    float mean = 0;
-    for (int64_t s = 0; s < n; ++s) mean += p[s] * ds[s];
-    for (int64_t s = 0; s < n; ++s) ds[s] = p[s] * (ds[s] - mean) * scale;
-    float* const gq = gradients.query.data + t * gradients.query.stride;
-    const float* const q = head.query.data + t * head.query.stride;
-    std::fill(gq, gq + shape.width, 0.0f);
-    for (int64_t s = 0; s < n; ++s) {
-      add_scaled(gq, head.key.data + s * head.key.stride, ds[s], shape.width);
-      add_scaled(gradients.key.data + s * gradients.key.stride, q, ds[s], shape.width);
-      add_scaled(gradients.value.data + s * gradients.value.stride, go, p[s], shape.width);
+    float* const ds = scores.data + t * scores.stride;
+    auto sum = hn::Zero(d);
+    for (int64_t s = 0; s < columns; s += kLanes)
+      sum = hn::MulAdd(hn::LoadU(d, p + s), hn::LoadU(d, ds + s), sum);
+    const auto mean = hn::SumOfLanes(d, sum);
+    for (int64_t s = 0; s < columns; s += kLanes) {
+      const auto centred = hn::Sub(hn::LoadU(d, ds + s), mean);
+      hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, p + s), centred), scale), d, ds + s);
     }
   }
+  product({.weights = {scores.data, scores.stride, 1},
+           .terms = head.key,
+           .count = shape.keys,
+           .out = gradients.query},
+          shape.queries, shape.width);
+  product({.weights = {scores.data, 1, scores.stride},
+           .terms = head.query,
+           .count = shape.queries,
+           .out = gradients.key},
+          shape.keys, shape.width);
+  product({.weights = {head.probabilities, 1, shape.row},
+           .terms = gradients.output,
+           .count = shape.queries,
+           .out = gradients.value},
+          shape.keys, shape.width);
+}
+
+}  // namespace megin::net::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace megin::net {
+
+HWY_EXPORT(Attend);
+HWY_EXPORT(AttendBackward);
+
+int64_t attention_row(int64_t keys) {
+  constexpr int64_t kMultiple = 16;  // lanes of the widest vectors
+  return (keys + kMultiple - 1) / kMultiple * kMultiple;
+}
+
+int64_t attention_scratch(const HeadShape& shape) {
+  return (shape.width + shape.queries) * shape.row;
+}
+
+void attend_head(const Head& head, const HeadShape& shape, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(Attend)(head, shape, scratch);
+}
+
+void attend_head_backward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
+                          float* scratch) {
+  HWY_DYNAMIC_DISPATCH(AttendBackward)(head, gradients, shape, scratch);
 }
 
 }  // namespace megin::net
+#endif

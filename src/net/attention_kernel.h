@@ -15,7 +15,7 @@ struct HeadShape {
   int64_t queries = 0;  // real ones
   int64_t keys = 0;     // real ones
   int64_t width = 0;    // of the head
-  int64_t row = 0;      // stride of the probabilities
+  int64_t row = 0;      // stride of the probabilities: attention_row of at least `keys`
   bool causal = false;
 };
 
@@ -28,6 +28,10 @@ struct HeadGradients {
   HeadRows query, key, value;  // written
   HeadRows output;             // read
 };
+
+// The length of a row of probabilities: whole vectors of any instruction set. Elements beyond the keys are
+// zero.
+int64_t attention_row(int64_t keys);
 
 // Floats of scratch memory that either function needs.
 int64_t attention_scratch(const HeadShape& shape);

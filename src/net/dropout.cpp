@@ -4,20 +4,8 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
-
 namespace megin::net {
 namespace {
-
-// A 32-bit finaliser with low bias (multipliers found by Chris Wellons' search), as vector code needs one
-// without 64-bit multiplications.
-inline uint32_t mix32(uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x7FEB352DU;
-  x ^= x >> 15;
-  x *= 0x846CA68BU;
-  return x ^ (x >> 16);
-}
 
 constexpr int64_t kGrain = 1 << 14;
 
@@ -62,28 +50,6 @@ struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
 };
 
 }  // namespace
-
-DropoutSpan dropout_span_for(double probability, uint64_t key) {
-  const double threshold = std::round(probability * 0x1.0p32);
-  return {.key = key,
-          .first = 0,
-          .threshold = static_cast<uint32_t>(std::min(threshold, 0x1.0p32 - 1)),
-          .scale = static_cast<float>(1.0 / (1.0 - threshold * 0x1.0p-32))};
-}
-
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void dropout_span(
-    const float* in, float* out, int64_t size, const DropoutSpan& span) {
-  const auto low = static_cast<uint32_t>(span.key);
-  const auto high = static_cast<uint32_t>(span.key >> 32);
-  const uint32_t threshold = span.threshold;
-  const float scale = span.scale;
-  const auto first = static_cast<uint32_t>(span.first);
-  for (int64_t i = 0; i < size; ++i) {
-    const uint32_t counter = first + static_cast<uint32_t>(i);
-    const uint32_t bits = mix32(((counter ^ low) * 0x9E3779B1U) + high);
-    out[i] = bits < threshold ? 0.0f : in[i] * scale;
-  }
-}
 
 at::Tensor dropout(const at::Tensor& x, const DropoutMask& mask) {
   if (mask.probability <= 0) return x;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 namespace megin::net {
 namespace {
@@ -18,15 +19,34 @@ TEST(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
   const double dropped = y.eq(0).sum().item<int64_t>();
   // Four standard deviations of the binomial.
   EXPECT_NEAR(dropped / kSize, 0.3, 4 * std::sqrt(0.3 * 0.7 / kSize));
-  EXPECT_NEAR(y.max().item<float>(), 1.0 / 0.7, 1e-6);
+  // The probability is the next multiple of 2^-16: 19661 of them.
+  EXPECT_NEAR(y.max().item<float>(), 1.0 / (1.0 - 19661.0 / 65536.0), 1e-6);
 }
 
 TEST(Dropout, NeighboursAreIndependent) {
   constexpr int64_t kSize = 100000;
-  const at::Tensor kept = dropout(at::ones({kSize + 1}), mask_with(0.5, {3, 0})).ne(0);
-  const double both =
-      at::logical_and(kept.narrow(0, 0, kSize), kept.narrow(0, 1, kSize)).sum().item<int64_t>();
-  EXPECT_NEAR(both / kSize, 0.25, 4 * std::sqrt(0.25 * 0.75 / kSize));
+  const at::Tensor kept = dropout(at::ones({kSize + 16}), mask_with(0.5, {3, 0})).ne(0);
+  for (const int64_t distance : {1, 16}) {  // 16: the two halves of one hash
+    const double both =
+        at::logical_and(kept.narrow(0, 0, kSize), kept.narrow(0, distance, kSize)).sum().item<int64_t>();
+    EXPECT_NEAR(both / kSize, 0.25, 4 * std::sqrt(0.25 * 0.75 / kSize));
+  }
+}
+
+// Spans may begin and end anywhere: an element's draw belongs to its number.
+TEST(Dropout, ASpanCutAnywhereHasTheSameMask) {
+  constexpr int64_t kSize = 200;
+  const std::vector<float> ones(kSize, 1.0f);
+  std::vector<float> whole(kSize), parts(kSize);
+  const DropoutSpan span = dropout_span_for(0.4, 0x123456789ABCDEFULL);
+  dropout_span(ones.data(), whole.data(), kSize, span);
+  for (const int64_t cut : {1, 15, 16, 17, 32, 33, 100, 199}) {
+    DropoutSpan rest = span;
+    rest.first = cut;
+    dropout_span(ones.data(), parts.data(), cut, span);
+    dropout_span(ones.data() + cut, parts.data() + cut, kSize - cut, rest);
+    EXPECT_EQ(parts, whole) << cut;
+  }
 }
 
 TEST(Dropout, GradientHasTheMaskOfTheForwardPass) {

@@ -5,15 +5,20 @@
 
 #include <algorithm>
 
+#include "net/clones.h"
 #include "net/dropout.h"
 #include "net/row_parts.h"
 
 namespace megin::net {
 namespace {
 
+MEGIN_CLONES void relu(float* x, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) x[i] = std::max(x[i], 0.0f);
+}
+
 // In place: dropout(relu(x)) of rows [part.first, part.first + part.rows) out of `rows`.
 void activate(float* x, const RowPart& part, int64_t rows, int64_t width, const DropoutMask& mask) {
-  for (int64_t i = 0; i < part.rows * width; ++i) x[i] = std::max(x[i], 0.0f);
+  relu(x, part.rows * width);
   if (mask.probability <= 0) return;
   const int64_t rows_of_pass = rows / mask.passes;
   int64_t row = part.first;
@@ -30,7 +35,7 @@ void activate(float* x, const RowPart& part, int64_t rows, int64_t width, const 
 
 // gradient[i] *= scale where the activation let through something, else 0: a dropped or negative input has
 // inner[i] = 0.
-void activate_backward(float* gradient, const float* inner, int64_t size, float scale) {
+MEGIN_CLONES void activate_backward(float* gradient, const float* inner, int64_t size, float scale) {
   for (int64_t i = 0; i < size; ++i) gradient[i] = inner[i] > 0 ? gradient[i] * scale : 0.0f;
 }
 

@@ -1,6 +1,6 @@
 // Work on the rows of a batch, cut into parts that depend on the number of rows only: what each part
 // computes, and so every sum over parts in order, is the same at any thread count. Products run inside parts,
-// one on each thread; the matrix library must then have one thread of its own (train/blas_threads.h), else
+// one on each thread; the matrix library must then have one thread of its own (train/library_threads.h), else
 // both fight for the cores.
 #pragma once
 

@@ -1,14 +1,18 @@
 #include "objective/vocabulary_kernel.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "objective/vocabulary_kernel.cpp"
-#include <hwy/foreach_target.h>  // must come before highway.h
-#include <hwy/highway.h>
-// After highway.h:
-#include <hwy/contrib/math/math-inl.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include "base/highway_targets.h"
+
+// The order matters: foreach_target.h compiles what follows it once for each instruction set.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "objective/vocabulary_kernel.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace megin::objective {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/highway_targets.h"
+#include "base/highway_targets.h"
 
 // The order matters: foreach_target.h compiles what follows it once for each instruction set.
 // clang-format off

@@ -5,7 +5,7 @@
 
 // Before Highway, which reads it.
 // clang-format off
-#include "runtime/highway_targets.h"
+#include "base/highway_targets.h"
 #include <hwy/targets.h>
 // clang-format on
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <numbers>
 
-#include "runtime/highway_targets.h"
+#include "base/highway_targets.h"
 
 // The order matters: foreach_target.h compiles what follows it once for each instruction set.
 // clang-format off
