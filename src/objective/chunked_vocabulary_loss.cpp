@@ -16,7 +16,7 @@ namespace {
 
 // Logits of a chunk in memory, which one thread makes and uses: small enough for the last-level cache, large
 // enough that reading the output weights is little beside the product.
-constexpr int64_t kChunkLogits = int64_t{1} << 20;
+constexpr int64_t kChunkLogits = int64_t{1} << 21;
 constexpr int64_t kSmallestChunk = 32;  // positions
 // So many chunks share one product for the gradient of the output weights.
 constexpr int64_t kChunksInGroup = 8;
@@ -89,10 +89,11 @@ void losses_of_chunk(at::Tensor& logits, const Chunk& chunk, const std::vector<i
   const int64_t symbols = logits.size(1);
   const bool two = logits.size(0) > chunk.count;
   float* const z = logits.data_ptr<float>();
+  std::vector<float> scratch(static_cast<size_t>(2 * symbols));
   for (int64_t i = 0; i < chunk.count; ++i) {
     float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
     const auto at = static_cast<size_t>(chunk.first + i);
-    rows[at] = loss_row(z + i * symbols, second, symbols, labels[at], weights);
+    rows[at] = loss_row(z + i * symbols, second, symbols, labels[at], weights, scratch.data());
   }
 }
 

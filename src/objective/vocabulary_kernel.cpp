@@ -42,6 +42,7 @@ using One = hn::CappedTag<float, 1>;
 
 struct Softmax {
   float log_sum = 0;  // log sum_v exp(z_v)
+  float scale = 0;    // 1 / sum_v exp(z_v - max z)
   double sum = 0;     // sum_v z_v
 };
 
@@ -55,7 +56,9 @@ HWY_INLINE void for_symbols(int64_t symbols, const Body& body) {
   for (; i < symbols; ++i) body(One(), i);
 }
 
-Softmax softmax_of(const float* z, int64_t symbols) {
+// With kStore also writes exp(z - max z) to `exponential`.
+template <bool kStore>
+Softmax softmax_of(const float* z, int64_t symbols, float* exponential) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V top = hn::Set(d, z[0]);
@@ -68,16 +71,21 @@ Softmax softmax_of(const float* z, int64_t symbols) {
   const V shift = hn::Set(d, highest);
   for (int64_t i = 0; i < whole(symbols); i += lanes) {
     const V moved = hn::Sub(hn::LoadU(d, z + i), shift);
-    exponentials = hn::Add(exponentials, hn::Exp(d, moved));
+    const V e = hn::Exp(d, moved);
+    if constexpr (kStore) hn::StoreU(e, d, exponential + i);
+    exponentials = hn::Add(exponentials, e);
     plain = hn::Add(plain, moved);
   }
   double sum_of_exponentials = reduce_sum(d, exponentials);
   double sum = reduce_sum(d, plain);
   for (int64_t i = whole(symbols); i < symbols; ++i) {
-    sum_of_exponentials += std::exp(z[i] - highest);
+    const float e = std::exp(z[i] - highest);
+    if constexpr (kStore) exponential[i] = e;
+    sum_of_exponentials += e;
     sum += z[i] - highest;
   }
   return {.log_sum = highest + static_cast<float>(std::log(sum_of_exponentials)),
+          .scale = static_cast<float>(1.0 / sum_of_exponentials),
           .sum = sum + static_cast<double>(symbols) * highest};
 }
 
@@ -90,17 +98,17 @@ void add_cross_entropy(RowLoss& loss, int pass, const Softmax& s, double label_l
 }
 
 double RowNll(const float* z, int64_t symbols, int32_t label) {
-  return softmax_of(z, symbols).log_sum - static_cast<double>(z[label]);
+  return softmax_of<false>(z, symbols, nullptr).log_sum - static_cast<double>(z[label]);
 }
 
 RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
-                const Smoothing& smoothing) {
+                const Smoothing& smoothing, float* scratch) {
   RowLoss loss;
-  const Softmax s = softmax_of(z, symbols);
+  const Softmax s = softmax_of<true>(z, symbols, scratch);
   add_cross_entropy(loss, 0, s, z[label], symbols, smoothing);
   const auto weight = static_cast<float>(weights.cross_entropy[0]);
   for_symbols(symbols, [&](auto d, int64_t i) {
-    const auto p = hn::Exp(d, hn::Sub(hn::LoadU(d, z + i), hn::Set(d, s.log_sum)));
+    const auto p = hn::Mul(hn::LoadU(d, scratch + i), hn::Set(d, s.scale));
     hn::StoreU(hn::Mul(hn::Set(d, weight), hn::Sub(p, hn::Set(d, smoothing.each))), d, z + i);
   });
   z[label] -= weight * smoothing.target;
@@ -110,10 +118,11 @@ RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWe
 // With a = log p - log q: CR = (KL(p||q) + KL(q||p)) / 2,
 //   dCR/dz1 = (p (a - KL(p||q)) + p - q) / 2,  dCR/dz2 = (q (-a - KL(q||p)) + q - p) / 2.
 RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
-                  const Smoothing& smoothing) {
+                  const Smoothing& smoothing, float* scratch) {
   RowLoss loss;
-  const Softmax s1 = softmax_of(z1, symbols);
-  const Softmax s2 = softmax_of(z2, symbols);
+  float *const e1 = scratch, *const e2 = scratch + symbols;
+  const Softmax s1 = softmax_of<true>(z1, symbols, e1);
+  const Softmax s2 = softmax_of<true>(z2, symbols, e2);
   add_cross_entropy(loss, 0, s1, z1[label], symbols, smoothing);
   add_cross_entropy(loss, 1, s2, z2[label], symbols, smoothing);
 
@@ -124,15 +133,17 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
   for (int64_t i = 0; i < whole(symbols); i += lanes) {
     const V l1 = hn::Sub(hn::LoadU(d, z1 + i), log1), l2 = hn::Sub(hn::LoadU(d, z2 + i), log2);
     const V a = hn::Sub(l1, l2);
-    forward = hn::MulAdd(hn::Exp(d, l1), a, forward);
-    backward = hn::NegMulAdd(hn::Exp(d, l2), a, backward);
+    forward = hn::MulAdd(hn::LoadU(d, e1 + i), a, forward);
+    backward = hn::NegMulAdd(hn::LoadU(d, e2 + i), a, backward);
   }
   double kl_first = reduce_sum(d, forward), kl_second = reduce_sum(d, backward);
   for (int64_t i = whole(symbols); i < symbols; ++i) {
     const float l1 = z1[i] - s1.log_sum, l2 = z2[i] - s2.log_sum;
-    kl_first += std::exp(l1) * (l1 - l2);
-    kl_second -= std::exp(l2) * (l1 - l2);
+    kl_first += e1[i] * (l1 - l2);
+    kl_second -= e2[i] * (l1 - l2);
   }
+  kl_first *= s1.scale;
+  kl_second *= s2.scale;
   loss.consistency = 0.5 * (kl_first + kl_second);
 
   const auto w1 = static_cast<float>(weights.cross_entropy[0]),
@@ -142,7 +153,8 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
   for_symbols(symbols, [&](auto t, int64_t i) {
     const auto l1 = hn::Sub(hn::LoadU(t, z1 + i), hn::Set(t, s1.log_sum));
     const auto l2 = hn::Sub(hn::LoadU(t, z2 + i), hn::Set(t, s2.log_sum));
-    const auto p = hn::Exp(t, l1), q = hn::Exp(t, l2);
+    const auto p = hn::Mul(hn::LoadU(t, e1 + i), hn::Set(t, s1.scale));
+    const auto q = hn::Mul(hn::LoadU(t, e2 + i), hn::Set(t, s2.scale));
     const auto a = hn::Sub(l1, l2), difference = hn::Sub(p, q), each = hn::Set(t, smoothing.each);
     const auto c1 = hn::MulAdd(p, hn::Sub(a, hn::Set(t, k1)), difference);
     const auto c2 = hn::NegMulSub(q, hn::Add(a, hn::Set(t, k2)), difference);
@@ -166,12 +178,13 @@ HWY_EXPORT(OnePass);
 HWY_EXPORT(TwoPasses);
 
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
-                 const VocabularyLossWeights& weights) {
+                 const VocabularyLossWeights& weights, float* scratch) {
   const double each = symbols > 1 ? weights.label_smoothing / static_cast<double>(symbols - 1) : 0.0;
   const Smoothing smoothing{.target = static_cast<float>(1.0 - weights.label_smoothing - each),
                             .each = static_cast<float>(each)};
-  if (second == nullptr) return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing);
-  return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing);
+  if (second == nullptr)
+    return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing, scratch);
+  return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing, scratch);
 }
 
 double nll_row(const float* logits, int64_t symbols, int32_t label) {

@@ -22,8 +22,9 @@ struct Smoothing {
 
 // Replaces the logits of one position, [symbols] for each pass (second null for one pass), by the gradient of
 // the weighted loss with respect to them, and returns the losses. The sum over symbols is in a fixed order.
+// scratch: [symbols] for each pass, overwritten.
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
-                 const VocabularyLossWeights& weights);
+                 const VocabularyLossWeights& weights, float* scratch);
 
 // -log softmax(logits)[label], nats. The logits stay as they are.
 double nll_row(const float* logits, int64_t symbols, int32_t label);
