@@ -119,10 +119,19 @@ terminated skip_stopped skip 2 "$skip_updates" "${skip[@]}"
 shown "$stopped stops by SIGTERM: exit code 0, saved where it stopped, same bytes, log and best"
 
 must_train thor_raised --set train.max_updates=60 "${thor[@]}"
-must_train thor_raised --resume "${thor[@]}"
+must_train thor_raised --resume "${thor[@]}" --set train.threads=2
 same_run thor thor_raised
 grep -q '^ *max_updates: 200$' thor_raised/config.yaml || fail "thor_raised: config.yaml keeps the former max_updates"
-shown "60 updates, then more up to $thor_updates: same bytes, log and best"
+shown "60 updates, then more up to $thor_updates on two threads: same bytes, log and best"
+
+start two_at_once "${thor[@]}"
+wait_for_update "$pid" two_at_once 3
+kill -STOP "$pid"
+refused 1 "another process is writing here" two_at_once --resume "${thor[@]}"
+kill -CONT "$pid"
+wait "$pid" || fail "two_at_once: $(cat two_at_once.err)"
+same_run thor two_at_once
+shown "a second training on the same run is refused, and the first one does not notice"
 
 cosine=(--set train.optimizer.schedule=cosine)
 must_train cosine "${cosine[@]}" --set train.max_updates=10

@@ -84,7 +84,7 @@ bool RunDirectory::holds_run() const {
   return fs::exists(path_ / kConfigFile);
 }
 
-void RunDirectory::start() const {
+void RunDirectory::start() {
   if (holds_run()) {
     fail(
         "{}: already holds a training run; add --resume to continue it, or choose another folder with "
@@ -94,6 +94,7 @@ void RunDirectory::start() const {
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) fail("{}: cannot make the run directory: {}", path_.string(), error.message());
+  lock_.emplace(path_);
   write_configuration();
 }
 
@@ -142,8 +143,9 @@ void RunDirectory::remove_leftovers() const {
   for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
 }
 
-bool RunDirectory::restore(TrainingState& state, Console& console) const {
+bool RunDirectory::restore(TrainingState& state, Console& console) {
   if (!holds_run()) return false;
+  lock_.emplace(path_);
   require_same_configuration();
   remove_leftovers();
   const auto checkpoint = store::newest_good_checkpoint(path_, [&](int64_t update, const std::string& what) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/console.h"
+#include "base/directory_lock.h"
 #include "config/run_config.h"
 #include "data/prepared_data.h"
 #include "model/encoder_decoder.h"
@@ -30,7 +31,7 @@ struct TrainingState {
   std::span<const float> served_values() const;
 };
 
-// Not for two processes at once on one run.
+// Held against other processes from start() or restore() on.
 class RunDirectory {
  public:
   RunDirectory(std::filesystem::path path, const config::RunConfig& config, const data::PreparedData& data);
@@ -41,16 +42,17 @@ class RunDirectory {
   bool holds_run() const;
 
   // For a new run: makes the directory and writes the resolved configuration. Throws Error when it holds a
-  // run.
-  void start() const;
+  // run, or when another process writes into it.
+  void start();
 
   void write_configuration() const;  // config.yaml as it is in this session
 
   // Restores the newest good checkpoint. Damaged checkpoints that are newer are named on `console` and set
   // aside as update-N.damaged, where they neither count as newest nor stand in the way of the one that will
   // be written again. Returns false when there is no good one. Throws Error when the run was made with other
-  // data, UsageError when with another model, method or optimiser (it names the key).
-  bool restore(TrainingState& state, Console& console) const;
+  // data or another process writes into it, UsageError when with another model, method or optimiser (it names
+  // the key).
+  bool restore(TrainingState& state, Console& console);
 
   void save(const TrainingState& state) const;  // a checkpoint; then removes old ones
   void mark_best(int64_t update) const;         // points RUN/best at that checkpoint
@@ -70,6 +72,7 @@ class RunDirectory {
   std::filesystem::path path_;
   const config::RunConfig& config_;
   const data::PreparedData& data_;
+  std::optional<DirectoryLock> lock_;
 };
 
 // Views of a flat memory under the names of the table, with a prefix.
