@@ -14,7 +14,7 @@ Installs what is missing, builds megin, trains a THOR model and shows what it tr
                      perhaps valid.* and test.*; line by line, as train.en and train.de), or any .tmx, .tsv, .po and
                      .mo files, in subfolders too; each also as .gz or .zst
   --languages X-Y    of these files, en-de unless given
-  --minutes N        of training, 5 unless given; a finished run is trained on until it has had so many
+  --minutes N        of training, 6 unless given; a finished run is trained on until it has had so many
 TXT
 }
 
@@ -116,6 +116,9 @@ describe_files() {
 write_recipe() {
   local description
   description=$(describe_files "$1")
+  if [[ -z $own_data ]]; then
+    description+=$'\n  cleaning: {max_words: 10}  # messages and labels: what so short a training can learn'
+  fi
   [[ $description == *paths:* ]] ||
     wrong_call "$1 has neither train.$source_language and train.$target_language nor .tmx, .tsv, .po or .mo files"
   mkdir -p "$data"
@@ -167,11 +170,11 @@ else
 fi
 end_step
 
-begin_step "Training THOR for ${minutes:-5} minutes (Ctrl-C saves and leaves; running this again goes on)"
+begin_step "Training THOR for ${minutes:-6} minutes (Ctrl-C saves and leaves; running this again goes on)"
 if [[ -d $run/model && -z $minutes ]]; then
   echo "      $run/model is there already; --minutes N trains it on"
 else
-  "$megin" train "$recipe" --resume --set "train.max_minutes=${minutes:-5}"
+  "$megin" train "$recipe" --resume --set "train.max_minutes=${minutes:-6}"
 fi
 if [[ ! -d $run/model ]]; then
   echo "      stopped before there was a model; run $0 again to go on"

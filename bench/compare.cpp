@@ -32,8 +32,9 @@ Numbers run(const std::string& command) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error("failed: " + command);
   const nlohmann::json report = nlohmann::json::parse(text, nullptr, false);
   if (report.is_discarded()) throw std::runtime_error("wanted one JSON object from: " + command);
+  const nlohmann::json flat = report.flatten();  // items() refers to it
   Numbers numbers;
-  for (const auto& [key, value] : report.flatten().items()) {
+  for (const auto& [key, value] : flat.items()) {
     if (value.is_number()) numbers[key] = value.get<double>();
   }
   return numbers;

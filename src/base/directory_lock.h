@@ -5,8 +5,9 @@
 
 namespace megin {
 
-// Holds the directory for this process until the object or the process ends, however it ends. Nothing is written
-// for it (flock(2) on the directory itself). On file systems without locks it holds nothing, in silence.
+// Holds the directory for this process until the object or the process ends, however it ends. Nothing is
+// written for it (flock(2) on the directory itself). On file systems without locks it holds nothing, in
+// silence.
 class DirectoryLock {
  public:
   // Error when the directory cannot be opened, or when another process (or object) holds it.

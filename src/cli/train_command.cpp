@@ -68,9 +68,9 @@ std::string to_text(const train::TrainingResult& result, const ConfigOptions& co
   return text + fmt::format("model: {}\n", result.model);
 }
 
-// OpenMP's threads spin while they wait and take the cores from OpenBLAS's threads; the
-// OpenMP runtime reads its policy when it is loaded, before main,
-// so the program starts itself again with the policy set. Where that fails it goes on as it is.
+// OpenMP's threads spin while they wait and take the cores from whatever else runs, megin's own pool among
+// it. The OpenMP runtime reads its policy when it is loaded, before main, so the program starts itself again
+// with the policy set. Where that fails it goes on as it is.
 void restart_with_passive_waits() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
