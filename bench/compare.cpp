@@ -2,8 +2,9 @@
 // both report, the medians and the median of the ratios second / first. The machine's drift disturbs both
 // alike.
 //
-//   megin_bench_compare --rounds 5 "old/megin_bench_training --passes 2" "new/megin_bench_training --passes
-//   2" megin_bench_compare "megin_bench_training --plain" "megin_bench_training"
+//   megin_bench_compare --rounds 5 "old/megin_bench_training" "new/megin_bench_training"
+//
+//   megin_bench_compare "megin_bench_training --plain" "megin_bench_training"
 //
 // A command prints one JSON object; of its arrays of objects ("rows", "results"), elements at the same place
 // belong together.
@@ -14,9 +15,10 @@
 #include <cstdio>
 #include <iostream>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace {
 

@@ -27,8 +27,8 @@ struct ValidationResult {
 // The number by which validations are compared; more is better.
 double merit(const BestValidation& validation, const config::ValidationConfig& config);
 
-// Measures the served values. BLEU is the same at any thread count, the loss but for its last digits. `state`
-// is left as it is; its parameters are exchanged for the moving average meanwhile, where there is one.
+// Measures the served values. The same numbers at any thread count. `state` is left as it is; its parameters
+// are exchanged for the moving average meanwhile, where there is one.
 ValidationResult validate(TrainingState& state, const data::PreparedData& data,
                           const config::TrainConfig& config, ThreadPool& pool);
 
