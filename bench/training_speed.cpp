@@ -1,12 +1,12 @@
 // How fast a model trains: target tokens a second, processor seconds per 1,000 target tokens, memory; for
-// dense and for THOR with several numbers of experts, fused and plain. Random sentences: speed does not
-// depend on the words.
+// dense and for THOR with several numbers of experts, fused and plain.
 //
 //   megin_bench_training --preset tiny --experts 1 2 16 64 --passes 1
 //
 // "pass" is forward and backward of a micro-batch, "update" the whole of it with clipping and the optimiser.
-// All configurations take turns, so that a machine whose speed drifts disturbs all of them alike; medians are
-// printed.
+// gflops counts the matrix products of an update on tokens (not on padding); matrix_gflops is the rate of
+// large products on the same threads, measured between the updates. All configurations take turns, so that a
+// machine whose speed drifts disturbs all of them alike; medians are printed.
 #include <ATen/Parallel.h>
 #include <malloc.h>
 
@@ -18,10 +18,10 @@
 
 #include "base/clock.h"
 #include "base/processors.h"
-#include "base/random.h"
-#include "data/batch_stream.h"
+#include "bench/random_pairs.h"
 #include "net/initialisation.h"
 #include "objective/vocabulary_loss.h"
+#include "store/model_size.h"
 #include "train/library_threads.h"
 #include "train/training_step.h"
 
@@ -33,6 +33,7 @@ struct Options {
   std::string preset = "tiny";
   std::vector<int64_t> experts = {1, 2, 16, 64};
   int64_t passes = 1;
+  int64_t feed_forward = 0;
   int64_t vocabulary = 10000;
   int64_t batch_tokens = 4096;
   int64_t repeats = 7;
@@ -40,29 +41,8 @@ struct Options {
   bool plain = false;
 };
 
-// Sentences of 4 to 28 tokens, targets within a few tokens of their sources: the lengths of image captions.
-data::MemoryExamples random_pairs(int64_t vocabulary) {
-  data::MemoryExamples examples;
-  const uint64_t key = draw_key(1, Purpose::kSampling);
-  uint64_t counter = 0;
-  const auto sentence = [&](uint64_t length) {
-    std::vector<int32_t> tokens;
-    for (uint64_t i = 0; i < length; ++i) {
-      tokens.push_back(
-          static_cast<int32_t>(4 + draw_index(key, counter++, static_cast<uint64_t>(vocabulary) - 4)));
-    }
-    return tokens;
-  };
-  for (int i = 0; i < 8000; ++i) {
-    const uint64_t length = 4 + draw_index(key, counter++, 24);
-    auto source = sentence(length);
-    examples.add(std::move(source), sentence(length + draw_index(key, counter++, 4)));
-  }
-  return examples;
-}
-
 struct Times {
-  double wall = 0, processor = 0;
+  double wall = 0, processor = 0, minor_faults = 0;
 };
 
 struct Case {
@@ -77,6 +57,7 @@ struct Case {
   static config::ModelConfig model_config(const Options& options, int64_t count) {
     config::ModelConfig config;
     config::apply_model_preset(config, options.preset);
+    if (options.feed_forward > 0) config.feed_forward = options.feed_forward;
     config.source_vocabulary = config.target_vocabulary = options.vocabulary;
     config.experts.count = count;
     return config;
@@ -101,14 +82,47 @@ struct Case {
   train::OptimizerState state;
   train::TrainingStep step;
   int64_t updates = 0;
-  std::vector<double> pass_rates, pass_costs, update_rates, update_costs;
+  std::vector<double> pass_rates, pass_costs, update_rates, update_costs, update_gflops, update_faults,
+      padding;
 };
+
+// Floating-point operations of an update's matrix products: three times those of inference, for each pass.
+double update_flops(const Case& one, const data::TranslationBatch& batch) {
+  const auto flops = store::count_token_flops(one.model.config(), 1, 0);
+  return 3.0 * static_cast<double>(one.config.objective.passes) *
+         (flops.source * static_cast<double>(batch.source_tokens) +
+          flops.target * static_cast<double>(batch.target_tokens));
+}
 
 template <typename Body>
 Times timed(const Body& body) {
-  const double wall = system_clock().steady_seconds(), processor = process_usage().cpu_seconds;
+  const double wall = system_clock().steady_seconds();
+  const ProcessUsage before = process_usage();
   body();
-  return {system_clock().steady_seconds() - wall, process_usage().cpu_seconds - processor};
+  const ProcessUsage after = process_usage();
+  return {.wall = system_clock().steady_seconds() - wall,
+          .processor = after.cpu_seconds - before.cpu_seconds,
+          .minor_faults = static_cast<double>(after.minor_faults - before.minor_faults)};
+}
+
+// The rate of large products: one on each thread at the same time, or all threads on one where the matrix
+// library has them (the twin). GFLOP/s.
+double matrix_rate(int threads, net::Operations operations) {
+  constexpr int64_t kSize = 1024, kRepeats = 8;
+  const at::Tensor a = at::rand({threads * kSize, kSize}), b = at::rand({kSize, kSize}),
+                   c = at::empty_like(a);
+  const auto multiply = [&](int64_t row, int64_t rows) {
+    const at::NoGradGuard no_gradients;
+    at::Tensor to = c.narrow(0, row, rows);
+    for (int64_t repeat = 0; repeat < kRepeats; ++repeat) at::mm_out(to, a.narrow(0, row, rows), b);
+  };
+  const Times times = timed([&] {
+    if (operations == net::Operations::kPlain) return multiply(0, threads * kSize);
+    at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) multiply(i * kSize, kSize);
+    });
+  });
+  return 2e-9 * static_cast<double>(threads * kRepeats * kSize * kSize * kSize) / times.wall;
 }
 
 double median(std::vector<double> values) {
@@ -127,9 +141,15 @@ void measure(Case& one, data::BatchStream& stream, bool counted) {
   one.pass_costs.push_back(1000 * pass.processor / tokens);
   one.update_rates.push_back(tokens / update.wall);
   one.update_costs.push_back(1000 * update.processor / tokens);
+  one.update_gflops.push_back(1e-9 * update_flops(one, batch) / update.wall);
+  one.update_faults.push_back(update.minor_faults);
+  one.padding.push_back(1 - static_cast<double>(batch.source_tokens + batch.target_tokens) /
+                                static_cast<double>(batch.source.size() + batch.target_input.size()));
 }
 
-nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, const Options& options) {
+nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, const Options& options,
+                              const std::vector<double>& matrix_rates) {
+  const double matrix_gflops = median(matrix_rates);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   const Case& first = *cases.front();
   for (const auto& one : cases) {
@@ -141,6 +161,10 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
          {"pass_cpu_speed_relative_to_first", median(first.pass_costs) / median(one->pass_costs)},
          {"update_target_tokens_per_second", median(one->update_rates)},
          {"update_cpu_seconds_per_1000", median(one->update_costs)},
+         {"update_gflops", median(one->update_gflops)},
+         {"update_share_of_matrix_rate", median(one->update_gflops) / matrix_gflops},
+         {"padding_share", median(one->padding)},
+         {"update_minor_faults", median(one->update_faults)},
          {"parameter_mib", static_cast<double>(one->model.parameters().values().size_bytes()) / (1 << 20)}});
   }
   return {{"preset", options.preset},
@@ -150,6 +174,7 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
           {"batch_tokens", options.batch_tokens},
           {"repeats", options.repeats},
           {"threads", at::get_num_threads()},
+          {"matrix_gflops", matrix_gflops},
           {"peak_resident_mib", static_cast<double>(process_usage().peak_resident_bytes) / (1 << 20)},
           {"rows", rows}};
 }
@@ -157,11 +182,14 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
 }  // namespace
 
 int main(int argc, char** argv) {
+  train::restart_with_passive_waits();
   Options options;
   CLI::App app("Training speed of dense models and of random experts, as one JSON object");
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
   app.add_option("--passes", options.passes, "1: cross-entropy, 2: with the consistency term")
+      ->capture_default_str();
+  app.add_option("--feed-forward", options.feed_forward, "inner width; 0: the preset's")
       ->capture_default_str();
   app.add_option("--vocabulary", options.vocabulary)->capture_default_str();
   app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str();
@@ -179,14 +207,16 @@ int main(int argc, char** argv) {
   config.objective.passes = options.passes;
   config.plain_operations = options.plain;
   train::set_library_threads(pool.threads(), train::operations_of(config));
-  const data::MemoryExamples examples = random_pairs(options.vocabulary);
+  const data::MemoryExamples examples = bench::random_pairs(8000, options.vocabulary);
   data::BatchStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;
   for (const int64_t count : options.experts)
     cases.push_back(std::make_unique<Case>(options, count, config, pool));
+  std::vector<double> matrix_rates;
   for (int64_t repeat = -2; repeat < options.repeats; ++repeat) {
     for (const auto& one : cases) measure(*one, stream, repeat >= 0);
+    if (repeat >= 0) matrix_rates.push_back(matrix_rate(pool.threads(), train::operations_of(config)));
   }
-  std::cout << report(cases, options).dump(2) << "\n";
+  std::cout << report(cases, options, matrix_rates).dump(2) << "\n";
   return 0;
 }

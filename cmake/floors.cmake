@@ -3,13 +3,14 @@
 # Order matters: a folder stands after everything it uses.
 
 set(MEGIN_ALL_FOLDERS
-    base config optim text metric report data store search runtime
+    base matrix config optim text metric report data store search runtime
     net routing expert model objective train cli)
 
 # Folders that need libtorch; the serve preset leaves them out.
 set(MEGIN_TORCH_FOLDERS net routing expert model objective train)
 
 set(MEGIN_USES_base "")
+set(MEGIN_USES_matrix base)
 set(MEGIN_USES_config base)
 set(MEGIN_USES_optim config)
 set(MEGIN_USES_text config)
@@ -18,8 +19,8 @@ set(MEGIN_USES_report base)
 set(MEGIN_USES_data text config)
 set(MEGIN_USES_store config)
 set(MEGIN_USES_search config)
-set(MEGIN_USES_runtime store search text)
-set(MEGIN_USES_net store)
+set(MEGIN_USES_runtime matrix store search text)
+set(MEGIN_USES_net matrix store)
 set(MEGIN_USES_routing net)
 set(MEGIN_USES_expert routing)
 set(MEGIN_USES_model expert data text)

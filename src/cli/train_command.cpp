@@ -1,17 +1,15 @@
 // megin train: a model from prepared data.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/files.h"
 #include "cli/command.h"
 #include "cli/config_options.h"
+#include "train/library_threads.h"
 #include "train/training.h"
 
 namespace megin::cli {
@@ -68,23 +66,8 @@ std::string to_text(const train::TrainingResult& result, const ConfigOptions& co
   return text + fmt::format("model: {}\n", result.model);
 }
 
-// OpenMP's threads spin while they wait and take the cores from whatever else runs, megin's own pool among
-// it. The OpenMP runtime reads its policy when it is loaded, before main, so the program starts itself again
-// with the policy set. Where that fails it goes on as it is.
-void restart_with_passive_waits() {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  std::string arguments = read_file("/proc/self/cmdline");
-  std::vector<char*> pointers;
-  for (size_t at = 0; at < arguments.size(); at += std::char_traits<char>::length(&arguments[at]) + 1) {
-    pointers.push_back(&arguments[at]);
-  }
-  pointers.push_back(nullptr);
-  execv("/proc/self/exe", pointers.data());
-}
-
 void train_model(const TrainCommandOptions& options, CommandContext& context) {
-  restart_with_passive_waits();
+  train::restart_with_passive_waits();
   const config::RunConfig config = load_config(options.config);
   config::require_for_train(config);
   const train::TrainingResult result =

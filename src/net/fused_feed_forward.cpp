@@ -7,7 +7,7 @@
 
 #include "net/clones.h"
 #include "net/dropout.h"
-#include "net/row_parts.h"
+#include "net/products.h"
 
 namespace megin::net {
 namespace {
@@ -33,10 +33,13 @@ void activate(float* x, const RowPart& part, int64_t rows, int64_t width, const 
   }
 }
 
-// gradient[i] *= scale where the activation let through something, else 0: a dropped or negative input has
-// inner[i] = 0.
+// gradient[i] *= scale where the activation let something through, else 0: of a dropped or negative input,
+// inner[i] is 0.
 MEGIN_CLONES void activate_backward(float* gradient, const float* inner, int64_t size, float scale) {
-  for (int64_t i = 0; i < size; ++i) gradient[i] = inner[i] > 0 ? gradient[i] * scale : 0.0f;
+  for (int64_t i = 0; i < size; ++i) {  // a factor, no branch: signs are random
+    const float factor = inner[i] > 0 ? scale : 0.0f;
+    gradient[i] *= factor;
+  }
 }
 
 struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
@@ -48,11 +51,13 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
     const int64_t rows = input.size(0), width = fc1_weight.size(0);
     const at::Tensor inner = at::empty({rows, width}, at::kFloat);
     const at::Tensor output = at::empty({rows, fc2_weight.size(0)}, at::kFloat);
+    const matrix::PackedMatrix fc1 = packed(fc1_weight, matrix::Layout::kOutputsByInputs),
+                               fc2 = packed(fc2_weight, matrix::Layout::kOutputsByInputs);
     for_row_parts(rows, [&](const RowPart& part) {
-      at::Tensor to_inner = rows_of(inner, part), to_output = rows_of(output, part);
-      at::addmm_out(to_inner, fc1_bias, rows_of(input, part), fc1_weight.t());
-      activate(to_inner.data_ptr<float>(), part, rows, width, *mask);
-      at::addmm_out(to_output, fc2_bias, to_inner, fc2_weight.t());
+      const matrix::Rows to_inner = mutable_rows(inner, part);
+      matrix::multiply(fc1, values_of(fc1_bias), const_rows(input, part), to_inner);
+      activate(to_inner.data, part, rows, width, *mask);
+      matrix::multiply(fc2, values_of(fc2_bias), to_inner, mutable_rows(output, part));
     });
     context->save_for_backward({input, inner, fc1_weight, fc2_weight});
     const bool drops = mask->probability > 0;
@@ -67,29 +72,19 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
     const at::Tensor &input = saved[0], &inner = saved[1], &fc1_weight = saved[2], &fc2_weight = saved[3];
     const at::Tensor gradient = upstream[0].contiguous();
     const auto scale = static_cast<float>(context->saved_data["scale"].toDouble());
-    const int64_t rows = input.size(0), d = input.size(1), width = inner.size(1);
-    const int64_t parts = row_part_count(rows);
-    const at::Tensor input_gradient = at::empty_like(input);
-    const at::Tensor fc1_parts = at::empty({parts, width, d}, at::kFloat),
-                     fc1_bias_parts = at::empty({parts, width}, at::kFloat),
-                     fc2_parts = at::empty({parts, d, width}, at::kFloat),
-                     fc2_bias_parts = at::empty({parts, d}, at::kFloat);
+    const int64_t rows = input.size(0), width = inner.size(1);
+    const at::Tensor input_gradient = at::empty_like(input), inner_gradient = at::empty_like(inner);
+    const matrix::PackedMatrix fc1 = packed(fc1_weight, matrix::Layout::kInputsByOutputs),
+                               fc2 = packed(fc2_weight, matrix::Layout::kInputsByOutputs);
     for_row_parts(rows, [&](const RowPart& part) {
-      const at::Tensor from = rows_of(gradient, part), part_inner = rows_of(inner, part);
-      at::Tensor to_fc2 = fc2_parts[part.number], to_fc2_bias = fc2_bias_parts[part.number];
-      at::mm_out(to_fc2, from.t(), part_inner);
-      at::sum_out(to_fc2_bias, from, 0);
-      const at::Tensor inner_gradient = at::mm(from, fc2_weight);
-      activate_backward(inner_gradient.data_ptr<float>(), part_inner.data_ptr<float>(),
-                        inner_gradient.numel(), scale);
-      at::Tensor to_fc1 = fc1_parts[part.number], to_fc1_bias = fc1_bias_parts[part.number];
-      at::Tensor to_input = rows_of(input_gradient, part);
-      at::mm_out(to_fc1, inner_gradient.t(), rows_of(input, part));
-      at::sum_out(to_fc1_bias, inner_gradient, 0);
-      at::mm_out(to_input, inner_gradient, fc1_weight);
+      const matrix::Rows to_inner = mutable_rows(inner_gradient, part);
+      matrix::multiply(fc2, {}, const_rows(gradient, part), to_inner);
+      activate_backward(to_inner.data, const_rows(inner, part).data, part.rows * width, scale);
+      matrix::multiply(fc1, {}, to_inner, mutable_rows(input_gradient, part));
     });
-    return {input_gradient,          sum_of_parts(fc1_parts),      sum_of_parts(fc1_bias_parts),
-            sum_of_parts(fc2_parts), sum_of_parts(fc2_bias_parts), at::Tensor()};
+    const LinearGradients of_fc1 = linear_gradients(inner_gradient, input),
+                          of_fc2 = linear_gradients(gradient, inner);
+    return {input_gradient, of_fc1.weight, of_fc1.bias, of_fc2.weight, of_fc2.bias, at::Tensor()};
   }
 };
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "net/row_parts.h"
+#include "net/products.h"
 
 namespace megin::net {
 namespace {
@@ -13,9 +13,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
                             const at::Tensor& weight, const at::Tensor& bias) {
     const at::Tensor input = x.contiguous();
     const at::Tensor output = at::empty({input.size(0), weight.size(0)}, at::kFloat);
+    const matrix::PackedMatrix matrix = packed(weight, matrix::Layout::kOutputsByInputs);
     for_row_parts(input.size(0), [&](const RowPart& part) {
-      at::Tensor to = rows_of(output, part);
-      at::addmm_out(to, bias, rows_of(input, part), weight.t());
+      matrix::multiply(matrix, values_of(bias), const_rows(input, part), mutable_rows(output, part));
     });
     context->save_for_backward({input, weight});
     return output;
@@ -26,19 +26,13 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &weight = saved[1];
     const at::Tensor gradient = upstream[0].contiguous();
-    const int64_t rows = input.size(0), parts = row_part_count(rows);
     const at::Tensor input_gradient = at::empty_like(input);
-    const at::Tensor weight_parts = at::empty({parts, weight.size(0), weight.size(1)}, at::kFloat);
-    const at::Tensor bias_parts = at::empty({parts, weight.size(0)}, at::kFloat);
-    for_row_parts(rows, [&](const RowPart& part) {
-      const at::Tensor from = rows_of(gradient, part);
-      at::Tensor to_input = rows_of(input_gradient, part);
-      at::Tensor to_weight = weight_parts[part.number], to_bias = bias_parts[part.number];
-      at::mm_out(to_input, from, weight);
-      at::mm_out(to_weight, from.t(), rows_of(input, part));
-      at::sum_out(to_bias, from, 0);
+    const matrix::PackedMatrix matrix = packed(weight, matrix::Layout::kInputsByOutputs);
+    for_row_parts(input.size(0), [&](const RowPart& part) {
+      matrix::multiply(matrix, {}, const_rows(gradient, part), mutable_rows(input_gradient, part));
     });
-    return {input_gradient, sum_of_parts(weight_parts), sum_of_parts(bias_parts)};
+    LinearGradients of = linear_gradients(gradient, input);
+    return {input_gradient, of.weight, of.bias};
   }
 };
 

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace megin::net {
 
@@ -14,14 +15,19 @@ int64_t row_part_count(int64_t rows) {
   return std::clamp<int64_t>(rows / kFewestRows, 1, kMostParts);
 }
 
+void for_tasks(int64_t count, const std::function<void(int64_t)>& body) {
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    const at::NoGradGuard no_gradients;  // a setting of each thread
+    for (int64_t task = next++; task < count; task = next++) body(task);
+  });
+}
+
 void for_row_parts(int64_t rows, const std::function<void(const RowPart&)>& body) {
   const int64_t parts = row_part_count(rows);
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_gradients;  // a setting of each thread
-    for (int64_t number = begin; number < end; ++number) {
-      const int64_t first = rows * number / parts, last = rows * (number + 1) / parts;
-      body({.number = number, .first = first, .rows = last - first});
-    }
+  for_tasks(parts, [&](int64_t number) {
+    const int64_t first = rows * number / parts, last = rows * (number + 1) / parts;
+    body({.number = number, .first = first, .rows = last - first});
   });
 }
 

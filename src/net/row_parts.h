@@ -19,7 +19,12 @@ struct RowPart {
 
 int64_t row_part_count(int64_t rows);
 
-// Calls body(part) for each part of [0, rows), over all threads, without recording gradients.
+// Calls body(task) for each task of [0, count), over all threads, each of which takes the next one when it is
+// done: a core that is slow for a while takes fewer. Without recording gradients. Nothing a body computes may
+// depend on the thread.
+void for_tasks(int64_t count, const std::function<void(int64_t)>& body);
+
+// Calls body(part) for each part of [0, rows), as tasks.
 void for_row_parts(int64_t rows, const std::function<void(const RowPart&)>& body);
 
 inline at::Tensor rows_of(const at::Tensor& x, const RowPart& part) {

@@ -1,12 +1,12 @@
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "net/row_parts.h"
+#include "matrix/gradient_product.h"
+#include "net/products.h"
 #include "objective/vocabulary_kernel.h"
 #include "objective/vocabulary_loss.h"
 #include "text/vocabulary.h"
@@ -59,15 +59,6 @@ class Chunks {
 
 using Chunk = Chunks::Chunk;
 
-// Runs body(chunk number) for chunks [first, last) over all threads, without recording gradients.
-template <typename Body>
-void for_chunks(int64_t first, int64_t last, const Body& body) {
-  at::parallel_for(first, last, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_gradients;  // a setting of each thread
-    for (int64_t number = begin; number < end; ++number) body(number);
-  });
-}
-
 // Rows of the kept positions: chunk after chunk, within it pass after pass.
 at::Tensor kept_rows(const std::vector<int64_t>& kept, const Chunks& chunks, int64_t positions,
                      int64_t passes) {
@@ -84,11 +75,11 @@ at::Tensor kept_rows(const std::vector<int64_t>& kept, const Chunks& chunks, int
 }
 
 // Losses of one chunk, whose logits, [passes * count, V], are replaced by their gradient.
-void losses_of_chunk(at::Tensor& logits, const Chunk& chunk, const std::vector<int32_t>& labels,
+void losses_of_chunk(const matrix::Rows& logits, const Chunk& chunk, const std::vector<int32_t>& labels,
                      const VocabularyLossWeights& weights, std::vector<RowLoss>& rows) {
-  const int64_t symbols = logits.size(1);
-  const bool two = logits.size(0) > chunk.count;
-  float* const z = logits.data_ptr<float>();
+  const int64_t symbols = logits.stride;
+  const bool two = logits.count > chunk.count;
+  float* const z = logits.data;
   std::vector<float> scratch(static_cast<size_t>(2 * symbols));
   for (int64_t i = 0; i < chunk.count; ++i) {
     float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
@@ -111,8 +102,11 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
 
   const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, passes);
   const at::Tensor rows = kept_rows(kept, chunks, positions, passes);
-  const at::Tensor states = inputs.states.index_select(0, rows), output_weight = inputs.output_weight;
+  const at::Tensor states = inputs.states.index_select(0, rows);
   const at::Tensor state_gradients = at::empty_like(states);
+  const matrix::PackedMatrix to_symbols = net::packed(inputs.output_weight, matrix::Layout::kOutputsByInputs),
+                             from_symbols =
+                                 net::packed(inputs.output_weight, matrix::Layout::kInputsByOutputs);
   const int64_t most = std::min(chunks.count(), kChunksInGroup);
   const at::Tensor buffer = at::empty({most * passes * chunks.longest(), symbols}, at::kFloat);
   std::vector<RowLoss> losses(kept.size());
@@ -120,21 +114,24 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
   for (int64_t group = 0; group < chunks.count(); group += kChunksInGroup) {
     const int64_t end = std::min(chunks.count(), group + kChunksInGroup);
     const int64_t first_row = passes * chunks[group].first;
-    for_chunks(group, end, [&](int64_t number) {
-      const Chunk chunk = chunks[number];
-      const int64_t row = passes * chunk.first, count = passes * chunk.count;
-      at::Tensor logits = buffer.narrow(0, row - first_row, count);
-      at::mm_out(logits, states.narrow(0, row, count), output_weight.t());
+    net::for_tasks(end - group, [&](int64_t task) {
+      const Chunk chunk = chunks[group + task];
+      const net::RowPart part{.number = 0, .first = passes * chunk.first, .rows = passes * chunk.count};
+      const matrix::Rows logits =
+          net::mutable_rows(buffer, {.number = 0, .first = part.first - first_row, .rows = part.rows});
+      matrix::multiply(to_symbols, {}, net::const_rows(states, part), logits);
       losses_of_chunk(logits, chunk, labels, weights, losses);
-      at::Tensor to_states = state_gradients.narrow(0, row, count);
-      at::mm_out(to_states, logits, output_weight);
+      matrix::multiply(from_symbols, {}, logits, net::mutable_rows(state_gradients, part));
     });
     const int64_t group_rows = passes * (chunks[end - 1].first + chunks[end - 1].count) - first_row;
-    const at::Tensor group_logits = buffer.narrow(0, 0, group_rows);
-    const at::Tensor group_states = states.narrow(0, first_row, group_rows);
+    const int64_t d = states.size(1);
+    const matrix::Rows group_logits =
+        net::mutable_rows(buffer, {.number = 0, .first = 0, .rows = group_rows});
+    const matrix::ConstRows group_states =
+        net::const_rows(states, {.number = 0, .first = first_row, .rows = group_rows});
     net::for_row_parts(symbols, [&](const net::RowPart& part) {
-      net::rows_of(gradients.output_weight, part)
-          .addmm_(group_logits.narrow(1, part.first, part.rows).t(), group_states);
+      matrix::multiply_gradient({group_logits.data + part.first, group_rows, symbols}, group_states, d,
+                                net::mutable_rows(gradients.output_weight, part), matrix::Sum::kAdd);
     });
   }
   gradients.states.index_copy_(0, rows, state_gradients);
@@ -187,11 +184,15 @@ double chunked_nll(const VocabularyLossInputs& inputs) {
   const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, 1);
   const at::Tensor rows = kept_rows(kept, chunks, static_cast<int64_t>(inputs.targets.size()), 1);
   const at::NoGradGuard no_gradients;
-  const at::Tensor states = inputs.states.index_select(0, rows), output_weight = inputs.output_weight;
+  const at::Tensor states = inputs.states.index_select(0, rows);
+  const matrix::PackedMatrix to_symbols = net::packed(inputs.output_weight, matrix::Layout::kOutputsByInputs);
   std::vector<double> losses(kept.size());
-  for_chunks(0, chunks.count(), [&](int64_t number) {
+  net::for_tasks(chunks.count(), [&](int64_t number) {
     const Chunk chunk = chunks[number];
-    const at::Tensor logits = at::mm(states.narrow(0, chunk.first, chunk.count), output_weight.t());
+    const at::Tensor logits = at::empty({chunk.count, symbols}, at::kFloat);
+    matrix::multiply(to_symbols, {},
+                     net::const_rows(states, {.number = 0, .first = chunk.first, .rows = chunk.count}),
+                     net::mutable_rows(logits, {.number = 0, .first = 0, .rows = chunk.count}));
     for (int64_t i = 0; i < chunk.count; ++i) {
       const auto at = static_cast<size_t>(chunk.first + i);
       losses[at] = nll_row(logits.data_ptr<float>() + i * symbols, symbols,

@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "runtime/test_targets.h"
+#include "base/highway_test_targets.h"
 
 namespace megin::runtime {
 namespace {

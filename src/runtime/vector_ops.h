@@ -6,7 +6,7 @@
 #include <span>
 
 #include "config/model_config.h"
-#include "runtime/rows.h"
+#include "runtime/matrices.h"
 
 namespace megin::runtime {
 

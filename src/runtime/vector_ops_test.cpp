@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "runtime/test_targets.h"
+#include "base/highway_test_targets.h"
 
 namespace megin::runtime {
 namespace {

@@ -18,7 +18,7 @@
 #include "config/dispatch.h"
 #include "config/model_config.h"
 #include "runtime/attention.h"
-#include "runtime/packed_gemm.h"
+#include "runtime/matrices.h"
 #include "runtime/vector_ops.h"
 #include "store/model_directory.h"
 

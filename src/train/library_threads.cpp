@@ -2,6 +2,13 @@
 
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
 
 namespace megin::train {
 
@@ -11,6 +18,17 @@ void set_library_threads(int threads, net::Operations operations) {
   using Setter = void (*)(int);
   if (void* const found = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
     reinterpret_cast<Setter>(found)(operations == net::Operations::kPlain ? threads : 1);
+}
+
+void restart_with_passive_waits() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  std::string arguments = read_file("/proc/self/cmdline");
+  std::vector<char*> pointers;
+  for (size_t at = 0; at < arguments.size(); at += std::char_traits<char>::length(&arguments[at]) + 1)
+    pointers.push_back(&arguments[at]);
+  pointers.push_back(nullptr);
+  execv("/proc/self/exe", pointers.data());
 }
 
 }  // namespace megin::train

@@ -1,4 +1,4 @@
-#include "runtime/packed_gemm.h"
+#include "matrix/packed_product.h"
 
 #include <gtest/gtest.h>
 
@@ -6,9 +6,9 @@
 #include <cstring>
 #include <random>
 
-#include "runtime/test_targets.h"
+#include "base/highway_test_targets.h"
 
-namespace megin::runtime {
+namespace megin::matrix {
 namespace {
 
 struct Operands {
@@ -22,7 +22,7 @@ struct Operands {
   std::vector<float> x, weight, bias;
 };
 
-TEST(PackedGemm, GivesTheNumbersWorkedOutByHand) {
+TEST(PackedProduct, GivesTheNumbersWorkedOutByHand) {
   on_each_target([] {
     // [1 2 3; 4 5 6] times the columns (1 0 -1) and (2 1 0), plus (10, 20).
     const PackedMatrix weight(std::vector<float>{1, 0, -1, 2, 1, 0}, 2, 3);
@@ -37,7 +37,7 @@ TEST(PackedGemm, GivesTheNumbersWorkedOutByHand) {
 
 // Higham 2002, section 3.1: a sum of k products and a start value in any order errs by at most
 // (k + 1) u / (1 - (k + 1) u) times the sum of magnitudes; u = 2^-24.
-TEST(PackedGemm, StaysWithinTheErrorBoundOfADotProduct) {
+TEST(PackedProduct, StaysWithinTheErrorBoundOfADotProduct) {
   const std::vector<std::array<int64_t, 3>> shapes = {{1, 1, 1},      {1, 64, 128}, {2, 33, 7},
                                                       {3, 70, 300},   {7, 16, 513}, {13, 5, 64},
                                                       {200, 40, 600}, {6, 130, 1}};
@@ -62,7 +62,7 @@ TEST(PackedGemm, StaysWithinTheErrorBoundOfADotProduct) {
   });
 }
 
-TEST(PackedGemm, ARowsBitsDoNotDependOnTheOtherRows) {
+TEST(PackedProduct, ARowsBitsDoNotDependOnTheOtherRows) {
   constexpr int64_t kOutputs = 83, kInputs = 700, kMost = 401;
   const Operands in(kMost, kOutputs, kInputs);
   on_each_target([&] {
@@ -80,7 +80,7 @@ TEST(PackedGemm, ARowsBitsDoNotDependOnTheOtherRows) {
   });
 }
 
-TEST(PackedGemm, LeavesWhatLiesBetweenTheRowsAlone) {
+TEST(PackedProduct, LeavesWhatLiesBetweenTheRowsAlone) {
   const Operands in(3, 5, 4);
   std::vector<float> y(3 * 8, -7.0F);
   multiply(PackedMatrix(in.weight, 5, 4), in.bias, {in.x.data(), 3, 4}, {y.data(), 3, 8});
@@ -90,4 +90,4 @@ TEST(PackedGemm, LeavesWhatLiesBetweenTheRowsAlone) {
 }
 
 }  // namespace
-}  // namespace megin::runtime
+}  // namespace megin::matrix

@@ -9,7 +9,7 @@
 #include <hwy/targets.h>
 // clang-format on
 
-namespace megin::runtime {
+namespace megin {
 
 template <typename Body>
 void on_each_target(Body&& body) {
@@ -21,4 +21,4 @@ void on_each_target(Body&& body) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
-}  // namespace megin::runtime
+}  // namespace megin

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace megin::runtime {
+namespace megin::matrix {
 
 // `count` rows, `stride` floats apart; the memory is the caller's.
 struct Rows {
@@ -46,4 +46,4 @@ class RowBuffer {
   hwy::AlignedFreeUniquePtr<float[]> data_;
 };
 
-}  // namespace megin::runtime
+}  // namespace megin::matrix
