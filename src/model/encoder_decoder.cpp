@@ -100,7 +100,7 @@ const at::Tensor& EncoderDecoder::output_weight() const {
 
 at::Tensor EncoderDecoder::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
   for (const Layer& layer : stack.layers) x = layer.forward(x, inputs, router_);
-  return stack.final_norm ? stack.final_norm->forward(x) : x;
+  return stack.final_norm ? stack.final_norm->forward(x, inputs.context.operations) : x;
 }
 
 at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch,

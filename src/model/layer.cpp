@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "net/dropout.h"
-
 namespace megin::model {
 namespace {
 
@@ -51,12 +49,10 @@ net::DropoutMask Layer::mask(const LayerInputs& inputs, double probability,
 }
 
 at::Tensor Layer::residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const {
-  if (config_.norm_position == config::NormPosition::kPre) {
-    return x + net::dropout(body(sublayer.norm.forward(x)), sublayer.mask);
-  }
-  if (sublayer.operations == net::Operations::kPlain)
-    return sublayer.norm.forward(x + net::dropout(body(x), sublayer.mask));
-  return sublayer.norm.forward_residual(x, body(x), sublayer.mask);
+  const auto& [norm, mask, operations] = sublayer;
+  if (config_.norm_position == config::NormPosition::kPre)
+    return net::residual_sum(x, body(norm.forward(x, operations)), mask, operations);
+  return norm.forward_residual(x, body(x), mask, operations);
 }
 
 at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,

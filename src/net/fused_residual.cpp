@@ -33,81 +33,154 @@ DropoutSpan span_of_row(const DropoutMask& mask, int64_t row, int64_t rows, int6
   return span;
 }
 
-struct Saved {
-  at::Tensor sum;      // [rows, d]: x + dropout(h)
-  at::Tensor moments;  // [rows, 2]: mean and reciprocal deviation
-};
+// to = x + dropout(h) for one row.
+void add_dropped(const float* x, const float* h, float* to, int64_t width, const DropoutMask& mask,
+                 int64_t row, int64_t rows) {
+  if (mask.probability > 0) {
+    dropout_span(h, to, width, span_of_row(mask, row, rows, width));
+  } else {
+    std::copy_n(h, width, to);
+  }
+  add_row(to, x, width);
+}
 
-at::Tensor normalise(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
-                     const LayerNormParameters& norm, Saved& saved) {
-  const int64_t rows = x.size(0), width = x.size(1);
-  at::Tensor output = at::empty_like(x);
-  saved.sum = at::empty_like(x);
-  saved.moments = at::empty({rows, 2}, at::kFloat);
-  const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
-  float *sum = saved.sum.data_ptr<float>(), *out = output.data_ptr<float>(),
-        *moments = saved.moments.data_ptr<float>();
-  const NormRow row_norm{norm.weight.data_ptr<float>(), norm.bias.data_ptr<float>(),
-                         static_cast<float>(norm.epsilon), width};
+// The gradient of h, from that of x + dropout(h).
+at::Tensor dropped(const at::Tensor& gradient, const DropoutMask& mask) {
+  if (mask.probability <= 0) return gradient;
+  const int64_t rows = gradient.size(0), width = gradient.size(1);
+  at::Tensor output = at::empty_like(gradient);
+  const float* const in = gradient.data_ptr<float>();
+  float* const out = output.data_ptr<float>();
   for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t at = row * width;
-      if (mask.probability > 0) {
-        dropout_span(add + at, sum + at, width, span_of_row(mask, row, rows, width));
-        add_row(sum + at, in + at, width);
-      } else {
-        std::copy_n(add + at, width, sum + at);
-        add_row(sum + at, in + at, width);
-      }
-      normalise_row(sum + at, out + at, moments + 2 * row, row_norm);
-    }
+    for (int64_t row = first; row < last; ++row)
+      dropout_span(in + row * width, out + row * width, width, span_of_row(mask, row, rows, width));
   });
   return output;
 }
 
-struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
+void save_mask(torch::autograd::AutogradContext& context, const DropoutMask& mask) {
+  context.saved_data["probability"] = mask.probability;
+  context.saved_data["passes"] = mask.passes;
+  context.saved_data["key0"] = static_cast<int64_t>(mask.keys[0]);
+  context.saved_data["key1"] = static_cast<int64_t>(mask.keys[1]);
+}
+
+DropoutMask saved_mask(torch::autograd::AutogradContext& context) {
+  return {.probability = context.saved_data["probability"].toDouble(),
+          .passes = context.saved_data["passes"].toInt(),
+          .keys = {static_cast<uint64_t>(context.saved_data["key0"].toInt()),
+                   static_cast<uint64_t>(context.saved_data["key1"].toInt())}};
+}
+
+struct NormGradients {
+  at::Tensor sum;  // of what was normalised
+  at::Tensor weight, bias;
+};
+
+// sum: [rows, d], what was normalised; moments: [rows, 2].
+NormGradients norm_gradients(const at::Tensor& gradient, const at::Tensor& sum, const at::Tensor& moments,
+                             const at::Tensor& weight) {
+  const int64_t rows = sum.size(0), width = sum.size(1);
+  at::Tensor sum_gradient = at::empty_like(sum);
+  at::Tensor partial = at::zeros({(rows + kBlock - 1) / kBlock, 2, width}, at::kFloat);
+  const float *in = sum.data_ptr<float>(), *upstream = gradient.data_ptr<float>();
+  float* const out = sum_gradient.data_ptr<float>();
+  for_blocks(rows, [&](int64_t first, int64_t last, int64_t block) {
+    float* const sums = partial.data_ptr<float>() + block * 2 * width;
+    for (int64_t row = first; row < last; ++row) {
+      const int64_t at = row * width;
+      normalise_row_backward({.sum = in + at,
+                              .gradient = upstream + at,
+                              .weight = weight.data_ptr<float>(),
+                              .moments = moments.data_ptr<float>() + 2 * row},
+                             {.input = out + at, .weight = sums, .bias = sums + width}, width);
+    }
+  });
+  const at::Tensor total = partial.sum(0);
+  return {.sum = sum_gradient, .weight = total[0], .bias = total[1]};
+}
+
+NormRow norm_row(const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
+  return {weight.data_ptr<float>(), bias.data_ptr<float>(), static_cast<float>(epsilon), weight.size(0)};
+}
+
+struct ResidualNormFunction : torch::autograd::Function<ResidualNormFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_given,
+                            const at::Tensor& h_given, const at::Tensor& weight, const at::Tensor& bias,
                             const DropoutMask* mask, double epsilon) {
-    Saved saved;
-    const at::Tensor output =
-        normalise(x.contiguous(), h.contiguous(), *mask, {weight, bias, epsilon}, saved);
-    context->save_for_backward({saved.sum, saved.moments, weight});
-    context->saved_data["probability"] = mask->probability;
-    context->saved_data["passes"] = mask->passes;
-    context->saved_data["key0"] = static_cast<int64_t>(mask->keys[0]);
-    context->saved_data["key1"] = static_cast<int64_t>(mask->keys[1]);
+    const at::Tensor x = x_given.contiguous(), h = h_given.contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor output = at::empty_like(x), sums = at::empty_like(x),
+               moments = at::empty({rows, 2}, at::kFloat);
+    const NormRow norm = norm_row(weight, bias, epsilon);
+    const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
+    float *sum = sums.data_ptr<float>(), *out = output.data_ptr<float>();
+    for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t row = first; row < last; ++row) {
+        const int64_t at = row * width;
+        add_dropped(in + at, add + at, sum + at, width, *mask, row, rows);
+        normalise_row(sum + at, out + at, moments.data_ptr<float>() + 2 * row, norm);
+      }
+    });
+    context->save_for_backward({sums, moments, weight});
+    save_mask(*context, *mask);
     return output;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& upstream) {
     const auto saved = context->get_saved_variables();
-    const DropoutMask mask{.probability = context->saved_data["probability"].toDouble(),
-                           .passes = context->saved_data["passes"].toInt(),
-                           .keys = {static_cast<uint64_t>(context->saved_data["key0"].toInt()),
-                                    static_cast<uint64_t>(context->saved_data["key1"].toInt())}};
-    const at::Tensor output_gradient = upstream[0].contiguous();
-    const int64_t rows = saved[0].size(0), width = saved[0].size(1);
-    at::Tensor x_gradient = at::empty_like(saved[0]), h_gradient = at::empty_like(saved[0]);
-    at::Tensor partial = at::zeros({(rows + kBlock - 1) / kBlock, 2, width}, at::kFloat);
-    const float *sum = saved[0].data_ptr<float>(), *moments = saved[1].data_ptr<float>();
-    const float *weight = saved[2].data_ptr<float>(), *gradient = output_gradient.data_ptr<float>();
-    float *to_x = x_gradient.data_ptr<float>(), *to_h = h_gradient.data_ptr<float>();
-    for_blocks(rows, [&](int64_t first, int64_t last, int64_t block) {
-      float* const sums = partial.data_ptr<float>() + block * 2 * width;
-      for (int64_t row = first; row < last; ++row) {
-        const int64_t at = row * width;
-        normalise_row_backward(
-            {.sum = sum + at, .gradient = gradient + at, .weight = weight, .moments = moments + 2 * row},
-            {.input = to_x + at, .weight = sums, .bias = sums + width}, width);
-        if (mask.probability > 0)
-          dropout_span(to_x + at, to_h + at, width, span_of_row(mask, row, rows, width));
-      }
-    });
-    const at::Tensor total = partial.sum(0);
+    NormGradients of = norm_gradients(upstream[0].contiguous(), saved[0], saved[1], saved[2]);
     const at::Tensor none;
-    return {x_gradient, mask.probability > 0 ? h_gradient : x_gradient, total[0], total[1], none, none};
+    return {of.sum, dropped(of.sum, saved_mask(*context)), of.weight, of.bias, none, none};
+  }
+};
+
+struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_given,
+                            const at::Tensor& h_given, const DropoutMask* mask) {
+    const at::Tensor x = x_given.contiguous(), h = h_given.contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor output = at::empty_like(x);
+    const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
+    float* const out = output.data_ptr<float>();
+    for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t row = first; row < last; ++row)
+        add_dropped(in + row * width, add + row * width, out + row * width, width, *mask, row, rows);
+    });
+    save_mask(*context, *mask);
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& upstream) {
+    const at::Tensor gradient = upstream[0].contiguous();
+    return {gradient, dropped(gradient, saved_mask(*context)), at::Tensor()};
+  }
+};
+
+struct NormFunction : torch::autograd::Function<NormFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_given,
+                            const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
+    const at::Tensor x = x_given.contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor output = at::empty_like(x), moments = at::empty({rows, 2}, at::kFloat);
+    const NormRow norm = norm_row(weight, bias, epsilon);
+    const float* const in = x.data_ptr<float>();
+    float *out = output.data_ptr<float>(), *to_moments = moments.data_ptr<float>();
+    for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t row = first; row < last; ++row)
+        normalise_row(in + row * width, out + row * width, to_moments + 2 * row, norm);
+    });
+    context->save_for_backward({x, moments, weight});
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& upstream) {
+    const auto saved = context->get_saved_variables();
+    NormGradients of = norm_gradients(upstream[0].contiguous(), saved[0], saved[1], saved[2]);
+    return {of.sum, of.weight, of.bias, at::Tensor()};
   }
 };
 
@@ -115,7 +188,15 @@ struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
 
 at::Tensor fused_residual_norm(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
                                const LayerNormParameters& norm) {
-  return ResidualFunction::apply(x, h, norm.weight, norm.bias, &mask, norm.epsilon);
+  return ResidualNormFunction::apply(x, h, norm.weight, norm.bias, &mask, norm.epsilon);
+}
+
+at::Tensor fused_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask) {
+  return ResidualFunction::apply(x, h, &mask);
+}
+
+at::Tensor fused_norm(const at::Tensor& x, const LayerNormParameters& norm) {
+  return NormFunction::apply(x, norm.weight, norm.bias, norm.epsilon);
 }
 
 }  // namespace megin::net

@@ -159,7 +159,7 @@ TEST(Fused, FeedForwardEqualsThePlainForm) {
   }
 }
 
-TEST(Fused, ResidualNormEqualsDropoutThenAddThenNorm) {
+TEST(Fused, ResidualAndNormEqualDropoutThenAddThenNorm) {
   for (const int64_t width : {12, 128}) {
     for (const double probability : {0.0, 0.3}) {
       const config::ModelConfig config = model_of_width(width);
@@ -171,13 +171,19 @@ TEST(Fused, ResidualNormEqualsDropoutThenAddThenNorm) {
       at::Tensor x = normal_tensor({140, width}, 1).requires_grad_(true);
       at::Tensor h = normal_tensor({140, width}, 2).requires_grad_(true);
       const at::Tensor weights = normal_tensor({140, width}, 3);
-      std::vector<at::Tensor> inputs = {x, h, parameters.get(prefix + "weight"),
-                                        parameters.get(prefix + "bias")};
-      const at::Tensor plain = norm.forward(x + dropout(h, mask));
-      const auto plain_gradients = gradients_of(plain, weights, inputs);
-      const at::Tensor fused = norm.forward_residual(x, h, mask);
-      expect_equal({fused}, {plain});
-      expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
+      const std::vector<at::Tensor> inputs = {x, h, parameters.get(prefix + "weight"),
+                                              parameters.get(prefix + "bias")};
+      const auto compare = [&](const char* what, const std::vector<at::Tensor>& of, const auto& form) {
+        SCOPED_TRACE(what);
+        const at::Tensor plain = form(Operations::kPlain);
+        const auto plain_gradients = gradients_of(plain, weights, of);
+        const at::Tensor fused = form(Operations::kFused);
+        expect_equal({fused}, {plain});
+        expect_equal(gradients_of(fused, weights, of), plain_gradients);
+      };
+      compare("post-norm", inputs, [&](Operations form) { return norm.forward_residual(x, h, mask, form); });
+      compare("sum", {x, h}, [&](Operations form) { return residual_sum(x, h, mask, form); });
+      compare("norm", {x, inputs[2], inputs[3]}, [&](Operations form) { return norm.forward(x, form); });
     }
   }
 }

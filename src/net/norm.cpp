@@ -12,7 +12,12 @@ Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const c
   if (kind_ == config::NormKind::kLayerNorm) bias_ = parameters.get(prefix + "bias");
 }
 
-at::Tensor Norm::forward(const at::Tensor& x) const {
+bool Norm::fuses(const at::Tensor& x, Operations operations) const {
+  return operations == Operations::kFused && kind_ == config::NormKind::kLayerNorm && x.is_cpu();
+}
+
+at::Tensor Norm::forward(const at::Tensor& x, Operations operations) const {
+  if (fuses(x, operations)) return fused_norm(x, {weight_, bias_, epsilon_});
   switch (kind_) {
     case config::NormKind::kLayerNorm:
       return at::layer_norm(x, {x.size(-1)}, weight_, bias_, epsilon_);
@@ -22,9 +27,16 @@ at::Tensor Norm::forward(const at::Tensor& x) const {
   __builtin_unreachable();
 }
 
-at::Tensor Norm::forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask) const {
-  if (kind_ != config::NormKind::kLayerNorm) return forward(x + dropout(h, mask));
-  return fused_residual_norm(x, h, mask, {weight_, bias_, epsilon_});
+at::Tensor Norm::forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
+                                  Operations operations) const {
+  if (fuses(x, operations)) return fused_residual_norm(x, h, mask, {weight_, bias_, epsilon_});
+  return forward(residual_sum(x, h, mask, operations), operations);
+}
+
+at::Tensor residual_sum(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
+                        Operations operations) {
+  if (operations == Operations::kFused && x.is_cpu()) return fused_residual(x, h, mask);
+  return x + dropout(h, mask);
 }
 
 }  // namespace megin::net

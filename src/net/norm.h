@@ -16,17 +16,24 @@ class Norm {
   // Uses prefix + "weight" and, for LayerNorm, prefix + "bias".
   Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
 
-  // x: [..., d], fp32. Returns the same shape.
-  at::Tensor forward(const at::Tensor& x) const;
+  // x: [rows, d], fp32. Returns the same shape. Fused where it is a LayerNorm on the CPU.
+  at::Tensor forward(const at::Tensor& x, Operations operations) const;
 
-  // forward(x + dropout(h)): fused where it is a LayerNorm. x, h: [rows, d].
-  at::Tensor forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask) const;
+  // forward(x + dropout(h)). x, h: [rows, d].
+  at::Tensor forward_residual(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
+                              Operations operations) const;
 
  private:
+  bool fuses(const at::Tensor& x, Operations operations) const;
+
   config::NormKind kind_;
   double epsilon_;
   at::Tensor weight_;
   at::Tensor bias_;
 };
+
+// x + dropout(h), of [rows, d]: the end of a pre-norm sublayer.
+at::Tensor residual_sum(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
+                        Operations operations);
 
 }  // namespace megin::net
