@@ -66,18 +66,23 @@ struct DyTiles {
   int64_t row;
 };
 
-// dw += the products of one block of rows; `panels` holds x packed.
-void multiply_block(const DyTiles& dy, const float* panels, int64_t terms, int64_t inputs, Rows dw,
-                    bool from_zero) {
-  for (int64_t i = 0; i < inputs; i += kPanelWidth) {
-    const int64_t width = std::min(kPanelWidth, inputs - i);
+struct PackedX {
+  const float* panels;
+  int64_t rows;
+  int64_t inputs;
+};
+
+// dw += the products of one block of rows.
+void multiply_block(const DyTiles& dy, const PackedX& x, Rows dw, bool from_zero) {
+  for (int64_t i = 0; i < x.inputs; i += kPanelWidth) {
+    const int64_t width = std::min(kPanelWidth, x.inputs - i);
     for (int64_t o = 0; o < dw.count; o += kTileRows) {
       float* const out = dw.row(o) + i;
       const Tile t{.a = dy.data + o / kTileRows * dy.tile,
                    .a_stride = dy.row,
-                   .panel = panels + i * terms,
+                   .panel = x.panels + i * x.rows,
                    .panel_stride = 0,
-                   .terms = terms,
+                   .terms = x.rows,
                    .start = from_zero ? nullptr : out,
                    .start_stride = dw.stride,
                    .out = out,
@@ -92,7 +97,8 @@ void multiply_block(const DyTiles& dy, const float* panels, int64_t terms, int64
   }
 }
 
-void multiply_gradient(ConstRows dy, ConstRows x, int64_t inputs, Rows dw, bool from_zero) {
+void multiply_gradient(const GradientOperands& of, Rows dw, bool from_zero) {
+  const auto& [dy, x, inputs] = of;
   const int64_t padded = (inputs + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
   thread_local RowBuffer panels(kBlockRows), tiles(kBlockRows);
   panels.reserve(padded);
@@ -109,7 +115,7 @@ void multiply_gradient(ConstRows dy, ConstRows x, int64_t inputs, Rows dw, bool 
         pack_tiles(block, outputs, tile_memory);
         at = {.data = tile_memory, .tile = kTileRows * rows, .row = kTileRows};
       }
-      multiply_block(at, panel_memory, rows, inputs, {dw.row(o), outputs, dw.stride}, from_zero && r == 0);
+      multiply_block(at, {panel_memory, rows, inputs}, {dw.row(o), outputs, dw.stride}, from_zero && r == 0);
     }
   }
 }
@@ -122,12 +128,12 @@ namespace megin::matrix {
 
 HWY_EXPORT(multiply_gradient);
 
-void multiply_gradient(ConstRows dy, ConstRows x, int64_t inputs, Rows dw, Sum sum) {
-  assert(dy.count == x.count);
-  if (dy.count == 0 && sum == Sum::kFromZero) {
-    for (int64_t o = 0; o < dw.count; ++o) std::fill_n(dw.row(o), inputs, 0.0F);
+void multiply_gradient(const GradientOperands& of, Rows dw, Sum sum) {
+  assert(of.dy.count == of.x.count);
+  if (of.dy.count == 0 && sum == Sum::kFromZero) {
+    for (int64_t o = 0; o < dw.count; ++o) std::fill_n(dw.row(o), of.inputs, 0.0F);
   }
-  HWY_DYNAMIC_DISPATCH(multiply_gradient)(dy, x, inputs, dw, sum == Sum::kFromZero);
+  HWY_DYNAMIC_DISPATCH(multiply_gradient)(of, dw, sum == Sum::kFromZero);
 }
 
 }  // namespace megin::matrix

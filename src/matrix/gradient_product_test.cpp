@@ -29,13 +29,13 @@ TEST(GradientProduct, GivesTheNumbersWorkedOutByHand) {
     // Two rows: (1, 2)^T (1 0 -1) + (3, 4)^T (2 1 0).
     const std::vector<float> dy = {1, 2, 3, 4}, x = {1, 0, -1, 2, 1, 0};
     std::vector<float> dw(6, 100);
-    multiply_gradient({dy.data(), 2, 2}, {x.data(), 2, 3}, 3, {dw.data(), 2, 3}, Sum::kFromZero);
+    multiply_gradient({{dy.data(), 2, 2}, {x.data(), 2, 3}, 3}, {dw.data(), 2, 3}, Sum::kFromZero);
     EXPECT_EQ(dw, (std::vector<float>{7, 3, -1, 10, 4, -2}));
-    multiply_gradient({dy.data(), 2, 2}, {x.data(), 2, 3}, 3, {dw.data(), 2, 3}, Sum::kAdd);
+    multiply_gradient({{dy.data(), 2, 2}, {x.data(), 2, 3}, 3}, {dw.data(), 2, 3}, Sum::kAdd);
     EXPECT_EQ(dw, (std::vector<float>{14, 6, -2, 20, 8, -4}));
-    multiply_gradient({dy.data(), 0, 2}, {x.data(), 0, 3}, 3, {dw.data(), 2, 3}, Sum::kAdd);
+    multiply_gradient({{dy.data(), 0, 2}, {x.data(), 0, 3}, 3}, {dw.data(), 2, 3}, Sum::kAdd);
     EXPECT_EQ(dw[0], 14);
-    multiply_gradient({dy.data(), 0, 2}, {x.data(), 0, 3}, 3, {dw.data(), 2, 3}, Sum::kFromZero);
+    multiply_gradient({{dy.data(), 0, 2}, {x.data(), 0, 3}, 3}, {dw.data(), 2, 3}, Sum::kFromZero);
     EXPECT_EQ(dw, std::vector<float>(6, 0.0F));
   });
 }
@@ -50,7 +50,7 @@ TEST(GradientProduct, StaysWithinTheErrorBoundOfASum) {
       const Operands in(rows, outputs, inputs);
       for (const Sum sum : {Sum::kFromZero, Sum::kAdd}) {
         std::vector<float> dw = in.dw;
-        multiply_gradient({in.dy.data(), rows, outputs}, {in.x.data(), rows, inputs}, inputs,
+        multiply_gradient({{in.dy.data(), rows, outputs}, {in.x.data(), rows, inputs}, inputs},
                           {dw.data(), outputs, inputs}, sum);
         const double u = static_cast<double>(rows + 1) * 0x1p-24, gamma = u / (1 - u);
         for (int64_t o = 0; o < outputs; ++o) {
@@ -76,10 +76,10 @@ TEST(GradientProduct, APartHasTheBitsOfTheWhole) {
   const Operands in(kRows, kOutputs, kInputs);
   on_each_target([&] {
     std::vector<float> whole(kOutputs * kInputs), parts(kOutputs * kInputs);
-    multiply_gradient({in.dy.data(), kRows, kOutputs}, {in.x.data(), kRows, kInputs}, kInputs,
+    multiply_gradient({{in.dy.data(), kRows, kOutputs}, {in.x.data(), kRows, kInputs}, kInputs},
                       {whole.data(), kOutputs, kInputs}, Sum::kFromZero);
     for (const auto& [first, last] : {std::pair<int64_t, int64_t>{0, 1}, {1, 100}, {100, 205}}) {
-      multiply_gradient({in.dy.data() + first, kRows, kOutputs}, {in.x.data(), kRows, kInputs}, kInputs,
+      multiply_gradient({{in.dy.data() + first, kRows, kOutputs}, {in.x.data(), kRows, kInputs}, kInputs},
                         {parts.data() + first * kInputs, last - first, kInputs}, Sum::kFromZero);
     }
     EXPECT_EQ(whole, parts);
@@ -89,7 +89,7 @@ TEST(GradientProduct, APartHasTheBitsOfTheWhole) {
 TEST(GradientProduct, LeavesWhatLiesBetweenTheRowsAlone) {
   const Operands in(9, 3, 5);
   std::vector<float> dw(3 * 8, -7.0F);
-  multiply_gradient({in.dy.data(), 9, 3}, {in.x.data(), 9, 5}, 5, {dw.data(), 3, 8}, Sum::kFromZero);
+  multiply_gradient({{in.dy.data(), 9, 3}, {in.x.data(), 9, 5}, 5}, {dw.data(), 3, 8}, Sum::kFromZero);
   for (int64_t o = 0; o < 3; ++o) {
     for (int64_t i = 5; i < 8; ++i) EXPECT_EQ(dw[o * 8 + i], -7.0F);
   }

@@ -25,35 +25,46 @@ void for_blocks(int64_t rows, const Body& body) {
   });
 }
 
-// The dropout of one row: rows of a pass are numbered from that pass's first.
-DropoutSpan span_of_row(const DropoutMask& mask, int64_t row, int64_t rows, int64_t width) {
-  const int64_t rows_of_pass = rows / mask.passes;
-  DropoutSpan span = dropout_span_for(mask.probability, mask.keys[static_cast<size_t>(row / rows_of_pass)]);
-  span.first = row % rows_of_pass * width;
-  return span;
-}
+// The dropout of [rows, width], row by row: rows of a pass are numbered from that pass's first.
+class RowDropout {
+ public:
+  RowDropout(const DropoutMask& mask, int64_t rows, int64_t width)
+      : mask_(mask), rows_of_pass_(rows / mask.passes), width_(width) {}
 
-// to = x + dropout(h) for one row.
-void add_dropped(const float* x, const float* h, float* to, int64_t width, const DropoutMask& mask,
-                 int64_t row, int64_t rows) {
-  if (mask.probability > 0) {
-    dropout_span(h, to, width, span_of_row(mask, row, rows, width));
-  } else {
-    std::copy_n(h, width, to);
+  // to = dropout(h), of row number `row`.
+  void drop(int64_t row, const float* h, float* to) const {
+    DropoutSpan span =
+        dropout_span_for(mask_.probability, mask_.keys[static_cast<size_t>(row / rows_of_pass_)]);
+    span.first = row % rows_of_pass_ * width_;
+    dropout_span(h, to, width_, span);
   }
-  add_row(to, x, width);
-}
+
+  // to = x + dropout(h).
+  void add(int64_t row, const float* x, const float* h, float* to) const {
+    if (mask_.probability > 0) {
+      drop(row, h, to);
+    } else {
+      std::copy_n(h, width_, to);
+    }
+    add_row(to, x, width_);
+  }
+
+ private:
+  const DropoutMask& mask_;
+  int64_t rows_of_pass_;
+  int64_t width_;
+};
 
 // The gradient of h, from that of x + dropout(h).
 at::Tensor dropped(const at::Tensor& gradient, const DropoutMask& mask) {
   if (mask.probability <= 0) return gradient;
   const int64_t rows = gradient.size(0), width = gradient.size(1);
+  const RowDropout row_dropout(mask, rows, width);
   at::Tensor output = at::empty_like(gradient);
   const float* const in = gradient.data_ptr<float>();
   float* const out = output.data_ptr<float>();
   for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t row = first; row < last; ++row)
-      dropout_span(in + row * width, out + row * width, width, span_of_row(mask, row, rows, width));
+    for (int64_t row = first; row < last; ++row) row_dropout.drop(row, in + row * width, out + row * width);
   });
   return output;
 }
@@ -113,12 +124,13 @@ struct ResidualNormFunction : torch::autograd::Function<ResidualNormFunction> {
     at::Tensor output = at::empty_like(x), sums = at::empty_like(x),
                moments = at::empty({rows, 2}, at::kFloat);
     const NormRow norm = norm_row(weight, bias, epsilon);
+    const RowDropout row_dropout(*mask, rows, width);
     const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
     float *sum = sums.data_ptr<float>(), *out = output.data_ptr<float>();
     for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t row = first; row < last; ++row) {
         const int64_t at = row * width;
-        add_dropped(in + at, add + at, sum + at, width, *mask, row, rows);
+        row_dropout.add(row, in + at, add + at, sum + at);
         normalise_row(sum + at, out + at, moments.data_ptr<float>() + 2 * row, norm);
       }
     });
@@ -141,12 +153,13 @@ struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
                             const at::Tensor& h_given, const DropoutMask* mask) {
     const at::Tensor x = x_given.contiguous(), h = h_given.contiguous();
     const int64_t rows = x.size(0), width = x.size(1);
+    const RowDropout row_dropout(*mask, rows, width);
     at::Tensor output = at::empty_like(x);
     const float *in = x.data_ptr<float>(), *add = h.data_ptr<float>();
     float* const out = output.data_ptr<float>();
     for_blocks(rows, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t row = first; row < last; ++row)
-        add_dropped(in + row * width, add + row * width, out + row * width, width, *mask, row, rows);
+        row_dropout.add(row, in + row * width, add + row * width, out + row * width);
     });
     save_mask(*context, *mask);
     return output;

@@ -14,10 +14,11 @@ namespace {
 constexpr int64_t kTasks = 8;  // of one product, as in row_part_count()
 
 // Sums over the rows, for `width` columns of each.
-MEGIN_CLONES void sum_rows(const float* x, int64_t rows, int64_t stride, int64_t width, float* sum) {
+MEGIN_CLONES void sum_rows(const matrix::ConstRows& x, int64_t width, float* sum) {
   std::fill_n(sum, width, 0.0f);
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < width; ++i) sum[i] += x[r * stride + i];
+  for (int64_t r = 0; r < x.count; ++r) {
+    const float* const row = x.row(r);
+    for (int64_t i = 0; i < width; ++i) sum[i] += row[i];
   }
 }
 
@@ -60,11 +61,12 @@ LinearGradients linear_gradients(const at::Tensor& dy, const at::Tensor& x) {
     const int64_t row = rows * row_part / row_parts, count = rows * (row_part + 1) / row_parts - row;
     const int64_t output = outputs * output_part / output_parts,
                   width = outputs * (output_part + 1) / output_parts - output;
-    const float* const from = dy.data_ptr<float>() + row * outputs + output;
+    const matrix::ConstRows from(dy.data_ptr<float>() + row * outputs + output, count, outputs);
     const int64_t to = row_part * outputs + output;
-    matrix::multiply_gradient({from, count, outputs}, {x.data_ptr<float>() + row * inputs, count, inputs},
-                              inputs, {weight_data + to * inputs, width, inputs}, matrix::Sum::kFromZero);
-    sum_rows(from, count, outputs, width, bias_data + to);
+    matrix::multiply_gradient(
+        {.dy = from, .x = {x.data_ptr<float>() + row * inputs, count, inputs}, .inputs = inputs},
+        {weight_data + to * inputs, width, inputs}, matrix::Sum::kFromZero);
+    sum_rows(from, width, bias_data + to);
   });
   return {.weight = sum_of_parts(weight), .bias = sum_of_parts(bias)};
 }

@@ -52,16 +52,18 @@ MEGIN_CLONES void normalise_row(const float* in, float* out, float* moments, con
 MEGIN_CLONES void normalise_row_backward(const NormRowInputs& in, const NormRowGradients& out,
                                          int64_t width) {
   const float mean = in.moments[0], scale = in.moments[1];
-  const auto normalised = [&](int64_t i) { return (in.sum[i] - mean) * scale; };
+  // Without __restrict the compiler cannot know that no store changes an input, and goes element by element.
+  const float* const __restrict sum = in.sum, * const __restrict gradient = in.gradient, * const __restrict weight = in.weight;
+  float* const __restrict to_input = out.input, * const __restrict to_weight = out.weight, * const __restrict to_bias = out.bias;
   const auto size = static_cast<float>(width);
-  const float g_mean = lane_sum(width, [&](int64_t i) { return in.gradient[i] * in.weight[i]; }) / size;
+  const float g_mean = lane_sum(width, [&](int64_t i) { return gradient[i] * weight[i]; }) / size;
   const float gn_mean =
-      lane_sum(width, [&](int64_t i) { return in.gradient[i] * in.weight[i] * normalised(i); }) / size;
+      lane_sum(width, [&](int64_t i) { return gradient[i] * weight[i] * ((sum[i] - mean) * scale); }) / size;
   for (int64_t i = 0; i < width; ++i) {
-    const float n = normalised(i);
-    out.input[i] = (in.gradient[i] * in.weight[i] - g_mean - n * gn_mean) * scale;
-    out.weight[i] += in.gradient[i] * n;
-    out.bias[i] += in.gradient[i];
+    const float n = (sum[i] - mean) * scale;
+    to_input[i] = (gradient[i] * weight[i] - g_mean - n * gn_mean) * scale;
+    to_weight[i] += gradient[i] * n;
+    to_bias[i] += gradient[i];
   }
 }
 

@@ -29,6 +29,7 @@ struct NormRowGradients {
   float* weight;  // added to
   float* bias;    // added to
 };
+// What is written must not overlap anything else.
 void normalise_row_backward(const NormRowInputs& in, const NormRowGradients& out, int64_t width);
 
 }  // namespace megin::net

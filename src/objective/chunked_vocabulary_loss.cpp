@@ -130,8 +130,9 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
     const matrix::ConstRows group_states =
         net::const_rows(states, {.number = 0, .first = first_row, .rows = group_rows});
     net::for_row_parts(symbols, [&](const net::RowPart& part) {
-      matrix::multiply_gradient({group_logits.data + part.first, group_rows, symbols}, group_states, d,
-                                net::mutable_rows(gradients.output_weight, part), matrix::Sum::kAdd);
+      matrix::multiply_gradient(
+          {.dy = {group_logits.data + part.first, group_rows, symbols}, .x = group_states, .inputs = d},
+          net::mutable_rows(gradients.output_weight, part), matrix::Sum::kAdd);
     });
   }
   gradients.states.index_copy_(0, rows, state_gradients);
