@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 // Before Highway, which reads it.
 // clang-format off
 #include "base/highway_targets.h"
@@ -20,5 +22,18 @@ void on_each_target(Body&& body) {
   }
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
+
+// A test suite that runs once for each of them: TEST_P(Suite, ...) and MEGIN_ON_EACH_TARGET(Suite).
+class OnEachTarget : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::GetChosenTarget().Update(GetParam()); }
+  void TearDown() override { hwy::GetChosenTarget().Update(hwy::SupportedTargets()); }
+};
+
+#define MEGIN_ON_EACH_TARGET(suite)                                                                \
+  INSTANTIATE_TEST_SUITE_P(Targets, suite, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()), \
+                           [](const testing::TestParamInfo<int64_t>& info) -> std::string {        \
+                             return hwy::TargetName(info.param);                                   \
+                           })
 
 }  // namespace megin

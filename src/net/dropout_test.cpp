@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "base/highway_test_targets.h"
+
 namespace megin::net {
 namespace {
 
@@ -13,7 +15,10 @@ DropoutMask mask_with(double probability, std::array<uint64_t, 2> keys, int64_t 
   return {.probability = probability, .passes = passes, .keys = keys};
 }
 
-TEST(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
+class Dropout : public OnEachTarget {};
+MEGIN_ON_EACH_TARGET(Dropout);
+
+TEST_P(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
   constexpr int64_t kSize = 100000;
   const at::Tensor y = dropout(at::ones({kSize}), mask_with(0.3, {17, 0}));
   const double dropped = y.eq(0).sum().item<int64_t>();
@@ -23,7 +28,7 @@ TEST(Dropout, DropsWithItsProbabilityAndScalesTheRest) {
   EXPECT_NEAR(y.max().item<float>(), 1.0 / (1.0 - 19661.0 / 65536.0), 1e-6);
 }
 
-TEST(Dropout, NeighboursAreIndependent) {
+TEST_P(Dropout, NeighboursAreIndependent) {
   constexpr int64_t kSize = 100000;
   const at::Tensor kept = dropout(at::ones({kSize + 16}), mask_with(0.5, {3, 0})).ne(0);
   for (const int64_t distance : {1, 16}) {  // 16: the two halves of one hash
@@ -34,7 +39,7 @@ TEST(Dropout, NeighboursAreIndependent) {
 }
 
 // Spans may begin and end anywhere: an element's draw belongs to its number.
-TEST(Dropout, ASpanCutAnywhereHasTheSameMask) {
+TEST_P(Dropout, ASpanCutAnywhereHasTheSameMask) {
   constexpr int64_t kSize = 200;
   const std::vector<float> ones(kSize, 1.0f);
   std::vector<float> whole(kSize), parts(kSize);
@@ -49,14 +54,14 @@ TEST(Dropout, ASpanCutAnywhereHasTheSameMask) {
   }
 }
 
-TEST(Dropout, GradientHasTheMaskOfTheForwardPass) {
+TEST_P(Dropout, GradientHasTheMaskOfTheForwardPass) {
   at::Tensor x = at::ones({64, 8}).requires_grad_(true);
   const at::Tensor y = dropout(x, mask_with(0.4, {5, 0}));
   y.sum().backward();
   EXPECT_TRUE(at::equal(x.grad(), y.detach()));
 }
 
-TEST(Dropout, PassesOfOneBatchHaveTheMasksOfSeparateCalls) {
+TEST_P(Dropout, PassesOfOneBatchHaveTheMasksOfSeparateCalls) {
   const at::Tensor x = at::ones({6, 5});
   const at::Tensor both = dropout(x, mask_with(0.5, {1, 2}, 2));
   EXPECT_TRUE(at::equal(both.narrow(0, 0, 3), dropout(x.narrow(0, 0, 3), mask_with(0.5, {1, 0}))));
@@ -64,7 +69,7 @@ TEST(Dropout, PassesOfOneBatchHaveTheMasksOfSeparateCalls) {
   EXPECT_FALSE(at::equal(both.narrow(0, 0, 3), both.narrow(0, 3, 3)));
 }
 
-TEST(Dropout, MasksOfSharedDropoutCoincide) {
+TEST_P(Dropout, MasksOfSharedDropoutCoincide) {
   ForwardContext context{.training = true, .passes = 2, .shared_dropout = true};
   const DropoutMask shared = dropout_mask(context, 0.1, {});
   EXPECT_EQ(shared.keys[0], shared.keys[1]);
@@ -73,6 +78,21 @@ TEST(Dropout, MasksOfSharedDropoutCoincide) {
   EXPECT_NE(own.keys[0], own.keys[1]);
   context.training = false;
   EXPECT_EQ(dropout_mask(context, 0.1, {}).probability, 0.0);
+}
+
+// A run goes on, with the same draws, on a machine with other instructions.
+TEST(DropoutMask, IsTheSameOnEveryInstructionSet) {
+  constexpr int64_t kSize = 1000;
+  const std::vector<float> ones(kSize, 1.0f);
+  std::vector<std::vector<float>> found;
+  on_each_target([&] {
+    DropoutSpan span = dropout_span_for(0.3, 1234567);
+    span.first = 5;
+    found.emplace_back(kSize);
+    dropout_span(ones.data(), found.back().data(), kSize, span);
+  });
+  ASSERT_GE(found.size(), 2u);
+  for (const auto& one : found) EXPECT_EQ(one, found.front());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/highway_test_targets.h"
 #include "net/attention.h"
 #include "net/dropout.h"
 #include "net/feed_forward.h"
@@ -65,7 +66,10 @@ at::Tensor padding_mask(const std::vector<int64_t>& lengths, int64_t length) {
       .nan_to_num(0, 0, -std::numeric_limits<float>::infinity());
 }
 
-TEST(Fused, SelfAttentionEqualsThePlainForm) {
+class Fused : public OnEachTarget {};
+MEGIN_ON_EACH_TARGET(Fused);
+
+TEST_P(Fused, SelfAttentionEqualsThePlainForm) {
   for (const bool causal : {false, true}) {
     for (const int64_t width : {16, 128}) {
       const config::ModelConfig config = model_of_width(width);
@@ -93,7 +97,7 @@ TEST(Fused, SelfAttentionEqualsThePlainForm) {
   }
 }
 
-TEST(Fused, CrossAttentionEqualsThePlainForm) {
+TEST_P(Fused, CrossAttentionEqualsThePlainForm) {
   const config::ModelConfig config = model_of_width(32);
   ParameterMemory parameters(config);
   initialise(parameters, config, 4);
@@ -122,7 +126,7 @@ TEST(Fused, CrossAttentionEqualsThePlainForm) {
   }
 }
 
-TEST(Fused, LinearEqualsThePlainForm) {
+TEST_P(Fused, LinearEqualsThePlainForm) {
   for (const int64_t rows : {1, 7, 300, 1500}) {  // one part, and several of uneven length
     const at::Tensor x = normal_tensor({rows, 12}, 1).requires_grad_(true);
     const at::Tensor weight = normal_tensor({20, 12}, 2).requires_grad_(true);
@@ -136,7 +140,7 @@ TEST(Fused, LinearEqualsThePlainForm) {
   }
 }
 
-TEST(Fused, FeedForwardEqualsThePlainForm) {
+TEST_P(Fused, FeedForwardEqualsThePlainForm) {
   const config::ModelConfig config = model_of_width(16);
   ParameterMemory parameters(config);
   initialise(parameters, config, 2);
@@ -159,7 +163,7 @@ TEST(Fused, FeedForwardEqualsThePlainForm) {
   }
 }
 
-TEST(Fused, ResidualAndNormEqualDropoutThenAddThenNorm) {
+TEST_P(Fused, ResidualAndNormEqualDropoutThenAddThenNorm) {
   for (const int64_t width : {12, 128}) {
     for (const double probability : {0.0, 0.3}) {
       const config::ModelConfig config = model_of_width(width);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/highway_test_targets.h"
 #include "net/gradient_check.h"
 #include "text/vocabulary.h"
 
@@ -115,7 +116,10 @@ TEST_P(VocabularyLossTest, GradientsAreThoseOfFiniteDifferences) {
 
 // The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the
 // softmax passes their absolute error on as a relative one.
-TEST(VocabularyLoss, ChunkedEqualsPlainOnRandomShapes) {
+class VocabularyLossTwins : public OnEachTarget {};
+MEGIN_ON_EACH_TARGET(VocabularyLossTwins);
+
+TEST_P(VocabularyLossTwins, ChunkedEqualsPlainOnRandomShapes) {
   struct Case {
     int64_t positions, symbols, passes;
   };
