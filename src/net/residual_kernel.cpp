@@ -31,6 +31,24 @@ inline float lane_sum(int64_t width, const Term& term) {
   return sums.total();
 }
 
+struct Moments {
+  float mean, scale;
+  int64_t width;
+};
+
+// weight += gradient * n, bias += gradient. Without __restrict the compiler cannot know that no store changes
+// an input, and goes element by element.
+inline __attribute__((always_inline)) void add_norm_products(const float* __restrict gradient,
+                                                             const float* __restrict sum,
+                                                             const Moments& moments, float* __restrict weight,
+                                                             float* __restrict bias) {
+  const float mean = moments.mean, scale = moments.scale;
+  for (int64_t i = 0; i < moments.width; ++i) {
+    weight[i] += gradient[i] * ((sum[i] - mean) * scale);
+    bias[i] += gradient[i];
+  }
+}
+
 }  // namespace
 
 MEGIN_CLONES void add_row(float* y, const float* x, int64_t width) {
@@ -52,18 +70,16 @@ MEGIN_CLONES void normalise_row(const float* in, float* out, float* moments, con
 MEGIN_CLONES void normalise_row_backward(const NormRowInputs& in, const NormRowGradients& out,
                                          int64_t width) {
   const float mean = in.moments[0], scale = in.moments[1];
-  // Without __restrict the compiler cannot know that no store changes an input, and goes element by element.
-  const float* const __restrict sum = in.sum, * const __restrict gradient = in.gradient, * const __restrict weight = in.weight;
-  float* const __restrict to_input = out.input, * const __restrict to_weight = out.weight, * const __restrict to_bias = out.bias;
+  const float *const sum = in.sum, *const gradient = in.gradient, *const weight = in.weight;
+  float* const to_input = out.input;
   const auto size = static_cast<float>(width);
   const float g_mean = lane_sum(width, [&](int64_t i) { return gradient[i] * weight[i]; }) / size;
   const float gn_mean =
       lane_sum(width, [&](int64_t i) { return gradient[i] * weight[i] * ((sum[i] - mean) * scale); }) / size;
+  add_norm_products(gradient, sum, {.mean = mean, .scale = scale, .width = width}, out.weight, out.bias);
   for (int64_t i = 0; i < width; ++i) {
     const float n = (sum[i] - mean) * scale;
     to_input[i] = (gradient[i] * weight[i] - g_mean - n * gn_mean) * scale;
-    to_weight[i] += gradient[i] * n;
-    to_bias[i] += gradient[i];
   }
 }
 
