@@ -188,12 +188,13 @@ int main(int argc, char** argv) {
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
   app.add_option("--passes", options.passes, "1: cross-entropy, 2: with the consistency term")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1, 2));
   app.add_option("--feed-forward", options.feed_forward, "inner width; 0: the preset's")
       ->capture_default_str();
   app.add_option("--vocabulary", options.vocabulary)->capture_default_str();
-  app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str();
-  app.add_option("--repeats", options.repeats)->capture_default_str();
+  app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
   app.add_flag("--plain", options.plain, "libtorch's own operations, and its memory handling: the twin");
   CLI11_PARSE(app, argc, argv);

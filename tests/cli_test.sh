@@ -69,6 +69,15 @@ expect 2 "--set train.seed: wanted KEY=VALUE" prepare good.yaml --set train.seed
 expect 1 "found nothing there" info no/such/model
 expect 2 "Value 0 not in range" info . --length 0
 
+# The quickest benchmark there is: both models, and a ratio to the first.
+shows '{"experts":2,"dispatch":"sentence","batch":1,"beam":1,' bench decode --json --quiet --vocabulary 50 --length 3 \
+  --sentences 2 --repeats 1 --expert-counts 1 2 --batch 1 --beam 1
+grep -qF '"ratio_to_first":1.0}' out || fail "megin bench: wanted the first model's ratio to itself, found $(cat out)"
+expect 2 "Value 0 not in range" bench --batch 0
+expect 2 "Value 0 not in range" bench --repeats 0
+expect 2 "wanted decode; found 'encode'" bench encode
+expect 2 "no preset 'nope'" bench --preset nope
+
 # Results that cannot be written are a failure; a reader that leaves is none.
 "$megin" prepare --help-config >/dev/full 2>err && fail "a full disk went unnoticed"
 grep -q "cannot write the result to standard output: the disk is full" err || fail "full disk: $(cat err)"

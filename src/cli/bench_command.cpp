@@ -223,17 +223,19 @@ void add_bench_command(Program& program) {
       [options](CommandContext& context) { bench(*options, context); });
   command.add_option("WHAT", options->what, "decode")->capture_default_str();
   command.add_option("--preset", options->preset, "of the model's dimensions")->capture_default_str();
-  command.add_option("--expert-counts", options->experts, "models to compare; 1: dense")
-      ->capture_default_str();
-  command.add_option("--batch", options->batches, "sentences decoded side by side")->capture_default_str();
-  command.add_option("--beam", options->beams, "1: greedy")->capture_default_str();
+  const auto add = [&command](const std::string& name, auto& value, int64_t lowest, const std::string& what) {
+    command.add_option(name, value, what)
+        ->capture_default_str()
+        ->check(CLI::Range(lowest, int64_t{1'000'000}).description(""));
+  };
+  add("--expert-counts", options->experts, 1, "models to compare; 1: dense");
+  add("--batch", options->batches, 1, "sentences decoded side by side");
+  add("--beam", options->beams, 1, "1: greedy");
+  add("--vocabulary", options->vocabulary, 8, "symbols");
+  add("--length", options->length, 2, "tokens of an output, and of a source on average");
+  add("--sentences", options->sentences, 1, "decoded in each run");
+  add("--repeats", options->repeats, 1, "runs of which the median is taken");
   command.add_option("--experts", options->dispatches, "sentence, token, batch ...")->capture_default_str();
-  command.add_option("--vocabulary", options->vocabulary, "symbols")->capture_default_str();
-  command.add_option("--length", options->length, "tokens of an output, and of a source on average")
-      ->capture_default_str();
-  command.add_option("--sentences", options->sentences, "decoded in each run")->capture_default_str();
-  command.add_option("--repeats", options->repeats, "runs of which the median is taken")
-      ->capture_default_str();
   add_threads_option(command, options->threads);
 }
 
