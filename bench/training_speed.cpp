@@ -193,8 +193,10 @@ int main(int argc, char** argv) {
   app.add_option("--feed-forward", options.feed_forward, "inner width; 0: the preset's")
       ->capture_default_str();
   app.add_option("--vocabulary", options.vocabulary)->capture_default_str();
-  app.add_option("--batch-tokens", options.batch_tokens)->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch-tokens", options.batch_tokens)
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::Range(1, 1'000'000));
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
   app.add_flag("--plain", options.plain, "libtorch's own operations, and its memory handling: the twin");
   CLI11_PARSE(app, argc, argv);
