@@ -43,7 +43,7 @@ TEST(Products, BothLayoutsGiveTheProductsOfDoublePrecision) {
     SCOPED_TRACE(rows);
     const at::Tensor x = at::randn({rows, inputs}), weight = at::randn({outputs, inputs}),
                      bias = at::randn({outputs});
-    const RowPart all{.number = 0, .first = 0, .rows = rows};
+    const RowPart all{.first = 0, .rows = rows};
     const at::Tensor x64 = x.to(at::kDouble), weight64 = weight.to(at::kDouble);
     const at::Tensor y = at::empty({rows, outputs});
     matrix::multiply(packed(weight, matrix::Layout::kOutputsByInputs), values_of(bias), const_rows(x, all),

@@ -27,7 +27,7 @@ void for_row_parts(int64_t rows, const std::function<void(const RowPart&)>& body
   const int64_t parts = row_part_count(rows);
   for_tasks(parts, [&](int64_t number) {
     const int64_t first = rows * number / parts, last = rows * (number + 1) / parts;
-    body({.number = number, .first = first, .rows = last - first});
+    body({.first = first, .rows = last - first});
   });
 }
 

@@ -1,7 +1,7 @@
 // Work on the rows of a batch, cut into parts that depend on the number of rows only: what each part
-// computes, and so every sum over parts in order, is the same at any thread count. Products run inside parts,
-// one on each thread; the matrix library must then have one thread of its own (train/library_threads.h), else
-// both fight for the cores.
+// computes, and so every sum over parts in order, is the same at any thread count. Where the matrix
+// library multiplies inside a part, it must have one thread of its own (train/library_threads.h), else both
+// fight for the cores.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,8 +12,7 @@
 namespace megin::net {
 
 struct RowPart {
-  int64_t number = 0;  // from 0
-  int64_t first = 0;   // row
+  int64_t first = 0;  // row
   int64_t rows = 0;
 };
 
@@ -26,10 +25,6 @@ void for_tasks(int64_t count, const std::function<void(int64_t)>& body);
 
 // Calls body(part) for each part of [0, rows), as tasks.
 void for_row_parts(int64_t rows, const std::function<void(const RowPart&)>& body);
-
-inline at::Tensor rows_of(const at::Tensor& x, const RowPart& part) {
-  return x.narrow(0, part.first, part.rows);
-}
 
 // parts: [parts, ...], fp32, contiguous. Returns the sum over the parts in their order, [...], in the memory
 // of the first one.

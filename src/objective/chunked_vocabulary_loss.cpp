@@ -116,19 +116,17 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
     const int64_t first_row = passes * chunks[group].first;
     net::for_tasks(end - group, [&](int64_t task) {
       const Chunk chunk = chunks[group + task];
-      const net::RowPart part{.number = 0, .first = passes * chunk.first, .rows = passes * chunk.count};
+      const net::RowPart part{.first = passes * chunk.first, .rows = passes * chunk.count};
       const matrix::Rows logits =
-          net::mutable_rows(buffer, {.number = 0, .first = part.first - first_row, .rows = part.rows});
+          net::mutable_rows(buffer, {.first = part.first - first_row, .rows = part.rows});
       matrix::multiply(to_symbols, {}, net::const_rows(states, part), logits);
       losses_of_chunk(logits, chunk, labels, weights, losses);
       matrix::multiply(from_symbols, {}, logits, net::mutable_rows(state_gradients, part));
     });
     const int64_t group_rows = passes * (chunks[end - 1].first + chunks[end - 1].count) - first_row;
     const int64_t d = states.size(1);
-    const matrix::Rows group_logits =
-        net::mutable_rows(buffer, {.number = 0, .first = 0, .rows = group_rows});
-    const matrix::ConstRows group_states =
-        net::const_rows(states, {.number = 0, .first = first_row, .rows = group_rows});
+    const matrix::Rows group_logits = net::mutable_rows(buffer, {.first = 0, .rows = group_rows});
+    const matrix::ConstRows group_states = net::const_rows(states, {.first = first_row, .rows = group_rows});
     net::for_row_parts(symbols, [&](const net::RowPart& part) {
       matrix::multiply_gradient(
           {.dy = {group_logits.data + part.first, group_rows, symbols}, .x = group_states, .inputs = d},
@@ -191,9 +189,8 @@ double chunked_nll(const VocabularyLossInputs& inputs) {
   net::for_tasks(chunks.count(), [&](int64_t number) {
     const Chunk chunk = chunks[number];
     const at::Tensor logits = at::empty({chunk.count, symbols}, at::kFloat);
-    matrix::multiply(to_symbols, {},
-                     net::const_rows(states, {.number = 0, .first = chunk.first, .rows = chunk.count}),
-                     net::mutable_rows(logits, {.number = 0, .first = 0, .rows = chunk.count}));
+    matrix::multiply(to_symbols, {}, net::const_rows(states, {.first = chunk.first, .rows = chunk.count}),
+                     net::mutable_rows(logits, {.first = 0, .rows = chunk.count}));
     for (int64_t i = 0; i < chunk.count; ++i) {
       const auto at = static_cast<size_t>(chunk.first + i);
       losses[at] = nll_row(logits.data_ptr<float>() + i * symbols, symbols,
