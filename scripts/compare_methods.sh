@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Trains each method of a folder of recipes with several seeds at equal training FLOPs, translates the test set with beam 5
+# and prints BLEU: each run's, mean and standard deviation of each method, and the paired bootstrap of neighbouring methods.
+# Runs that are done are kept, so it may be stopped and started again.
+#   scripts/compare_methods.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense r_drop thor thor4"] [--jobs N]
+#                              [--threads N] [--megin PROGRAM] [--runs FOLDER]
+# --updates: of the methods with two passes over a batch (dense has twice as many). --jobs: runs at once.
+# Example: MEGIN_DATA=... scripts/compare_methods.sh recipes/multi30k --updates 1000 --jobs 2 --threads 1
+set -euo pipefail
+
+usage() {
+  sed -n '2,9s/^# //p' "$0" >&2
+  exit 2
+}
+[[ -d ${1:-} ]] || usage
+recipes=$1
+name=$(basename "$recipes")
+shift
+updates=2000 seeds="1 2 3" methods="dense r_drop thor thor4" jobs=1 threads=0 megin=build/release/megin runs=runs/compare
+while (($# > 1)); do
+  case "$1" in
+    --updates) updates=$2 ;;
+    --seeds) seeds=$2 ;;
+    --methods) methods=$2 ;;
+    --jobs) jobs=$2 ;;
+    --threads) threads=$2 ;;
+    --megin) megin=$2 ;;
+    --runs) runs=$2 ;;
+    *) usage ;;
+  esac
+  shift 2
+done
+(($# == 0)) || usage
+folder=$runs/$name
+mkdir -p "$folder"
+
+setting() { awk -v key="$1:" '$1 == key { print $2; exit }' "$recipes/base_tiny.yaml"; }
+data=$(setting output)
+test=$data/test.src
+reference=$data/test.tgt
+
+one_run() {
+  local method=$1 seed=$2 run=$folder/$1-$2 factor=1
+  [[ $method != dense ]] || factor=2
+  [[ ! -s $run.hyp ]] || return 0
+  "$megin" train "$recipes/${method}_tiny.yaml" --resume --quiet --set "train.run=$run" --set "train.seed=$seed" \
+    --set "train.threads=$threads" --set "train.max_updates=$((updates * factor))" \
+    --set "train.optimizer.warmup=$((updates * factor / 5))" \
+    --set "train.validation.every=$((updates * factor / 8))" --set "train.checkpoint_every=$((updates * factor / 8))"
+  local experts=()
+  [[ $method != thor* ]] || experts=(--experts ensemble)
+  "$megin" translate "$run/model" "${experts[@]}" --quiet --beam 5 --threads "$((threads > 0 ? threads : 1))" \
+    --input "$test" --output "$run.part"
+  mv "$run.part" "$run.hyp"
+}
+export -f one_run
+export folder recipes megin updates threads test
+
+[[ -d $data ]] || "$megin" prepare "$recipes/base_tiny.yaml"
+for seed in $seeds; do
+  for method in $methods; do echo "$method $seed"; done
+done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
+
+bleu() { "$megin" score "$1" --ref "$reference" --json | sed 's/.*"score": *\([0-9.]*\).*/\1/'; }
+echo "method,seed,bleu"
+for method in $methods; do
+  for seed in $seeds; do echo "$method,$seed,$(bleu "$folder/$method-$seed.hyp")"; done
+done | tee "$folder/scores.csv"
+echo "method: mean, standard deviation (n - 1)"
+for method in $methods; do
+  awk -F, -v method="$method" '$1 == method { n++; sum += $3; squares += $3 * $3 }
+    END { mean = sum / n; printf "%s: %.2f, %.2f\n", method, mean, n > 1 ? sqrt((squares - n * mean * mean) / (n - 1)) : 0 }' \
+    "$folder/scores.csv"
+done
+previous=
+for method in $methods; do
+  for seed in $seeds; do
+    [[ -z $previous ]] || {
+      echo "$method against $previous, seed $seed"
+      "$megin" score "$folder/$method-$seed.hyp" --vs "$folder/$previous-$seed.hyp" --ref "$reference" --width 2
+    }
+  done
+  previous=$method
+done
