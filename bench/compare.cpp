@@ -4,7 +4,7 @@
 //
 //   megin_bench_compare --rounds 5 "old/megin_bench_training" "new/megin_bench_training"
 //
-//   megin_bench_compare "megin_bench_training --plain" "megin_bench_training"
+//   megin_bench_compare "megin_bench_training --plain all" "megin_bench_training"
 //
 // A command prints one JSON object; of its arrays of objects ("rows", "results"), elements at the same place
 // belong together.

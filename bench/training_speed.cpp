@@ -8,7 +8,6 @@
 // large products on the same threads, measured between the updates. All configurations take turns, so that a
 // machine whose speed drifts disturbs all of them alike; medians are printed.
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,11 +15,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/processors.h"
 #include "bench/random_pairs.h"
+#include "config/enums.h"
 #include "net/initialisation.h"
-#include "objective/vocabulary_loss.h"
 #include "store/model_size.h"
 #include "train/library_threads.h"
 #include "train/training_step.h"
@@ -38,7 +38,7 @@ struct Options {
   int64_t batch_tokens = 4096;
   int64_t repeats = 7;
   int64_t threads = 0;
-  bool plain = false;
+  std::vector<config::FusedPart> plain;
 };
 
 struct Times {
@@ -64,17 +64,8 @@ struct Case {
   }
 
   void pass(const data::TranslationBatch& batch) {
-    const net::ForwardContext context{.training = true,
-                                      .operations = train::operations_of(config),
-                                      .update = static_cast<uint64_t>(updates),
-                                      .passes = config.objective.passes};
-    const at::Tensor states = model.forward(batch, context);
-    const objective::VocabularyLossInputs inputs{states, model.output_weight(), batch.target_output,
-                                                 context.passes};
-    const auto weights = objective::weights_of(config.objective);
-    (config.plain_operations ? objective::plain_vocabulary_loss(inputs, weights)
-                             : objective::chunked_vocabulary_loss(inputs, weights))
-        .total.backward();
+    train::UpdateReport report;
+    step.accumulate(batch, updates, 0, report);
   }
 
   config::TrainConfig config;
@@ -86,12 +77,10 @@ struct Case {
       padding;
 };
 
-// Floating-point operations of an update's matrix products: three times those of inference, for each pass.
+// Floating-point operations of an update's matrix products.
 double update_flops(const Case& one, const data::TranslationBatch& batch) {
-  const auto flops = store::count_token_flops(one.model.config(), 1, 0);
-  return 3.0 * static_cast<double>(one.config.objective.passes) *
-         (flops.source * static_cast<double>(batch.source_tokens) +
-          flops.target * static_cast<double>(batch.target_tokens));
+  return store::count_training_flops(store::count_token_flops(one.model.config(), 1, 0),
+                                     one.config.objective.passes, batch.source_tokens, batch.target_tokens);
 }
 
 template <typename Body>
@@ -117,7 +106,7 @@ double matrix_rate(int threads, net::Operations operations) {
     for (int64_t repeat = 0; repeat < kRepeats; ++repeat) at::mm_out(to, a.narrow(0, row, rows), b);
   };
   const Times times = timed([&] {
-    if (operations == net::Operations::kPlain) return multiply(0, threads * kSize);
+    if (!operations.all_fused()) return multiply(0, threads * kSize);
     at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) multiply(i * kSize, kSize);
     });
@@ -147,6 +136,12 @@ void measure(Case& one, data::BatchStream& stream, bool counted) {
                                 static_cast<double>(batch.source.size() + batch.target_input.size()));
 }
 
+nlohmann::ordered_json plain_names(const Options& options) {
+  nlohmann::ordered_json names = nlohmann::ordered_json::array();
+  for (const config::FusedPart part : options.plain) names.push_back(config::enum_name(part));
+  return names;
+}
+
 nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, const Options& options,
                               const std::vector<double>& matrix_rates) {
   const double matrix_gflops = median(matrix_rates);
@@ -169,7 +164,7 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
   }
   return {{"preset", options.preset},
           {"passes", options.passes},
-          {"operations", options.plain ? "plain" : "fused"},
+          {"plain", plain_names(options)},
           {"vocabulary", options.vocabulary},
           {"batch_tokens", options.batch_tokens},
           {"repeats", options.repeats},
@@ -184,6 +179,7 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
 int main(int argc, char** argv) {
   train::restart_with_passive_waits();
   Options options;
+  std::vector<std::string> plain;
   CLI::App app("Training speed of dense models and of random experts, as one JSON object");
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
@@ -198,18 +194,20 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::Range(1, 1'000'000));
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
-  app.add_flag("--plain", options.plain, "libtorch's own operations, and its memory handling: the twin");
+  app.add_option("--plain", plain, "parts that run as libtorch's own operations, the twin; all: every part")
+      ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
-  if (!options.plain) {  // the twin is libtorch as it comes
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, -1);
+  for (const std::string& part : plain) {
+    options.plain.push_back(config::parse_enum<config::FusedPart>(part, "--plain"));
   }
 
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
   config::TrainConfig config;
   config.objective.passes = options.passes;
   config.plain_operations = options.plain;
-  train::set_library_threads(pool.threads(), train::operations_of(config));
+  const net::Operations operations = train::operations_of(config);
+  train::set_library_threads(pool.threads(), operations);
+  if (operations.fused(config::FusedPart::kMemory)) keep_freed_memory();
   const data::MemoryExamples examples = bench::random_pairs(8000, options.vocabulary);
   data::BatchStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;
@@ -218,7 +216,7 @@ int main(int argc, char** argv) {
   std::vector<double> matrix_rates;
   for (int64_t repeat = -2; repeat < options.repeats; ++repeat) {
     for (const auto& one : cases) measure(*one, stream, repeat >= 0);
-    if (repeat >= 0) matrix_rates.push_back(matrix_rate(pool.threads(), train::operations_of(config)));
+    if (repeat >= 0) matrix_rates.push_back(matrix_rate(pool.threads(), operations));
   }
   std::cout << report(cases, options, matrix_rates).dump(2) << "\n";
   return 0;

@@ -22,6 +22,7 @@ enum class Purpose : uint64_t {
   kSampling = 7,
   kBootstrap = 8,
   kMix = 9,
+  kRouting = 10,
 };
 
 // A 64-bit finaliser with full avalanche (the SplitMix64 output function; Steele, Lea, Flood 2014).

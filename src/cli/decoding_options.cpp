@@ -13,6 +13,7 @@ std::string served_modes(const config::ModelConfig& config) {
   const int64_t layers = runtime::expert_layers(config);
   if (layers == 0)
     return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
+  if (!config::is_drawn(config.experts.router)) return "the model serves router (or auto, which means it)";
   return fmt::format(
       "the model serves sentence, token, position, batch, ensemble, and path:E or path:E,E,... with one "
       "expert from 0 "
@@ -27,9 +28,10 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
   command.add_option("MODEL", options.model, "model directory, or a run directory (then its model/)")
       ->required();
   command
-      .add_option(
-          "--experts", options.experts,
-          "which expert a token meets: sentence, token, position, batch, ensemble, path:E or path:E,E,...")
+      .add_option("--experts", options.experts,
+                  "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
+                  "path:E,E,... where "
+                  "experts are drawn, router where the model chooses; auto: sentence, or router")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
   command.add_option("--beam", search.beam, "hypotheses kept for a sentence; 1: greedy")
@@ -62,7 +64,9 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options) {
 runtime::EncoderDecoder serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
                                       uint64_t seed_offset) {
   try {
-    return {bundle.weights, config::parse_dispatch(options.experts, options.seed + seed_offset)};
+    return {bundle.weights, config::parse_dispatch_or_auto(options.experts, options.seed + seed_offset,
+                                                           bundle.weights->config.experts.router,
+                                                           config::DispatchMode::kSentence)};
   } catch (const UsageError& error) {
     fail_usage("--experts: {}; {}", error.what(), served_modes(bundle.weights->config));
   }

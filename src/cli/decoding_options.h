@@ -11,7 +11,7 @@ namespace megin::cli {
 
 struct DecodingOptions {
   std::string model;
-  std::string experts = "sentence";
+  std::string experts = "auto";
   uint64_t seed = 1;
   std::string length_penalty = "fairseq";
   int64_t threads = 0;

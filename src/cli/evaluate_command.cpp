@@ -32,6 +32,7 @@ struct EvaluateOptions {
 // One pass over the test set.
 struct Evaluation {
   uint64_t seed = 0;
+  std::string experts;  // how they were chosen
   metric::LogLoss loss;
   metric::Score bleu;
   uint64_t lines = 0;
@@ -60,7 +61,7 @@ class Evaluator {
         corpus_(*bleu_) {}
 
   Evaluation run(Progress& progress) {
-    Evaluation result;
+    Evaluation result{.experts = config::to_string(model_.dispatch())};
     const double start = system_clock().steady_seconds();
     text::LineReader sources(options_.source), references(options_.reference);
     for (bool more = true; more;) {
@@ -172,7 +173,7 @@ double seconds_of(const Evaluation& run) {
 }
 
 nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector<Evaluation>& runs) {
-  nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", options.decoding.experts}};
+  nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", runs[0].experts}};
   json["lines"] = runs[0].lines;
   json["tokens"] = runs[0].loss.tokens;
   json["left_out"] = runs[0].left_out;
@@ -197,7 +198,7 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
   for (const Evaluation& run : runs) {
     if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
     out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {})\n", loss_of(run),
-                       run.loss.perplexity(), run.loss.tokens, options.decoding.experts);
+                       run.loss.perplexity(), run.loss.tokens, run.experts);
     if (!options.loss_only) out << metric::format_score(run.bleu, 2) << "\n";
   }
   if (runs[0].left_out > 0)

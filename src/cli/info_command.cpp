@@ -54,13 +54,32 @@ int64_t bytes_in(const fs::path& directory) {
   return bytes;
 }
 
-std::vector<std::string> dispatch_modes(int64_t experts, int64_t expert_layers) {
-  std::vector<std::string> modes;
-  for (const std::string_view name : enum_names(config::DispatchMode{})) modes.emplace_back(name);
-  modes.back() = experts == 1 ? "path:0"
-                              : fmt::format("path:E or path:E,E,... ({} experts from 0 to {})", expert_layers,
-                                            experts - 1);
-  return modes;
+std::vector<std::string> dispatch_modes(const config::ExpertConfig& experts, int64_t expert_layers) {
+  if (experts.count > 1 && !config::is_drawn(experts.router)) return {"router"};
+  const std::string path =
+      experts.count == 1
+          ? "path:0"
+          : fmt::format("path:E or path:E,E,... ({} experts from 0 to {})", expert_layers, experts.count - 1);
+  return {"sentence", "token", "position", "batch", "ensemble", path};
+}
+
+// How the experts of a token are chosen, in words.
+std::string router_text(const config::ExpertConfig& experts) {
+  switch (experts.router) {
+    case config::RouterKind::kRandom:
+      return "drawn at random";
+    case config::RouterKind::kUniform:
+      return "drawn at random for each token";
+    case config::RouterKind::kTopK:
+      return fmt::format("the best {} of each token by learned scores", experts.active);
+    case config::RouterKind::kSentence:
+      return "the best of each sentence by learned scores";
+    case config::RouterKind::kHash:
+      return "by a table from symbol to expert";
+    case config::RouterKind::kBase:
+      return "the best of each token by learned scores, balanced in training";
+  }
+  __builtin_unreachable();
 }
 
 ModelInfo inspect(const InfoOptions& options) {
@@ -69,20 +88,24 @@ ModelInfo inspect(const InfoOptions& options) {
   info.description = store::open_model_directory(info.path).description;
   const config::ModelConfig& model = info.description.model;
   info.total = store::count_parameters(model);
-  info.active = store::count_active_parameters(model, 1);
-  info.one_expert = store::count_token_flops(model, 1, options.length);
+  info.active = store::count_active_parameters(model, model.experts.active);
+  info.one_expert = store::count_token_flops(model, model.experts.active, options.length);
   info.all_experts = store::count_token_flops(model, model.experts.count, options.length);
   info.expert_layers = store::count_expert_layers(model);
   info.bytes = bytes_in(info.path);
-  info.modes = dispatch_modes(model.experts.count, info.expert_layers);
+  info.modes = dispatch_modes(model.experts, info.expert_layers);
   return info;
 }
 
 nlohmann::ordered_json to_json(const store::ParameterCounts& counts) {
-  return {
-      {"total", counts.total()},       {"embeddings", counts.embeddings},     {"positions", counts.positions},
-      {"attention", counts.attention}, {"feed_forward", counts.feed_forward}, {"experts", counts.experts},
-      {"norms", counts.norms}};
+  return {{"total", counts.total()},
+          {"embeddings", counts.embeddings},
+          {"positions", counts.positions},
+          {"attention", counts.attention},
+          {"feed_forward", counts.feed_forward},
+          {"experts", counts.experts},
+          {"routers", counts.routers},
+          {"norms", counts.norms}};
 }
 
 nlohmann::ordered_json to_json(const store::TokenFlops& flops) {
@@ -129,8 +152,9 @@ std::string shape_lines(const ModelInfo& info) {
   if (m.experts.count == 1) return text + "experts      none (dense)\n";
   return text + fmt::format(
                     "experts      {} in each of {} layers (layer i of a stack has them if i % {} = {}), "
-                    "drawn at random\n",
-                    m.experts.count, info.expert_layers, m.experts.every, m.experts.offset);
+                    "{}\n",
+                    m.experts.count, info.expert_layers, m.experts.every, m.experts.offset,
+                    router_text(m.experts));
 }
 
 std::string provenance_lines(const store::Provenance& from) {
@@ -155,6 +179,7 @@ std::string parameter_table(const ModelInfo& info) {
   row("attention", info.total.attention, info.active.attention);
   row("feed-forward, dense", info.total.feed_forward, info.active.feed_forward);
   row("feed-forward, experts", info.total.experts, info.active.experts);
+  if (info.total.routers > 0) row("routers", info.total.routers, info.active.routers);
   row("norms", info.total.norms, info.active.norms);
   row("together", info.total.total(), info.active.total());
   return text;
@@ -193,17 +218,18 @@ std::string to_text(const ModelInfo& info, int64_t length) {
 
 void add_info_command(Program& program) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App& command = program.add(
-      {.name = "info",
-       .summary = "Show a model: size, cost, experts, origin",
-       .details = "Active parameters are those that a sentence meets with one expert in each expert layer.",
-       .examples = "megin info run/model\n"
-                   "megin info run --json | jq .parameters.total"},
-      [options](CommandContext& context) {
-        const ModelInfo info = inspect(*options);
-        context.out << (context.json ? to_json(info, options->length).dump() + "\n"
-                                     : to_text(info, options->length));
-      });
+  CLI::App& command = program.add({.name = "info",
+                                   .summary = "Show a model: size, cost, experts, origin",
+                                   .details = "Active parameters are those that a token meets with the "
+                                              "experts that it uses in each expert layer.",
+                                   .examples = "megin info run/model\n"
+                                               "megin info run --json | jq .parameters.total"},
+                                  [options](CommandContext& context) {
+                                    const ModelInfo info = inspect(*options);
+                                    context.out
+                                        << (context.json ? to_json(info, options->length).dump() + "\n"
+                                                         : to_text(info, options->length));
+                                  });
   command.add_option("MODEL", options->model, "a model directory, or a run directory with a model in it")
       ->required()
       ->type_name("");

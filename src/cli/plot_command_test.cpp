@@ -23,9 +23,9 @@ class PlotCommandTest : public testing::Test {
     fs::remove_all(folder_);
     fs::create_directories(folder_ / "one");
     write_file_atomically(folder_ / "one" / "log.jsonl",
-                          "{\"event\":\"validation\",\"update\":10,\"bleu\":5.5}\n"
+                          "{\"event\":\"validation\",\"update\":10,\"bleu\":5.5,\"flops\":2e12}\n"
                           "{\"event\":\"update\",\"update\":15,\"nll\":3}\n"
-                          "{\"event\":\"validation\",\"update\":20,\"bleu\":9.5}\n");
+                          "{\"event\":\"validation\",\"update\":20,\"bleu\":9.5,\"flops\":4e12}\n");
   }
 
   int run(std::vector<std::string> arguments) {
@@ -57,6 +57,16 @@ TEST_F(PlotCommandTest, NamesWhatIsMissing) {
   errors_.clear();
   EXPECT_EQ(run({(folder_ / "one").string(), "--key", "chrf"}), 1);
   EXPECT_THAT(errors_, HasSubstr("'chrf'"));
+}
+
+TEST_F(PlotCommandTest, TheAxisMayBeWhatTrainingCost) {
+  EXPECT_EQ(run({(folder_ / "one").string(), "--x", "flops"}), 0) << errors_;
+  EXPECT_THAT(out_.str(), HasSubstr(">training TFLOP<"));
+  EXPECT_THAT(out_.str(), HasSubstr(">4.0<"));
+  EXPECT_EQ(run({(folder_ / "one").string(), "--x", "hours"}), 2);
+  EXPECT_THAT(errors_, HasSubstr("updates, share, minutes, cpu-minutes, flops; found 'hours'"));
+  EXPECT_EQ(run({(folder_ / "one").string(), "--x", "minutes"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("an older megin"));
 }
 
 }  // namespace

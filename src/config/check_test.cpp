@@ -119,7 +119,8 @@ TEST(TrainCheckTest, NamesTheFirstFieldThatCannotBe) {
   EXPECT_EQ(train_error([](auto& c) { c.validation.bleu = false; }),
             "train.validation.best_by: wanted loss, as train.validation.bleu is false, found bleu");
   EXPECT_EQ(train_error([](auto& c) { c.validation.experts = std::string("some"); }),
-            "train.validation.experts: wanted sentence, token, position, batch, ensemble, or path:E with one "
+            "train.validation.experts: wanted sentence, token, position, batch, ensemble, router, or path:E "
+            "with one "
             "expert for "
             "all expert layers or one for each, as path:0,1; found 'some'");
   EXPECT_EQ(train_error([](auto& c) { c.average_checkpoints = 9; }),

@@ -12,9 +12,8 @@ namespace megin::config {
 namespace {
 
 constexpr std::string_view kForms =
-    "sentence, token, position, batch, ensemble, or path:E with one expert for all expert layers or one for "
-    "each, "
-    "as path:0,1";
+    "sentence, token, position, batch, ensemble, router, or path:E with one expert for all expert layers or "
+    "one for each, as path:0,1";
 
 std::vector<int64_t> parse_path(std::string_view text, std::string_view list) {
   std::vector<int64_t> path;
@@ -40,7 +39,7 @@ Dispatch parse_dispatch(std::string_view text, uint64_t seed) {
     return {DispatchMode::kPath, seed, parse_path(text, text.substr(kPathPrefix.size()))};
   }
   for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kPosition,
-                                  DispatchMode::kBatch, DispatchMode::kEnsemble}) {
+                                  DispatchMode::kBatch, DispatchMode::kEnsemble, DispatchMode::kRouter}) {
     if (enum_name(mode) == text) return {mode, seed, {}};
   }
   fail_usage("wanted {}; found '{}'", kForms, text);
@@ -71,14 +70,27 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
     case DispatchMode::kPath:
       return dispatch.path.size() == 1 ? dispatch.path.front() : dispatch.path.at(place.expert_layer);
     case DispatchMode::kEnsemble:
+    case DispatchMode::kRouter:
       break;
   }
-  throw std::logic_error("an ensemble draws no expert");
+  throw std::logic_error("no expert is drawn in this mode");
 }
 
-void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers) {
-  if (dispatch.mode != DispatchMode::kPath) return;
+Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, RouterKind router, DispatchMode drawn) {
+  if (text != "auto") return parse_dispatch(text, seed);
+  return {is_drawn(router) ? drawn : DispatchMode::kRouter, seed, {}};
+}
+
+void check(const Dispatch& dispatch, const ExpertConfig& config, int64_t expert_layers) {
+  const int64_t experts = config.count;
   const std::string text = to_string(dispatch);
+  if (experts > 1 && is_drawn(config.router) == (dispatch.mode == DispatchMode::kRouter)) {
+    fail_usage("{}: this model's router is {}, so experts are {}", text, enum_name(config.router),
+               is_drawn(config.router) ? "drawn, and it has no router of its own; wanted sentence, token, "
+                                         "position, batch, ensemble or path:..."
+                                       : "chosen by the model itself; wanted router");
+  }
+  if (dispatch.mode != DispatchMode::kPath) return;
   for (const int64_t expert : dispatch.path) {
     if (expert >= 0 && expert < experts) continue;
     fail_usage("{}: wanted experts from 0 to {}, found {}; this model has {} {} a layer", text, experts - 1,

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/model_config.h"
+
 namespace megin::config {
 
 // sentence  one draw per sentence, stack and layer, kept over all its tokens, steps and beams
@@ -16,11 +18,13 @@ namespace megin::config {
 // position  one draw per position for the whole batch: depends on what else is in the batch
 // batch     one draw per layer for the whole call
 // ensemble  the mean of all experts' outputs; costs as much as all of them
+// router    the model's own router: all that models with a learned, hashed or balanced router can do
 // path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers
 // first)
-enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath };
+enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath, kRouter };
 constexpr auto enum_names(DispatchMode) {
-  return std::array<std::string_view, 6>{"sentence", "token", "position", "batch", "ensemble", "path"};
+  return std::array<std::string_view, 7>{"sentence", "token", "position", "batch",
+                                         "ensemble", "path",  "router"};
 }
 
 struct Dispatch {
@@ -45,12 +49,17 @@ struct TokenPlace {
   uint64_t expert_layer = 0;  // number of the expert layer over both stacks, encoder first: indexes a path
 };
 
-// The expert in {0, ..., experts - 1} that the dispatch gives to a token. Pure. Not for kEnsemble.
+// The expert in {0, ..., experts - 1} that the dispatch gives to a token. Pure. Not for kEnsemble and
+// kRouter.
 int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t experts);
 
-// Throws UsageError when a path names an expert or a number of layers that the model does not have, or when a
-// mode needs experts and the model (one expert) has none: a dense model accepts every mode but a path other
-// than 0.
-void check(const Dispatch& dispatch, int64_t experts, int64_t expert_layers);
+// The mode that `text` names; for "auto" the one that is usual for the router: `drawn` where experts are
+// drawn, else router.
+Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, RouterKind router, DispatchMode drawn);
+
+// Throws UsageError when a path names an expert or a number of layers that the model does not have, when
+// experts are drawn and the mode is router, or the other way round. A dense model accepts every mode but a
+// path other than 0.
+void check(const Dispatch& dispatch, const ExpertConfig& experts, int64_t expert_layers);
 
 }  // namespace megin::config

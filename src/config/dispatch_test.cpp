@@ -42,8 +42,9 @@ TEST(ParseDispatchTest, ListsTheFormsWhenThereIsNoSuch) {
     } catch (const UsageError& error) {
       EXPECT_EQ(
           std::string(error.what()),
-          std::string("wanted sentence, token, position, batch, ensemble, or path:E with one expert for all "
-                      "expert layers or one for each, as path:0,1; found '") +
+          std::string(
+              "wanted sentence, token, position, batch, ensemble, router, or path:E with one expert for all "
+              "expert layers or one for each, as path:0,1; found '") +
               text + "'");
     }
   }
@@ -120,7 +121,7 @@ TEST(DrawExpertTest, OneExpertIsAlwaysDrawn) {
 TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
   const auto error_of = [](const char* text, int64_t experts, int64_t layers) -> std::string {
     try {
-      check(parse_dispatch(text, 1), experts, layers);
+      check(parse_dispatch(text, 1), ExpertConfig{.count = experts}, layers);
     } catch (const UsageError& error) {
       return error.what();
     }
@@ -139,6 +140,22 @@ TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
             "path:0,0: this model is dense, it has no expert layers; leave the path out");
   EXPECT_EQ(error_of("path:0,1", 2, 4),
             "path:0,1: wanted 1 expert or 4 (one for each expert layer, encoder first), found 2");
+}
+
+TEST(CheckDispatchTest, AModelWithARouterOfItsOwnServesThatAlone) {
+  const ExpertConfig random{.count = 2},
+      learned{.count = 2, .router = RouterKind::kTopK, .gate = Gate::kSoftmax};
+  EXPECT_NO_THROW(check(parse_dispatch("router", 1), learned, 2));
+  EXPECT_THROW(check(parse_dispatch("sentence", 1), learned, 2), UsageError);
+  EXPECT_THROW(check(parse_dispatch("ensemble", 1), learned, 2), UsageError);
+  EXPECT_THROW(check(parse_dispatch("router", 1), random, 2), UsageError);
+  EXPECT_NO_THROW(check(parse_dispatch("router", 1), ExpertConfig{}, 0)) << "dense: all the same";
+  const auto automatic = [](RouterKind router) {
+    return parse_dispatch_or_auto("auto", 1, router, DispatchMode::kSentence).mode;
+  };
+  EXPECT_EQ(automatic(RouterKind::kRandom), DispatchMode::kSentence);
+  EXPECT_EQ(automatic(RouterKind::kUniform), DispatchMode::kSentence);
+  EXPECT_EQ(automatic(RouterKind::kHash), DispatchMode::kRouter);
 }
 
 }  // namespace

@@ -133,6 +133,10 @@ struct FieldRow {
 template <typename T>
 std::string type_note(const T&) {
   if constexpr (NamedEnum<T>) return fmt::format(" ({})", enum_choices<T>());
+  if constexpr (IsList<T>) {
+    using Item = typename T::value_type;
+    if constexpr (NamedEnum<Item>) return fmt::format(" (a list of {})", enum_choices<Item>());
+  }
   return IsList<T> ? " (a list)" : "";
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "config/enums.h"
 #include "config/nearest.h"
 #include "config/require.h"
 
@@ -26,6 +27,26 @@ constexpr Preset kPresets[] = {
 
 void require_rate(double rate, std::string_view path) {
   require(rate >= 0.0 && rate < 1.0, path, "a probability from 0 to below 1", rate);
+}
+
+void check_router(const ExpertConfig& e) {
+  if (e.count == 1) return;
+  const std::string_view router = enum_name(e.router), gate = enum_name(e.gate);
+  require(e.active >= 1 && e.active <= e.count, "model.experts.active",
+          fmt::format("from 1 to model.experts.count ({})", e.count), e.active);
+  require(e.active == 1 || e.router == RouterKind::kTopK, "model.experts.active",
+          fmt::format("1 for the router {}", router), e.active);
+  require(e.gate == Gate::kNone || is_learned(e.router), "model.experts.gate",
+          fmt::format("none for the router {}, which has no scores", router), gate);
+  require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1, "model.experts.gate",
+          "softmax, sigmoid or none for one expert a token: over one, a softmax is 1", gate);
+  require(!e.noisy || e.router == RouterKind::kTopK, "model.experts.noisy",
+          fmt::format("false for the router {}", router), e.noisy);
+  require(!e.biased || e.router == RouterKind::kTopK, "model.experts.biased",
+          fmt::format("false for the router {}", router), e.biased);
+  require(!is_learned(e.router) || e.gate != Gate::kNone || e.biased, "model.experts.gate",
+          fmt::format("softmax or sigmoid for the router {}: without a gate nothing trains it", router),
+          gate);
 }
 
 }  // namespace
@@ -78,6 +99,7 @@ void check(const ModelConfig& c) {
           fmt::format("from 0 to below model.experts.every ({})", e.every), e.offset);
   require(e.count == 1 || e.offset < c.encoder_layers || e.offset < c.decoder_layers, "model.experts.offset",
           "an index that a layer has, or the model has no expert layer", e.offset);
+  check_router(e);
 }
 
 }  // namespace megin::config

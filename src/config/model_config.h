@@ -41,16 +41,66 @@ constexpr auto enum_names(ShareEmbeddings) {
   return std::array<std::string_view, 3>{"all", "decoder", "none"};
 }
 
+// How an expert layer chooses the experts of a token.
+//   random    by hash, one for a whole pass in training, by dispatch mode in use (THOR: Zuo et al. 2022)
+//   uniform   by hash for each token, in training too: a control that learns no routing
+//   top_k     those with the highest learned scores (Shazeer et al. 2017; Switch: Fedus et al. 2021, one)
+//   sentence  the same, one choice for a sentence: from the mean of the layer's input in the encoder, from
+//   the
+//             mean of the encoder's output in the decoder, which looks at nothing that is still to come
+//   hash      a fixed table from token to expert (Roller et al. 2021)
+//   base      scores learned as by top_k, but in training tokens are assigned so that all experts get equally
+//             many (Lewis et al. 2021); in use each token takes its best
+enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase };
+constexpr auto enum_names(RouterKind) {
+  return std::array<std::string_view, 6>{"random", "uniform", "top_k", "sentence", "hash", "base"};
+}
+constexpr bool is_learned(RouterKind router) {
+  return router == RouterKind::kTopK || router == RouterKind::kSentence || router == RouterKind::kBase;
+}
+// Whether dispatch modes (dispatch.h) say which expert a token meets in use; else the model itself does.
+constexpr bool is_drawn(RouterKind router) {
+  return router == RouterKind::kRandom || router == RouterKind::kUniform;
+}
+
+// What an expert's output is multiplied by: its share of a softmax over all experts; of a softmax over the
+// chosen ones only (with one, that is 1 and trains no router); the sigmoid of its score, divided by the sum
+// over the chosen ones when there are several (DeepSeek-V3); or nothing.
+enum class Gate { kSoftmax, kSoftmaxOfChosen, kSigmoid, kNone };
+constexpr auto enum_names(Gate) {
+  return std::array<std::string_view, 4>{"softmax", "softmax_of_chosen", "sigmoid", "none"};
+}
+
+// random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
+// the least text so far.
+enum class HashTable { kBalanced, kRandom };
+constexpr auto enum_names(HashTable) {
+  return std::array<std::string_view, 2>{"balanced", "random"};
+}
+
 struct ExpertConfig {
   int64_t count = 1;  // N, experts of an expert layer; 1: no expert layers, a dense model
   int64_t every = 2;  // an expert layer is layer i of a stack with i % every == offset (i from 0, each stack)
   int64_t offset = 0;  // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
+  RouterKind router = RouterKind::kRandom;
+  int64_t active = 1;  // k, experts of a token; of top_k
+  Gate gate = Gate::kNone;
+  bool noisy = false;   // of top_k: learned noise on the scores in training (Shazeer et al. 2017, eq. 4)
+  bool biased = false;  // of top_k: a bias an expert, moved against its load (Wang et al. 2024), decides
+                        // who is chosen, never the gate
+  HashTable hash = HashTable::kBalanced;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("count", self.count, "experts of an expert layer; dense and r_drop make it 1");
     field("every", self.every, "an expert layer in every so many layers of each stack; 1 = all layers");
     field("offset", self.offset, "index (from 0) of the first expert layer of each stack");
+    field("router", self.router, "how a token's experts are chosen; else by the method");
+    field("active", self.active, "experts of a token, of top_k; else by the method");
+    field("gate", self.gate, "what an expert's output is multiplied by; else by the method");
+    field("noisy", self.noisy, "of top_k: learned noise on the scores in training");
+    field("biased", self.biased, "of top_k: biases that move against the load choose; else by the method");
+    field("hash", self.hash, "of the hash router: how its table is made");
   }
   bool operator==(const ExpertConfig&) const = default;
 };

@@ -65,24 +65,94 @@ Value read_tree(const fs::path& file, const std::vector<std::string>& overrides,
   return root;
 }
 
-void apply_method(RunConfig& config, const Given& given) {
-  const Method method = config.train.method;
-  const bool has_experts = method == Method::kThor || method == Method::kThorSharedDropout;
-  ObjectiveConfig& objective = config.train.objective;
-  if (!given.contains("train.objective.passes")) objective.passes = method == Method::kDense ? 1 : 2;
-  if (!given.contains("train.objective.shared_dropout")) {
-    objective.shared_dropout = method == Method::kThorSharedDropout;
+// What a method is made of, where the recipe does not say otherwise.
+struct Traits {
+  Method method;
+  int64_t passes;
+  bool shared_dropout;
+  bool experts;
+  RouterKind router;
+  int64_t active;
+  Gate gate;
+  bool biased;
+  double balance;
+};
+
+constexpr Traits traits_of(Method method) {
+  Traits traits{.method = method,
+                .passes = 1,
+                .shared_dropout = false,
+                .experts = true,
+                .router = RouterKind::kTopK,
+                .active = 1,
+                .gate = Gate::kNone,
+                .biased = false,
+                .balance = 0.0};
+  switch (method) {
+    case Method::kDense:
+    case Method::kRDrop:
+      traits.passes = method == Method::kDense ? 1 : 2;
+      traits.experts = false;
+      traits.router = RouterKind::kRandom;
+      break;
+    case Method::kThor:
+    case Method::kThorSharedDropout:
+      traits.passes = 2;
+      traits.shared_dropout = method == Method::kThorSharedDropout;
+      traits.router = RouterKind::kRandom;
+      break;
+    case Method::kSwitch:
+    case Method::kSwitchSentence:
+      traits.router = method == Method::kSwitch ? RouterKind::kTopK : RouterKind::kSentence;
+      traits.gate = Gate::kSoftmax;
+      traits.balance = 0.01;
+      break;
+    case Method::kSwitchRandom:
+      traits.router = RouterKind::kUniform;
+      break;
+    case Method::kTopK:
+      traits.active = 2;
+      traits.gate = Gate::kSoftmaxOfChosen;
+      traits.balance = 0.01;
+      break;
+    case Method::kLossFree:
+      traits.active = 2;
+      traits.gate = Gate::kSigmoid;
+      traits.biased = true;
+      break;
+    case Method::kHash:
+      traits.router = RouterKind::kHash;
+      break;
+    case Method::kBase:
+      traits.router = RouterKind::kBase;
+      traits.gate = Gate::kSigmoid;
+      break;
   }
-  int64_t& experts = config.model.experts.count;
-  if (!has_experts) {
-    experts = 1;
+  return traits;
+}
+
+void apply_method(RunConfig& config, const Given& given) {
+  const Traits traits = traits_of(config.train.method);
+  const auto take = [&given](std::string_view path, auto& field, auto value) {
+    if (!given.contains(std::string(path))) field = value;
+  };
+  ExpertConfig& experts = config.model.experts;
+  take("train.objective.passes", config.train.objective.passes, traits.passes);
+  take("train.objective.shared_dropout", config.train.objective.shared_dropout, traits.shared_dropout);
+  take("train.routing.balance", config.train.routing.balance, traits.balance);
+  take("model.experts.router", experts.router, traits.router);
+  take("model.experts.gate", experts.gate, traits.gate);
+  take("model.experts.biased", experts.biased, traits.biased);
+  take("model.experts.active", experts.active, traits.active);
+  if (!traits.experts) {
+    experts = {.every = experts.every, .offset = experts.offset};
   } else if (!given.contains("model.experts.count")) {
-    experts = 2;
-  } else if (experts == 1) {
+    experts.count = 2;
+  } else if (experts.count == 1) {
     fail_usage(
-        "model.experts.count: method {} wants 2 or more experts, found 1; THOR with one expert is "
-        "train.method: r_drop",
-        enum_name(method));
+        "model.experts.count: method {} wants 2 or more experts, found 1; without experts it is "
+        "train.method: {}",
+        enum_name(traits.method), traits.passes == 2 ? "r_drop" : "dense");
   }
 }
 
@@ -109,7 +179,29 @@ void reject_keys_without_section(const Value& root) {
   }
 }
 
+// Parts of a routing that only some routers have.
+void check_routing(const RunConfig& config) {
+  const ExpertConfig& experts = config.model.experts;
+  const RoutingConfig& routing = config.train.routing;
+  const auto needs = [](bool given, std::string_view field, bool met, std::string_view wanted) {
+    if (given && !met) fail_usage("{}: wanted {}", field, wanted);
+  };
+  const std::string_view scores = "a model.experts.router with learned scores (top_k, sentence or base)";
+  needs(routing.balance > 0, "train.routing.balance", is_learned(experts.router), scores);
+  needs(routing.z_loss > 0, "train.routing.z_loss", is_learned(experts.router), scores);
+  needs(routing.jitter > 0, "train.routing.jitter", is_learned(experts.router), scores);
+  needs(routing.capacity > 0, "train.routing.capacity",
+        experts.router == RouterKind::kTopK || experts.router == RouterKind::kHash,
+        "model.experts.router top_k or hash: others drop no tokens");
+  needs(routing.second_expert == SecondExpert::kSampled, "train.routing.second_expert", experts.active == 2,
+        "model.experts.active: 2 for sampled");
+  needs(config.train.objective.unused_expert == UnusedExpert::kSkip, "train.objective.unused_expert",
+        experts.router == RouterKind::kRandom,
+        "zero_grad, as only random experts are known before the update");
+}
+
 void check_together(const RunConfig& config) {
+  check_routing(config);
   if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "

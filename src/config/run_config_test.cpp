@@ -95,8 +95,7 @@ TEST_F(RunConfigTest, ReadsEveryKindOfField) {
 TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
   EXPECT_EQ(error_of("model:\n  experts:\n    cuont: 2\n"),
             "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
-            "count, every, "
-            "offset");
+            "count, every, offset, router, active, gate, noisy, biased, hash");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -124,9 +123,9 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
             "recipe.yaml:1:18: model.dropout: wanted a number, found 'nan'");
   EXPECT_EQ(error_of("train: {validation: {bleu: yes}}"),
             "recipe.yaml:1:28: train.validation.bleu: wanted true or false, found 'yes'");
-  EXPECT_EQ(
-      error_of("train: {method: thr}"),
-      "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, thor, thor_shared_dropout; found 'thr'");
+  EXPECT_EQ(error_of("train: {method: thr}"),
+            "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, thor, thor_shared_dropout, "
+            "switch, switch_sentence, switch_random, top_k, loss_free, hash, base; found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),
             "recipe.yaml:1:17: data.corpora: wanted a list, as [a, b], found a map of keys");
@@ -191,8 +190,58 @@ TEST_F(RunConfigTest, AGivenObjectiveWinsOverTheMethod) {
 
 TEST_F(RunConfigTest, ThorWantsTwoExperts) {
   EXPECT_EQ(error_of("{model: {experts: {count: 1}}, train: {method: thor}}"),
-            "model.experts.count: method thor wants 2 or more experts, found 1; THOR with one expert is "
+            "model.experts.count: method thor wants 2 or more experts, found 1; without experts it is "
             "train.method: r_drop");
+  EXPECT_EQ(error_of("{model: {experts: {count: 1}}, train: {method: switch}}"),
+            "model.experts.count: method switch wants 2 or more experts, found 1; without experts it is "
+            "train.method: dense");
+}
+
+TEST_F(RunConfigTest, AMethodBringsItsRouter) {
+  const auto of = [&](const char* method) {
+    return load_text(fmt::format("model: {{experts: {{count: 4}}}}\ntrain: {{method: {}}}", method));
+  };
+  const RunConfig one = of("switch");
+  EXPECT_EQ(one.train.objective.passes, 1);
+  EXPECT_EQ(one.train.routing.balance, 0.01);
+  EXPECT_EQ(one.model.experts.router, RouterKind::kTopK);
+  EXPECT_EQ(one.model.experts.gate, Gate::kSoftmax);
+  EXPECT_EQ(one.model.experts.active, 1);
+  const RunConfig free = of("loss_free");
+  EXPECT_TRUE(free.model.experts.biased);
+  EXPECT_EQ(free.model.experts.active, 2);
+  EXPECT_EQ(free.train.routing.balance, 0);
+  EXPECT_EQ(of("hash").model.experts.router, RouterKind::kHash);
+  EXPECT_EQ(of("base").model.experts.gate, Gate::kSigmoid);
+  EXPECT_EQ(of("switch_random").model.experts.router, RouterKind::kUniform);
+  EXPECT_EQ(of("thor").model.experts.router, RouterKind::kRandom);
+  const RunConfig dense = load_text(
+      "model: {experts: {count: 4, router: top_k, active: 2, gate: softmax, every: 1}}\ntrain: {method: "
+      "dense}");
+  EXPECT_EQ(dense.model.experts, (ExpertConfig{.every = 1}));
+  const RunConfig given = load_text(
+      "model: {experts: {active: 1, gate: softmax}}\ntrain: {method: top_k, routing: {balance: 0}}");
+  EXPECT_EQ(given.model.experts.active, 1);
+  EXPECT_EQ(given.train.routing.balance, 0);
+}
+
+TEST_F(RunConfigTest, RefusesWhatARouterDoesNotHave) {
+  EXPECT_EQ(
+      error_of("train: {method: thor, routing: {balance: 0.1}}"),
+      "train.routing.balance: wanted a model.experts.router with learned scores (top_k, sentence or base)");
+  EXPECT_EQ(error_of("train: {method: base, routing: {capacity: 1}}"),
+            "train.routing.capacity: wanted model.experts.router top_k or hash: others drop no tokens");
+  EXPECT_EQ(error_of("{model: {experts: {active: 3}}, train: {method: top_k}}"),
+            "model.experts.active: wanted from 1 to model.experts.count (2), found 3");
+  EXPECT_EQ(error_of("{model: {experts: {active: 2}}, train: {method: hash}}"),
+            "model.experts.active: wanted 1 for the router hash, found 2");
+  EXPECT_EQ(
+      error_of("{model: {experts: {gate: none}}, train: {method: switch}}"),
+      "model.experts.gate: wanted softmax or sigmoid for the router top_k: without a gate nothing trains "
+      "it, found none");
+  EXPECT_EQ(
+      error_of("train: {method: switch, objective: {unused_expert: skip}}"),
+      "train.objective.unused_expert: wanted zero_grad, as only random experts are known before the update");
 }
 
 TEST_F(RunConfigTest, IncludesAreReadFirstAndLaterKeysWin) {
@@ -260,7 +309,8 @@ TEST_F(RunConfigTest, WhatIsPrintedReadsBackAsTheSame) {
 }
 
 TEST_F(RunConfigTest, EveryMethodAndPresetIsUnchangedByResolvingAgain) {
-  for (const char* method : {"dense", "r_drop", "thor", "thor_shared_dropout"}) {
+  for (const char* method :
+       {"dense", "r_drop", "thor", "thor_shared_dropout", "switch", "loss_free", "hash"}) {
     for (const char* preset : {"tiny", "small", "iwslt", "base", "big", "multilingual"}) {
       const RunConfig config = load_text(
           fmt::format("model: {{preset: {}}}\ntrain: {{method: {}}}\ndata: {{output: d}}\n", preset, method));
@@ -328,7 +378,7 @@ TEST(FieldTableTest, HasARowForEveryFieldWithItsDefault) {
   }
   EXPECT_NE(table.find("items as of data.corpora"), std::string::npos);
   EXPECT_EQ(table.find("data.split.valid.0"), std::string::npos);
-  EXPECT_NE(table.find("(dense, r_drop, thor, thor_shared_dropout)"), std::string::npos);
+  EXPECT_NE(table.find("(dense, r_drop, thor, thor_shared_dropout, switch, "), std::string::npos);
 }
 
 TEST(FieldTableTest, StandsInTheDocumentation) {

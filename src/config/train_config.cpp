@@ -45,10 +45,19 @@ void check_validation(const ValidationConfig& c) {
   require(c.best_by == "loss" || c.bleu, "train.validation.best_by",
           "loss, as train.validation.bleu is false", c.best_by);
   try {
-    parse_dispatch(c.experts, 1);
+    if (c.experts != "auto") parse_dispatch(c.experts, 1);
   } catch (const UsageError& error) {
     fail_usage("train.validation.experts: {}", error.what());
   }
+}
+
+void check_routing(const RoutingConfig& c) {
+  require(c.balance >= 0.0, "train.routing.balance", "0 or more", c.balance);
+  require(c.z_loss >= 0.0, "train.routing.z_loss", "0 or more", c.z_loss);
+  require(c.capacity >= 0.0, "train.routing.capacity", "0 (no limit) or more", c.capacity);
+  require(c.jitter >= 0.0 && c.jitter < 1.0, "train.routing.jitter", "from 0 to below 1", c.jitter);
+  require(c.bias_rate >= 0.0, "train.routing.bias_rate", "0 or more", c.bias_rate);
+  require(c.workers >= 1, "train.routing.workers", "1 or more", c.workers);
 }
 
 }  // namespace
@@ -61,6 +70,7 @@ void check(const TrainConfig& c) {
   require(c.batch_tokens >= 1, "train.batch_tokens", "1 or more", c.batch_tokens);
   require(c.accumulate >= 1, "train.accumulate", "1 or more", c.accumulate);
   check_objective(c.objective);
+  check_routing(c.routing);
   check_optimizer(c.optimizer);
   check_validation(c.validation);
   require(c.log_every >= 1, "train.log_every", "1 or more updates", c.log_every);

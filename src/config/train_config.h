@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace megin::config {
 
@@ -13,9 +14,33 @@ namespace megin::config {
 //   r_drop  two passes, one expert, consistency (Liang et al. 2021): THOR with one expert
 //   thor    two passes, random experts, consistency (Zuo et al. 2022)
 //   thor_shared_dropout  the same with one dropout mask for both passes: isolates what the experts do
-enum class Method { kDense, kRDrop, kThor, kThorSharedDropout };
+//   switch               one expert a token by a learned router, with a balance loss (Fedus et al. 2021)
+//   switch_sentence      the same, one expert a sentence
+//   switch_random        one expert a token by hash: what Switch is without its router
+//   top_k                the two best experts of each token (Shazeer et al. 2017; GShard: Lepikhin et al.
+//   2020) loss_free            the same balanced by biases instead of a loss (Wang et al. 2024) hash a fixed
+//   table from token to expert (Roller et al. 2021) base                 experts of equal load by assignment
+//   (Lewis et al. 2021)
+enum class Method {
+  kDense,
+  kRDrop,
+  kThor,
+  kThorSharedDropout,
+  kSwitch,
+  kSwitchSentence,
+  kSwitchRandom,
+  kTopK,
+  kLossFree,
+  kHash,
+  kBase
+};
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 4>{"dense", "r_drop", "thor", "thor_shared_dropout"};
+  return std::array<std::string_view, 11>{"dense",         "r_drop",
+                                          "thor",          "thor_shared_dropout",
+                                          "switch",        "switch_sentence",
+                                          "switch_random", "top_k",
+                                          "loss_free",     "hash",
+                                          "base"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -54,6 +79,38 @@ struct ObjectiveConfig {
     field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
   }
   bool operator==(const ObjectiveConfig&) const = default;
+};
+
+// GShard's rule for the second of two experts: always, or with probability 2 times its gate at most.
+enum class SecondExpert { kAlways, kSampled };
+constexpr auto enum_names(SecondExpert) {
+  return std::array<std::string_view, 2>{"always", "sampled"};
+}
+
+// How routers are trained; nothing of it is needed to use the model.
+struct RoutingConfig {
+  double balance = 0.0;   // weight of the balance loss N sum_i f_i P_i (Fedus et al. 2021, eq. 4), each layer
+  double z_loss = 0.0;    // weight of the mean squared log-sum-exp of the scores (Zoph et al. 2022, eq. 5)
+  double capacity = 0.0;  // most tokens of an expert, times tokens * active / experts; 0: no limit
+  bool random_drops = true;  // which tokens an overfull expert drops: at random, else the later ones
+  double jitter = 0.0;       // the router's input is multiplied by U(1 - jitter, 1 + jitter)
+  SecondExpert second_expert = SecondExpert::kAlways;
+  double bias_rate = 0.001;  // of biased routers: how far a bias moves in an update
+  int64_t workers = 1;       // of base: tokens are assigned in so many groups, each by itself
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("balance", self.balance, "weight of the balance loss; else by the method");
+    field("z_loss", self.z_loss, "weight of the router z-loss");
+    field("capacity", self.capacity, "most tokens of an expert, relative to equal shares; 0 = no limit");
+    field("random_drops", self.random_drops,
+          "which tokens an overfull expert drops: random ones, or later ones");
+    field("jitter", self.jitter, "noise on the router's input, relative");
+    field("second_expert", self.second_expert, "with two experts a token: the second one always, or sampled");
+    field("bias_rate", self.bias_rate, "of biased routers: how far a bias moves in an update");
+    field("workers", self.workers, "of base: groups of tokens that are assigned by themselves");
+  }
+  bool operator==(const RoutingConfig&) const = default;
 };
 
 enum class OptimizerKind { kAdam, kAdamW, kRAdam };
@@ -98,13 +155,13 @@ struct OptimizerConfig {
 };
 
 struct ValidationConfig {
-  int64_t every = 500;               // updates between validations; 0: only at the end
-  bool bleu = true;                  // translate the validation set and score it
-  int64_t beam = 1;                  // 1: greedy
-  int64_t sentences = 0;             // of the validation set used for BLEU; 0: all
-  std::string experts = "ensemble";  // routing used: a dispatch mode (dispatch.h); ensemble has no noise
-  int64_t patience = 0;              // stop after so many validations without a better one; 0: never
-  std::string best_by = "bleu";      // bleu or loss: what decides the best checkpoint and the patience
+  int64_t every = 500;           // updates between validations; 0: only at the end
+  bool bleu = true;              // translate the validation set and score it
+  int64_t beam = 1;              // 1: greedy
+  int64_t sentences = 0;         // of the validation set used for BLEU; 0: all
+  std::string experts = "auto";  // routing used: a dispatch mode (dispatch.h), or auto
+  int64_t patience = 0;          // stop after so many validations without a better one; 0: never
+  std::string best_by = "bleu";  // bleu or loss: what decides the best checkpoint and the patience
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -112,12 +169,40 @@ struct ValidationConfig {
     field("bleu", self.bleu, "translate the validation set and score it");
     field("beam", self.beam, "beam width of that translation; 1 = greedy");
     field("sentences", self.sentences, "how many of the validation set are translated; 0 = all");
-    field("experts", self.experts, "routing used in validation: sentence, token, batch, ensemble, path:...");
+    field("experts", self.experts,
+          "routing used: sentence, token, batch, ensemble, path:..., router; auto = ensemble for random "
+          "experts, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
     field("best_by", self.best_by, "bleu or loss");
   }
   bool operator==(const ValidationConfig&) const = default;
 };
+
+// The parts of a training that have a fused form of our own and a plain libtorch twin.
+//   products         of linear layers: attention's projections, and a plain feed_forward's
+//   feed_forward     both products, activation and dropout, part by part
+//   attention        scores, mask, softmax and mixing, head by head
+//   residual         dropout, residual sum and norm in one pass
+//   vocabulary_loss  projection to the vocabulary, softmaxes, losses and gradients, in chunks
+//   passes           both passes of an objective as one batch
+//   optimizer        clipping, Adam and clearing of gradients in one pass
+//   memory           freed memory stays in the process
+enum class FusedPart {
+  kAll,
+  kProducts,
+  kFeedForward,
+  kAttention,
+  kResidual,
+  kVocabularyLoss,
+  kPasses,
+  kOptimizer,
+  kMemory
+};
+constexpr auto enum_names(FusedPart) {
+  return std::array<std::string_view, 9>{"all",       "products",  "feed_forward",
+                                         "attention", "residual",  "vocabulary_loss",
+                                         "passes",    "optimizer", "memory"};
+}
 
 struct TrainConfig {
   std::string data = {};  // folder written by `megin prepare`
@@ -131,6 +216,7 @@ struct TrainConfig {
   int64_t accumulate = 1;       // micro-batches of an update
   Method method = Method::kThor;
   ObjectiveConfig objective = {};
+  RoutingConfig routing = {};
   OptimizerConfig optimizer = {};
   ValidationConfig validation = {};
   int64_t log_every = 50;           // updates between log lines
@@ -139,8 +225,8 @@ struct TrainConfig {
   int64_t average_checkpoints = 0;  // the model is the mean of so many newest checkpoints; 0, 1: no mean
   double average_decay = 0.0;  // exponential moving average of the weights, which validation and the model
                                // then use; 0: off
-  bool plain_operations =
-      false;  // libtorch's own operations instead of the fused ones: slow, to compare with
+  // Parts that run as libtorch's own operations instead of the fused ones: slow, to compare with.
+  std::vector<FusedPart> plain_operations = {};
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -155,6 +241,7 @@ struct TrainConfig {
     field("accumulate", self.accumulate, "micro-batches of an update");
     field("method", self.method, "sets passes, experts and dropout sharing");
     field("objective", self.objective, "the loss");
+    field("routing", self.routing, "how routers are trained");
     field("optimizer", self.optimizer, "the optimiser and its schedule");
     field("validation", self.validation, "what is measured, and how often");
     field("log_every", self.log_every, "updates between log lines");
@@ -163,7 +250,8 @@ struct TrainConfig {
     field("average_checkpoints", self.average_checkpoints,
           "the model is the mean of so many checkpoints; 0 = no mean");
     field("average_decay", self.average_decay, "moving average of the weights; 0 = off");
-    field("plain_operations", self.plain_operations, "libtorch's own operations instead of fused ones; slow");
+    field("plain_operations", self.plain_operations,
+          "parts that run as libtorch's own operations instead of fused ones; slow");
   }
   bool operator==(const TrainConfig&) const = default;
 };

@@ -5,24 +5,33 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/random.h"
+
 namespace megin::expert {
 
 ExpertLayer::ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix,
-                         const config::ModelConfig& config) {
+                         const config::ModelConfig& config)
+    : activation_(config.activation) {
   experts_.reserve(static_cast<size_t>(config.experts.count));
-  for (int64_t e = 0; e < config.experts.count; ++e) experts_.emplace_back(parameters, prefix, config, e);
+  for (int64_t e = 0; e < config.experts.count; ++e) {
+    experts_.emplace_back(parameters, prefix, config, e);
+    parameters_.fc1_weight.push_back(parameters.get(prefix + "fc1.weight", e));
+    parameters_.fc1_bias.push_back(parameters.get(prefix + "fc1.bias", e));
+    parameters_.fc2_weight.push_back(parameters.get(prefix + "fc2.weight", e));
+    parameters_.fc2_bias.push_back(parameters.get(prefix + "fc2.bias", e));
+  }
 }
 
 at::Tensor ExpertLayer::forward(const at::Tensor& x, const routing::Route& route,
                                 const net::DropoutMask& activation, net::Operations operations) const {
-  if (route.kind != routing::Route::Kind::kUniform && activation.probability > 0) {
-    throw std::logic_error("activation dropout is defined for uniform routes only");
+  if (route.kind == routing::Route::Kind::kAll && activation.probability > 0) {
+    throw std::logic_error("no training computes all experts, so no activation is dropped there");
   }
   switch (route.kind) {
     case routing::Route::Kind::kUniform:
       return forward_uniform(x, route, activation, operations);
     case routing::Route::Kind::kPerToken:
-      return forward_grouped(x, route, operations);
+      return forward_grouped(x, route, activation, operations);
     case routing::Route::Kind::kAll:
       return forward_all(x, route, operations);
   }
@@ -46,21 +55,27 @@ at::Tensor ExpertLayer::forward_uniform(const at::Tensor& x, const routing::Rout
 }
 
 at::Tensor ExpertLayer::forward_grouped(const at::Tensor& x, const routing::Route& route,
-                                        net::Operations operations) const {
-  const int64_t choices = route.experts.size(1);
-  const int64_t* const experts = route.experts.data_ptr<int64_t>();
-  std::vector<std::vector<int64_t>> slots(experts_.size());  // slot = row * choices + choice
-  for (int64_t slot = 0; slot < route.experts.numel(); ++slot) slots.at(experts[slot]).push_back(slot);
-  at::Tensor output = at::zeros_like(x);
-  for (size_t e = 0; e < experts_.size(); ++e) {
-    if (slots[e].empty()) continue;
-    const at::Tensor slot = at::tensor(slots[e], at::kLong);
-    const at::Tensor row = at::div(slot, choices, "floor");
-    at::Tensor part = experts_[e].forward(x.index_select(0, row), {}, operations);
-    if (route.gates.defined()) part = part * route.gates.reshape({-1, 1}).index_select(0, slot);
-    output = output.index_add(0, row, part);
+                                        const net::DropoutMask& mask, net::Operations operations) const {
+  const auto grouping = group_by_expert(route.experts, static_cast<int64_t>(experts_.size()));
+  if (grouping->rows.empty()) return at::zeros_like(x);
+  const at::Tensor sorted = gather(x, grouping);
+  const net::DropoutMask of_places{.probability = mask.probability, .passes = 1, .keys = {mask.keys[0], 0}};
+  const bool fused = activation_ == config::Activation::kRelu &&
+                     operations.fused(config::FusedPart::kFeedForward) && x.is_cpu();
+  if (fused) {
+    return combine(grouped_feed_forward(sorted, grouping, parameters_, of_places), route.gates, grouping);
   }
-  return output;
+  std::vector<int64_t> sizes;
+  for (size_t e = 0; e < experts_.size(); ++e) sizes.push_back(grouping->ends[e + 1] - grouping->ends[e]);
+  const auto parts = sorted.split_with_sizes(sizes, 0);
+  std::vector<at::Tensor> outputs;
+  for (size_t e = 0; e < experts_.size(); ++e) {
+    if (sizes[e] == 0) continue;
+    net::DropoutMask of_expert = of_places;
+    of_expert.keys[0] = mix64(of_expert.keys[0] ^ e);
+    outputs.push_back(experts_[e].forward(parts[e], of_expert, operations));
+  }
+  return combine(at::cat(outputs), route.gates, grouping);
 }
 
 at::Tensor ExpertLayer::forward_all(const at::Tensor& x, const routing::Route& route,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/model_config.h"
+#include "expert/grouped_feed_forward.h"
 #include "net/feed_forward.h"
 #include "routing/route.h"
 
@@ -18,20 +19,24 @@ class ExpertLayer {
   ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix,
               const config::ModelConfig& config);
 
-  // x: [tokens, d], fp32. Returns [tokens, d]. Three paths, none of which computes an expert that the route
-  // does not use: uniform is the plain feed-forward of one expert for each pass; per token groups the rows by
-  // expert and runs one feed-forward for each expert that has rows; all runs every expert.
+  // x: [tokens, d], fp32. Returns [tokens, d]; zero for a token without an expert. Three paths, none of which
+  // computes an expert that the route does not use: uniform is the plain feed-forward of one expert for each
+  // pass; per token groups the rows by expert and runs each expert that has rows on them, at a cost that
+  // grows with the rows; all runs every expert. `activation` per token: its mask lies over the rows as
+  // grouped.
   at::Tensor forward(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& activation,
-                     net::Operations operations = net::Operations::kFused) const;
+                     net::Operations operations = {}) const;
 
  private:
   at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
                              net::Operations operations) const;
-  at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route,
+  at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
                              net::Operations operations) const;
   at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
 
+  config::Activation activation_;
   std::vector<net::FeedForward> experts_;
+  GroupedParameters parameters_;  // the same tensors, as lists
 };
 
 }  // namespace megin::expert

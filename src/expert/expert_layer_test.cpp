@@ -70,6 +70,76 @@ TEST_F(ExpertLayerTest, GroupedDispatchEqualsComputeAllThenMask) {
   EXPECT_TRUE(at::allclose(layer_.forward(x, single, {}), expected, 1e-5, 1e-6));
 }
 
+// ReLU has the grouped operation, which must equal the experts one by one: values and all gradients, with an
+// expert without rows, one with many, dropped choices and rows without any.
+TEST(GroupedFeedForward, EqualsTheExpertsOneByOne) {
+  config::ModelConfig config = small_model();
+  config.activation = config::Activation::kRelu;
+  config.experts.count = 4;
+  constexpr int64_t kRows = 700;
+  for (const int64_t choices : {1, 2}) {
+    std::vector<std::vector<at::Tensor>> found;
+    for (const net::Operations form : {net::Operations::kFused, net::Operations::kPlain}) {
+      net::ParameterMemory parameters(config);
+      net::initialise(parameters, config, 5);
+      const ExpertLayer layer(parameters, kPrefix, config);
+      at::Tensor x = net::normal_tensor({kRows, 8}, 1).requires_grad_(true);
+      at::Tensor gates = net::normal_tensor({kRows, choices}, 2).requires_grad_(true);
+      Route route{.kind = Route::Kind::kPerToken, .gates = gates};
+      route.experts = at::full({kRows, choices}, Route::kNoExpert, at::kLong);
+      for (int64_t row = 0; row < kRows - 10; ++row) {  // expert 1 has no rows
+        route.experts[row][0] = row % 7 == 0 ? 3 : 0;
+        if (choices == 2 && row % 3 == 0) route.experts[row][1] = 2;
+      }
+      const at::Tensor y = layer.forward(x, route, {}, form);
+      (y * net::normal_tensor({kRows, 8}, 3)).sum().backward();
+      found.push_back({y, x.grad(), gates.grad()});
+      for (const char* name : {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}) {
+        for (const at::Tensor& leaf : parameters.find(kPrefix + name).leaves)
+          found.back().push_back(leaf.grad().clone());
+      }
+      EXPECT_EQ(y.narrow(0, kRows - 10, 10).abs().sum().item<float>(), 0);
+      EXPECT_EQ(parameters.get(kPrefix + "fc1.weight", 1).grad().abs().sum().item<float>(), 0);
+    }
+    for (size_t i = 0; i < found[0].size(); ++i) {
+      EXPECT_TRUE(at::allclose(found[0][i], found[1][i], 1e-4, 1e-4)) << i << ", choices " << choices;
+    }
+  }
+}
+
+TEST(GroupedFeedForward, GradientsAreThoseOfFiniteDifferences) {
+  config::ModelConfig config = small_model();
+  config.activation = config::Activation::kRelu;
+  net::ParameterMemory parameters(config);
+  net::initialise(parameters, config, 5);
+  const ExpertLayer layer(parameters, kPrefix, config);
+  at::Tensor x = net::normal_tensor({6, 8}, 8).requires_grad_(true);
+  at::Tensor gates = net::normal_tensor({6, 2}, 9).requires_grad_(true);
+  Route route{.kind = Route::Kind::kPerToken, .gates = gates};
+  route.experts = at::tensor({0, 1, 2, 0, 2, -1, 1, 2, -1, -1, 1, 0}, at::kLong).view({6, 2});
+  std::vector<at::Tensor> inputs = {x, gates, parameters.get(kPrefix + "fc1.bias", 2)};
+  for (const at::Tensor& leaf : parameters.find(kPrefix + "fc2.weight").leaves) inputs.push_back(leaf);
+  net::expect_gradients([&] { return layer.forward(x, route, {}) * 0.3; }, inputs);
+}
+
+// With activation dropout about a share p of the inner activations is gone, and the rest scaled up: the mean
+// stays. Experts with equal weights make rows comparable.
+TEST(GroupedFeedForward, DropsActivationsByTheMask) {
+  config::ModelConfig config = small_model();
+  config.activation = config::Activation::kRelu;
+  net::ParameterMemory parameters(config);
+  net::initialise(parameters, config, 5);
+  const ExpertLayer layer(parameters, kPrefix, config);
+  const at::Tensor x = net::normal_tensor({1, 8}, 8).expand({4000, 8}).contiguous();
+  Route route{.kind = Route::Kind::kPerToken};
+  route.experts = at::zeros({4000, 1}, at::kLong);
+  const at::Tensor clean = layer.forward(x, route, {});
+  const at::Tensor dropped = layer.forward(x, route, {.probability = 0.3, .passes = 1, .keys = {7, 0}});
+  EXPECT_FALSE(at::allclose(clean, dropped, 1e-2, 1e-2));
+  EXPECT_TRUE(at::allclose(dropped.mean(0), clean.mean(0), 0.1, 0.03));
+  EXPECT_TRUE(at::equal(dropped, layer.forward(x, route, {.probability = 0.3, .passes = 1, .keys = {7, 0}})));
+}
+
 TEST_F(ExpertLayerTest, UniformUsesTheExpertOfEachPass) {
   const at::Tensor x = net::normal_tensor({6, 8}, 3);
   const auto outputs = all_outputs(x);

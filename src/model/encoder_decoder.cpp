@@ -8,6 +8,7 @@
 
 #include "model/layer.h"
 #include "model/token_embedding.h"
+#include "routing/scores.h"
 #include "text/vocabulary.h"
 
 namespace megin::model {
@@ -30,31 +31,39 @@ at::Tensor padding_mask(const at::Tensor& source) {
   return mask.unsqueeze(1).unsqueeze(1);
 }
 
-// The sentences' lengths for fused attention: of the sides that ask and that answer, repeated for each pass.
+// One side of a batch.
 struct Side {
   const std::vector<int32_t>& tokens;
   int64_t length;
+
+  // Tokens of each sentence, without padding, repeated for each pass.
+  std::vector<int64_t> lengths(int64_t passes) const {
+    std::vector<int64_t> found;
+    for (int64_t pass = 0; pass < passes; ++pass) {
+      for (auto row = tokens.begin(); row < tokens.end(); row += length) {
+        found.push_back(std::find(row, row + length, text::kPadId) - row);
+      }
+    }
+    return found;
+  }
 };
+
+std::span<const int64_t> symbols(const at::Tensor& ids) {
+  return {ids.data_ptr<int64_t>(), static_cast<size_t>(ids.numel())};
+}
+
+// The sentences' lengths for fused attention, of the sides that ask and that answer.
 std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys,
                                                             bool causal, int64_t heads,
                                                             const net::ForwardContext& context) {
-  if (context.operations == net::Operations::kPlain) return nullptr;
+  if (!context.operations.fused(config::FusedPart::kAttention)) return nullptr;
   auto shape = std::make_shared<net::FusedAttentionShape>();
   shape->heads = heads;
   shape->queries = queries.length;
   shape->keys = keys.length;
   shape->causal = causal;
-  const auto lengths = [&](const Side& side) {
-    std::vector<int64_t> found;
-    for (int64_t pass = 0; pass < context.passes; ++pass) {
-      for (auto row = side.tokens.begin(); row < side.tokens.end(); row += side.length) {
-        found.push_back(std::find(row, row + side.length, text::kPadId) - row);
-      }
-    }
-    return found;
-  };
-  shape->query_lengths = lengths(queries);
-  shape->key_lengths = lengths(keys);
+  shape->query_lengths = queries.lengths(context.passes);
+  shape->key_lengths = keys.lengths(context.passes);
   shape->sentences = static_cast<int64_t>(shape->query_lengths.size());
   return shape;
 }
@@ -70,7 +79,7 @@ struct EncoderDecoder::Stack {
   Stack(const EncoderDecoder& model, config::Stack which, int64_t layers, const std::string& embedding)
       : embedding(model.parameters_, embedding, which, model.config_) {
     for (int64_t i = 0; i < layers; ++i)
-      this->layers.emplace_back(model.parameters_, model.config_, which, i);
+      this->layers.emplace_back(model.parameters_, model.config_, model.routing_, which, i);
     if (model.config_.norm_position == config::NormPosition::kPre) {
       final_norm.emplace(model.parameters_, store::stack_name(which) + ".norm.", model.config_);
     }
@@ -81,8 +90,8 @@ struct EncoderDecoder::Stack {
   std::optional<net::Norm> final_norm;
 };
 
-EncoderDecoder::EncoderDecoder(const config::ModelConfig& config)
-    : config_(config), parameters_(config), router_(config.experts.count) {
+EncoderDecoder::EncoderDecoder(const config::ModelConfig& config, const config::RoutingConfig& routing)
+    : config_(config), routing_(routing), parameters_(config), router_(config.experts.count) {
   const bool joint = config.share_embeddings == config::ShareEmbeddings::kAll;
   const std::string source = joint ? "embedding.weight" : "source_embedding.weight";
   const std::string target = joint ? "embedding.weight" : "target_embedding.weight";
@@ -99,12 +108,12 @@ const at::Tensor& EncoderDecoder::output_weight() const {
 }
 
 at::Tensor EncoderDecoder::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
-  for (const Layer& layer : stack.layers) x = layer.forward(x, inputs, router_);
+  for (const Layer& layer : stack.layers) x = layer.forward(x, inputs);
   return stack.final_norm ? stack.final_norm->forward(x, inputs.context.operations) : x;
 }
 
-at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch,
-                                   const net::ForwardContext& context) const {
+at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const net::ForwardContext& context,
+                                   RouteRecord* record) const {
   const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
   const int64_t rows = context.passes * batch.sentences;
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
@@ -113,12 +122,17 @@ at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch,
 
   const Side source_side{batch.source, batch.source_length},
       target_side{batch.target_input, batch.target_length};
+  const auto source_lengths = source_side.lengths(context.passes),
+             target_lengths = target_side.lengths(context.passes);
   LayerInputs encoder_inputs{
       .context = context,
       .shape = {rows, batch.source_length},
       .self_mask = source_mask,
       .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
-      .sentences = sentences};
+      .sentences = sentences,
+      .lengths = source_lengths,
+      .tokens = symbols(source),
+      .record = record};
   const at::Tensor memory =
       run_stack(*encoder_, encoder_->embedding.forward(source, context), encoder_inputs);
 
@@ -131,7 +145,13 @@ at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch,
       .memory = memory,
       .memory_length = batch.source_length,
       .memory_mask = source_mask,
-      .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context)};
+      .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context),
+      .lengths = target_lengths,
+      .tokens = symbols(target),
+      .record = record};
+  if (config_.experts.router == config::RouterKind::kSentence) {
+    decoder_inputs.memory_mean = routing::sentence_means(memory, batch.source_length, source_lengths);
+  }
   return run_stack(*decoder_, decoder_->embedding.forward(target, context), decoder_inputs);
 }
 

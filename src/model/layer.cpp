@@ -25,8 +25,8 @@ int64_t expert_layer_number(const config::ModelConfig& config, config::Stack sta
 
 }  // namespace
 
-Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config, config::Stack stack,
-             int64_t index)
+Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config,
+             const config::RoutingConfig& routing, config::Stack stack, int64_t index)
     : config_(config),
       stack_(stack),
       index_(index),
@@ -39,6 +39,10 @@ Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& 
     const std::string prefix = store::layer_prefix(stack, index) + "cross_attention.";
     cross_attention_.emplace(parameters, prefix, config);
     cross_attention_norm_.emplace(parameters, prefix + "norm.", config);
+  }
+  if (config::is_expert_layer(config.experts, index)) {
+    router_ = routing::make_router(config.experts, routing, parameters,
+                                   store::layer_prefix(stack, index) + "feed_forward.");
   }
 }
 
@@ -55,44 +59,49 @@ at::Tensor Layer::residual(const at::Tensor& x, const Sublayer& sublayer, const 
   return norm.forward_residual(x, body(x), mask, operations);
 }
 
-at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs,
-                               const routing::RandomRouter& router) const {
+at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs) const {
   const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
   if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_))
     return dense->forward(x, activation, inputs.context.operations);
-  const routing::Route route = router.route({.hidden = x,
-                                             .sentences = inputs.sentences,
-                                             .length = inputs.shape.length,
-                                             .stack = stack_,
-                                             .layer = index_,
-                                             .expert_layer = expert_layer_number(config_, stack_, index_),
-                                             .context = inputs.context});
+  routing::Route route = router_->route({.hidden = x,
+                                         .sentences = inputs.sentences,
+                                         .length = inputs.shape.length,
+                                         .stack = stack_,
+                                         .layer = index_,
+                                         .expert_layer = expert_layer_number(config_, stack_, index_),
+                                         .context = inputs.context,
+                                         .lengths = inputs.lengths,
+                                         .tokens = inputs.tokens,
+                                         .memory_mean = inputs.memory_mean});
+  if (inputs.record != nullptr) {
+    inputs.record->layers.push_back({stack_, index_, route.losses, std::move(route.statistics)});
+  }
   return std::get<expert::ExpertLayer>(feed_forward_)
       .forward(x, route, activation, inputs.context.operations);
 }
 
-at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs,
-                          const routing::RandomRouter& router) const {
+at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs) const {
   using Site = net::DropoutSite;
   const net::Operations operations = inputs.context.operations;
   at::Tensor x =
       residual(input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), operations},
                [&](const at::Tensor& h) {
                  return self_attention_.forward(
-                     {h, inputs.shape, inputs.self_mask, inputs.self_fused},
+                     {h, inputs.shape, inputs.self_mask, inputs.self_fused, operations},
                      mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
                });
   if (cross_attention_) {
-    x = residual(
-        x, {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), operations},
-        [&](const at::Tensor& h) {
-          return cross_attention_->forward(
-              {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask, inputs.memory_fused},
-              mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
-        });
+    x = residual(x,
+                 {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), operations},
+                 [&](const at::Tensor& h) {
+                   return cross_attention_->forward(
+                       {h, inputs.shape, inputs.memory, inputs.memory_length, inputs.memory_mask,
+                        inputs.memory_fused, operations},
+                       mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
+                 });
   }
   return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), operations},
-                  [&](const at::Tensor& h) { return feed_forward(h, inputs, router); });
+                  [&](const at::Tensor& h) { return feed_forward(h, inputs); });
 }
 
 }  // namespace megin::model

@@ -11,15 +11,27 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "expert/expert_layer.h"
 #include "net/attention.h"
 #include "net/feed_forward.h"
 #include "net/forward_context.h"
 #include "net/norm.h"
-#include "routing/random_router.h"
+#include "routing/router.h"
 
 namespace megin::model {
+
+// What the routers of a forward pass have to say beside their routes, in the order of the expert layers.
+struct RouteRecord {
+  struct OfLayer {
+    config::Stack stack = config::Stack::kEncoder;
+    int64_t layer = 0;
+    routing::RouteLosses losses;
+    routing::RouteStatistics statistics;
+  };
+  std::vector<OfLayer> layers;
+};
 
 // What the layers of a stack are given beside their hidden states.
 struct LayerInputs {
@@ -32,27 +44,29 @@ struct LayerInputs {
   int64_t memory_length = 0;
   at::Tensor memory_mask = {};
   std::shared_ptr<const net::FusedAttentionShape> memory_fused = nullptr;
+  std::span<const int64_t> lengths = {};  // [sentences] tokens of each, of all passes
+  std::span<const int64_t> tokens = {};   // [sentences * length] symbols at the stack's input
+  at::Tensor memory_mean = {};            // [sentences, d], decoder: mean of the encoder's output
+  RouteRecord* record = nullptr;          // where routes leave their losses and statistics; null: nowhere
 };
 
 class Layer {
  public:
-  Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config, config::Stack stack,
-        int64_t index);
+  Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config,
+        const config::RoutingConfig& routing, config::Stack stack, int64_t index);
 
   // x: [sentences * length, d]. Returns the same shape.
-  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs,
-                     const routing::RandomRouter& router) const;
+  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs) const;
 
  private:
   using Body = std::function<at::Tensor(const at::Tensor&)>;
   struct Sublayer {
     const net::Norm& norm;
     net::DropoutMask mask;
-    net::Operations operations = net::Operations::kFused;
+    net::Operations operations = {};
   };
   at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
-  at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs,
-                          const routing::RandomRouter& router) const;
+  at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs) const;
   net::DropoutMask mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const;
 
   const config::ModelConfig& config_;
@@ -63,6 +77,7 @@ class Layer {
   std::optional<net::CrossAttention> cross_attention_;
   std::optional<net::Norm> cross_attention_norm_;
   std::variant<net::FeedForward, expert::ExpertLayer> feed_forward_;
+  std::unique_ptr<routing::Router> router_;  // of an expert layer
   net::Norm feed_forward_norm_;
 };
 

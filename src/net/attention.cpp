@@ -40,10 +40,9 @@ SelfAttention::SelfAttention(const ParameterMemory& parameters, const std::strin
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
 at::Tensor SelfAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
-  const Operations operations = in.fused ? Operations::kFused : Operations::kPlain;
-  const at::Tensor projected = linear(in.x, projection_weight_, projection_bias_, operations);
+  const at::Tensor projected = linear(in.x, projection_weight_, projection_bias_, in.operations);
   if (in.fused && !rotary_ && probabilities.probability <= 0) {
-    return linear(fused_self_attention(projected, in.fused), output_weight_, output_bias_, operations);
+    return linear(fused_self_attention(projected, in.fused), output_weight_, output_bias_, in.operations);
   }
   auto parts = split_heads(projected, in.shape, heads_, 3);
   if (rotary_) {
@@ -51,7 +50,7 @@ at::Tensor SelfAttention::forward(const Inputs& in, const DropoutMask& probabili
     parts[1] = rotate(parts[1]);
   }
   return linear(attend(parts[0], parts[1], parts[2], in.mask, probabilities), output_weight_, output_bias_,
-                operations);
+                in.operations);
 }
 
 CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::string& prefix,
@@ -65,17 +64,16 @@ CrossAttention::CrossAttention(const ParameterMemory& parameters, const std::str
       output_bias_(parameters.get(prefix + "output.bias")) {}
 
 at::Tensor CrossAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
-  const Operations operations = in.fused ? Operations::kFused : Operations::kPlain;
-  const at::Tensor projected = linear(in.x, query_weight_, query_bias_, operations);
-  const at::Tensor projected_memory = linear(in.memory, key_value_weight_, key_value_bias_, operations);
+  const at::Tensor projected = linear(in.x, query_weight_, query_bias_, in.operations);
+  const at::Tensor projected_memory = linear(in.memory, key_value_weight_, key_value_bias_, in.operations);
   if (in.fused && probabilities.probability <= 0) {
     return linear(fused_cross_attention(projected, projected_memory, in.fused), output_weight_, output_bias_,
-                  operations);
+                  in.operations);
   }
   const auto query = split_heads(projected, in.shape, heads_, 1);
   const auto key_value = split_heads(projected_memory, {in.shape.sentences, in.memory_length}, heads_, 2);
   return linear(attend(query[0], key_value[0], key_value[1], in.mask, probabilities), output_weight_,
-                output_bias_, operations);
+                output_bias_, in.operations);
 }
 
 }  // namespace megin::net

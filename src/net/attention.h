@@ -34,6 +34,7 @@ class SelfAttention {
     BatchShape shape;
     const at::Tensor& mask;
     std::shared_ptr<const FusedAttentionShape> fused = nullptr;
+    Operations operations = {};
   };
   // Returns the shape of x.
   at::Tensor forward(const Inputs& inputs, const DropoutMask& probabilities) const;
@@ -60,6 +61,7 @@ class CrossAttention {
     int64_t memory_length;
     const at::Tensor& mask;
     std::shared_ptr<const FusedAttentionShape> fused = nullptr;
+    Operations operations = {};
   };
   at::Tensor forward(const Inputs& inputs, const DropoutMask& probabilities) const;
 

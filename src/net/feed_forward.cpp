@@ -42,7 +42,8 @@ FeedForward::FeedForward(const ParameterMemory& parameters, const std::string& p
 
 at::Tensor FeedForward::forward(const at::Tensor& x, const DropoutMask& activation,
                                 Operations operations) const {
-  if (activation_ == config::Activation::kRelu && operations == Operations::kFused && x.is_cpu()) {
+  if (activation_ == config::Activation::kRelu && operations.fused(config::FusedPart::kFeedForward) &&
+      x.is_cpu()) {
     return fused_feed_forward(x, {fc1_weight_, fc1_bias_, fc2_weight_, fc2_bias_}, activation);
   }
   at::Tensor inner = linear(x, fc1_weight_, fc1_bias_, operations);

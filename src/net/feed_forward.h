@@ -19,8 +19,7 @@ class FeedForward {
               int64_t expert = 0);
 
   // x: [rows, d], fp32; activation: the dropout after the activation. Returns [rows, d], without residual.
-  at::Tensor forward(const at::Tensor& x, const DropoutMask& activation,
-                     Operations operations = Operations::kFused) const;
+  at::Tensor forward(const at::Tensor& x, const DropoutMask& activation, Operations operations = {}) const;
 
  private:
   config::Activation activation_;

@@ -8,19 +8,16 @@
 #include "base/random.h"
 #include "config/dispatch.h"
 #include "config/train_config.h"
+#include "net/operations.h"
 
 namespace megin::net {
-
-// Which form of an operation runs: the fused one, or libtorch's own operations one after the other, which are
-// its slow reference and serve what the fused form does not cover.
-enum class Operations { kFused, kPlain };
 
 // The passes of a two-pass objective may run as one batch: all tensors then have `passes` equal groups of
 // rows, first those of pass `first_pass`, then those of the next. Running the passes one by one gives the
 // same values.
 struct ForwardContext {
   bool training = false;
-  Operations operations = Operations::kFused;
+  Operations operations = {};
   uint64_t seed = 1;
   uint64_t update = 0;       // completed updates
   uint64_t micro_batch = 0;  // within the update

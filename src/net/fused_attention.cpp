@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/attention_kernel.h"
+#include "net/kept_value.h"
 
 namespace megin::net {
 namespace {
@@ -132,7 +133,7 @@ struct SelfFunction : torch::autograd::Function<SelfFunction> {
     at::Tensor probabilities = empty_probabilities(*shape);
     forward_heads(self_projections(input), *shape, output, probabilities);
     context->save_for_backward({input, probabilities});
-    context->saved_data["shape"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(shape));
+    context->saved_data["shape"] = keep(std::move(shape));
     return output;
   }
 
@@ -140,18 +141,9 @@ struct SelfFunction : torch::autograd::Function<SelfFunction> {
                                                  const torch::autograd::variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     at::Tensor gradient = at::empty_like(saved[0]);
-    backward_heads(self_projections(saved[0]), self_projections(gradient), shape_of(*context),
-                   gradients[0].contiguous(), saved[1]);
+    backward_heads(self_projections(saved[0]), self_projections(gradient),
+                   kept<Shape>(context->saved_data["shape"]), gradients[0].contiguous(), saved[1]);
     return {gradient, at::Tensor()};
-  }
-
-  // The shape of a call, kept until its backward pass.
-  struct Holder : torch::CustomClassHolder {
-    explicit Holder(std::shared_ptr<const Shape> s) : shape(std::move(s)) {}
-    std::shared_ptr<const Shape> shape;
-  };
-  static const Shape& shape_of(torch::autograd::AutogradContext& context) {
-    return *static_cast<const Holder&>(*context.saved_data["shape"].toCapsule()).shape;
   }
 };
 
@@ -163,8 +155,7 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
     at::Tensor probabilities = empty_probabilities(*shape);
     forward_heads(cross_projections(q, kv), *shape, output, probabilities);
     context->save_for_backward({q, kv, probabilities});
-    context->saved_data["shape"] =
-        c10::IValue::make_capsule(c10::make_intrusive<SelfFunction::Holder>(shape));
+    context->saved_data["shape"] = keep(std::move(shape));
     return output;
   }
 
@@ -173,7 +164,7 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
     const auto saved = context->get_saved_variables();
     at::Tensor query = at::empty_like(saved[0]), key_value = at::empty_like(saved[1]);
     backward_heads(cross_projections(saved[0], saved[1]), cross_projections(query, key_value),
-                   SelfFunction::shape_of(*context), gradients[0].contiguous(), saved[2]);
+                   kept<Shape>(context->saved_data["shape"]), gradients[0].contiguous(), saved[2]);
     return {query, key_value, at::Tensor()};
   }
 };

@@ -3,44 +3,11 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
-#include "net/clones.h"
-#include "net/dropout.h"
+#include "net/feed_forward_kernel.h"
 #include "net/products.h"
 
 namespace megin::net {
 namespace {
-
-MEGIN_CLONES void relu(float* x, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) x[i] = std::max(x[i], 0.0f);
-}
-
-// In place: dropout(relu(x)) of rows [part.first, part.first + part.rows) out of `rows`.
-void activate(float* x, const RowPart& part, int64_t rows, int64_t width, const DropoutMask& mask) {
-  relu(x, part.rows * width);
-  if (mask.probability <= 0) return;
-  const int64_t rows_of_pass = rows / mask.passes;
-  int64_t row = part.first;
-  while (row < part.first + part.rows) {  // a part may hold rows of two passes
-    const int64_t pass = row / rows_of_pass;
-    const int64_t last = std::min(part.first + part.rows, (pass + 1) * rows_of_pass);
-    DropoutSpan span = dropout_span_for(mask.probability, mask.keys[static_cast<size_t>(pass)]);
-    span.first = (row - pass * rows_of_pass) * width;
-    float* const from = x + (row - part.first) * width;
-    dropout_span(from, from, (last - row) * width, span);
-    row = last;
-  }
-}
-
-// gradient[i] *= scale where the activation let something through, else 0: of a dropped or negative input,
-// inner[i] is 0.
-MEGIN_CLONES void activate_backward(float* gradient, const float* inner, int64_t size, float scale) {
-  for (int64_t i = 0; i < size; ++i) {  // a factor, no branch: signs are random
-    const float factor = inner[i] > 0 ? scale : 0.0f;
-    gradient[i] *= factor;
-  }
-}
 
 struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
@@ -56,13 +23,12 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
     for_row_parts(rows, [&](const RowPart& part) {
       const matrix::Rows to_inner = mutable_rows(inner, part);
       matrix::multiply(fc1, values_of(fc1_bias), const_rows(input, part), to_inner);
-      activate(to_inner.data, part, rows, width, *mask);
+      activate_rows(to_inner.data, {.first = part.first, .count = part.rows, .rows = rows, .width = width},
+                    *mask);
       matrix::multiply(fc2, values_of(fc2_bias), to_inner, mutable_rows(output, part));
     });
     context->save_for_backward({input, inner, fc1_weight, fc2_weight});
-    const bool drops = mask->probability > 0;
-    context->saved_data["scale"] =
-        drops ? static_cast<double>(dropout_span_for(mask->probability, 0).scale) : 1.0;
+    context->saved_data["scale"] = static_cast<double>(dropout_scale(*mask));
     return output;
   }
 
@@ -79,7 +45,7 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
     for_row_parts(rows, [&](const RowPart& part) {
       const matrix::Rows to_inner = mutable_rows(inner_gradient, part);
       matrix::multiply(fc2, {}, const_rows(gradient, part), to_inner);
-      activate_backward(to_inner.data, const_rows(inner, part).data, part.rows * width, scale);
+      activate_rows_backward(to_inner.data, const_rows(inner, part).data, part.rows * width, scale);
       matrix::multiply(fc1, {}, to_inner, mutable_rows(input_gradient, part));
     });
     const LinearGradients of_fc1 = linear_gradients(inner_gradient, input),

@@ -30,6 +30,15 @@ Rule rule_for(std::string_view name, const config::ModelConfig& config) {
   const double d = static_cast<double>(config.width);
   const bool bias = name.ends_with(".bias");
   if (contains(name, "norm.")) return {Rule::Kind::kConstant, bias ? 0.0 : 1.0};
+  if (name.ends_with("router.noise") || name.ends_with("router.bias") || name.ends_with("router.table")) {
+    return {Rule::Kind::kConstant, 0.0};
+  }
+  // The reduced scale of Fedus et al. 2021 (section 2.4), and an orthogonal start, made from a normal one,
+  // for base (Lewis et al. 2021).
+  if (name.ends_with("router.weight")) {
+    return {Rule::Kind::kNormal,
+            config.experts.router == config::RouterKind::kBase ? 1.0 : std::sqrt(0.1 / d)};
+  }
   if (contains(name, "attention.output.")) {
     return bias ? Rule{Rule::Kind::kConstant, 0.0}
                 : Rule{Rule::Kind::kUniform, xavier_bound(config.width, config.width, 1.0)};
@@ -61,6 +70,29 @@ void fill(std::span<float> values, const Rule& rule, uint64_t key) {
   }
 }
 
+// Gram-Schmidt over the rows of [rows, columns], or over its columns where there are more rows than columns:
+// they become orthogonal, with norm `gain`.
+void make_orthogonal(std::span<float> values, int64_t rows, int64_t columns, double gain) {
+  const bool by_row = rows <= columns;
+  const int64_t vectors = by_row ? rows : columns, length = by_row ? columns : rows;
+  const auto at = [&](int64_t vector, int64_t i) -> float& {
+    return values[static_cast<size_t>(by_row ? vector * columns + i : i * columns + vector)];
+  };
+  const auto dot = [&](int64_t a, int64_t b) {
+    double sum = 0;
+    for (int64_t i = 0; i < length; ++i) sum += static_cast<double>(at(a, i)) * at(b, i);
+    return sum;
+  };
+  for (int64_t v = 0; v < vectors; ++v) {
+    for (int64_t before = 0; before < v; ++before) {
+      const double along = dot(v, before) / dot(before, before);
+      for (int64_t i = 0; i < length; ++i) at(v, i) -= static_cast<float>(along * at(before, i));
+    }
+    const double scale = gain / std::sqrt(dot(v, v));
+    for (int64_t i = 0; i < length; ++i) at(v, i) = static_cast<float>(scale * at(v, i));
+  }
+}
+
 }  // namespace
 
 void initialise(ParameterMemory& parameters, const config::ModelConfig& config, uint64_t seed) {
@@ -73,6 +105,10 @@ void initialise(ParameterMemory& parameters, const config::ModelConfig& config, 
       const uint64_t key =
           draw_key(seed, Purpose::kInitialisation, {checksum(parameter.name), static_cast<uint64_t>(part)});
       fill(values.subspan(static_cast<size_t>(part) * size, size), rule, key);
+    }
+    if (parameter.name.ends_with("router.weight") && config.experts.router == config::RouterKind::kBase) {
+      constexpr double kGain = 0.1;
+      make_orthogonal(values, config.experts.count, config.width, kGain);
     }
     if (parameter.name.ends_with("embedding.weight")) {
       const auto row = values.subspan(kPadRow * config.width, config.width);

@@ -1,5 +1,6 @@
 #include "net/initialisation.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -78,6 +79,30 @@ TEST_F(Initialisation, ExpertsDifferAndTheRestIsThatOfOtherModels) {
   EXPECT_TRUE(std::ranges::equal(shared, values("decoder.layers.0.cross_attention.query.weight")));
   const auto first = dense.values_of(dense.find("encoder.layers.0.feed_forward.fc1.weight"));
   EXPECT_TRUE(std::ranges::equal(first, experts.first(experts.size() / 2)));
+}
+
+// Rows of norm 0.1 at right angles, and columns where there are more rows (Lewis et al. 2021).
+TEST(InitialisationOfRouters, BaseStartsOrthogonalAndOthersSmall) {
+  for (const int64_t experts : {4, 64}) {
+    config::ModelConfig config = small_model(experts);
+    config.experts.router = config::RouterKind::kBase;
+    config.experts.gate = config::Gate::kSigmoid;
+    ParameterMemory parameters(config);
+    initialise(parameters, config, 3);
+    const at::Tensor weight = parameters.get("encoder.layers.0.feed_forward.router.weight").detach();
+    const bool by_row = experts <= config.width;
+    const at::Tensor products = by_row ? at::matmul(weight, weight.t()) : at::matmul(weight.t(), weight);
+    EXPECT_TRUE(at::allclose(products, at::eye(products.size(0)) * 0.01, 1e-4, 1e-6));
+  }
+  config::ModelConfig config = small_model(64);
+  config.experts.router = config::RouterKind::kTopK;
+  config.experts.gate = config::Gate::kSoftmax;
+  config.experts.noisy = true;
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 3);
+  const at::Tensor weight = parameters.get("encoder.layers.0.feed_forward.router.weight").detach();
+  EXPECT_NEAR(weight.std().item<double>(), std::sqrt(0.1 / 32), 0.003);
+  EXPECT_EQ(parameters.get("encoder.layers.0.feed_forward.router.noise").abs().max().item<float>(), 0);
 }
 
 }  // namespace

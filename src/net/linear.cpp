@@ -40,7 +40,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   Operations operations) {
-  if (operations == Operations::kPlain || !x.is_cpu()) return at::linear(x, weight, bias);
+  if (!operations.fused(config::FusedPart::kProducts) || !x.is_cpu()) return at::linear(x, weight, bias);
   return LinearFunction::apply(x, weight, bias);
 }
 

@@ -13,7 +13,8 @@ Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const c
 }
 
 bool Norm::fuses(const at::Tensor& x, Operations operations) const {
-  return operations == Operations::kFused && kind_ == config::NormKind::kLayerNorm && x.is_cpu();
+  return operations.fused(config::FusedPart::kResidual) && kind_ == config::NormKind::kLayerNorm &&
+         x.is_cpu();
 }
 
 at::Tensor Norm::forward(const at::Tensor& x, Operations operations) const {
@@ -35,7 +36,7 @@ at::Tensor Norm::forward_residual(const at::Tensor& x, const at::Tensor& h, cons
 
 at::Tensor residual_sum(const at::Tensor& x, const at::Tensor& h, const DropoutMask& mask,
                         Operations operations) {
-  if (operations == Operations::kFused && x.is_cpu()) return fused_residual(x, h, mask);
+  if (operations.fused(config::FusedPart::kResidual) && x.is_cpu()) return fused_residual(x, h, mask);
   return x + dropout(h, mask);
 }
 

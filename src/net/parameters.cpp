@@ -45,6 +45,7 @@ ParameterMemory::ParameterMemory(const config::ModelConfig& config) {
   for (auto& tensor : store::tensor_shapes(config)) {
     Parameter parameter;
     parameter.experts = holds_experts(tensor) ? tensor.shape[0] : 0;
+    parameter.trained = store::is_trained(tensor.name);
     parameter.name = std::move(tensor.name);
     parameter.shape = std::move(tensor.shape);
     parameter.offset = size_;
@@ -66,8 +67,10 @@ void ParameterMemory::make_leaves(Parameter& parameter) {
   for (int64_t i = 0; i < count; ++i) {
     const int64_t offset = parameter.offset + i * size;
     at::Tensor leaf = at::from_blob(values_.get() + offset, shape, at::kFloat);
-    leaf.set_requires_grad(true);
-    leaf.mutable_grad() = at::from_blob(gradients_.get() + offset, shape, at::kFloat);
+    if (parameter.trained) {
+      leaf.set_requires_grad(true);
+      leaf.mutable_grad() = at::from_blob(gradients_.get() + offset, shape, at::kFloat);
+    }
     parameter.leaves.push_back(std::move(leaf));
   }
 }

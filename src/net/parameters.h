@@ -24,7 +24,8 @@ struct Parameter {
   int64_t offset = 0;              // in floats from the start of the flat memory; a multiple of 16
   int64_t size = 0;                // floats
   int64_t experts = 0;             // 0: not split; N: N leaves of size / N floats each
-  std::vector<at::Tensor> leaves;  // fp32, requiring gradients, their .grad looking into the gradient memory
+  bool trained = true;             // by gradients; else its leaves ask for none
+  std::vector<at::Tensor> leaves;  // fp32; trained ones require gradients, .grad looks into gradient memory
 };
 
 // Not copyable; the tensors that it hands out stay valid as long as it lives.

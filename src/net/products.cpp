@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kTasks = 8;  // of one product, as in row_part_count()
 
-// Sums over the rows, for `width` columns of each.
+}  // namespace
+
 MEGIN_CLONES void sum_rows(const matrix::ConstRows& x, int64_t width, float* sum) {
   std::fill_n(sum, width, 0.0f);
   for (int64_t r = 0; r < x.count; ++r) {
@@ -21,8 +22,6 @@ MEGIN_CLONES void sum_rows(const matrix::ConstRows& x, int64_t width, float* sum
     for (int64_t i = 0; i < width; ++i) sum[i] += row[i];
   }
 }
-
-}  // namespace
 
 matrix::PackedMatrix packed(const at::Tensor& weight, matrix::Layout layout) {
   TORCH_INTERNAL_ASSERT(weight.is_contiguous() && weight.dim() == 2);

@@ -10,6 +10,9 @@
 
 namespace megin::net {
 
+// sum[i] = the sum over x's rows of their first `width` columns, in the order of the rows.
+void sum_rows(const matrix::ConstRows& x, int64_t width, float* sum);
+
 // `weight`, fp32, contiguous, packed by all threads.
 matrix::PackedMatrix packed(const at::Tensor& weight, matrix::Layout layout);
 

@@ -27,7 +27,25 @@ double rectification(double beta2, double t, bool& tractable) {
   return tractable ? std::sqrt((now - 4) * (now - 2) * last / ((last - 4) * (last - 2) * now)) : 1.0;
 }
 
-AdamFactors factors_of(const config::OptimizerConfig& config, const AdamStep& step, int64_t steps_before) {
+void require_fit(const AdamMemory& memory, std::span<const Segment> segments) {
+  const size_t size = memory.values.size();
+  if (memory.gradients.size() != size || memory.first_moments.size() != size ||
+      memory.second_moments.size() != size || (!memory.average.empty() && memory.average.size() != size)) {
+    fail_usage("the optimiser's memory has {} values but {} gradients, {} and {} moments, {} averages", size,
+               memory.gradients.size(), memory.first_moments.size(), memory.second_moments.size(),
+               memory.average.size());
+  }
+  for (const Segment& segment : segments) {
+    if (segment.offset > size || segment.size > size - segment.offset) {
+      fail_usage("a segment of {} elements from {} on does not fit into {} values", segment.size,
+                 segment.offset, size);
+    }
+  }
+}
+
+}  // namespace
+
+AdamFactors adam_factors(const config::OptimizerConfig& config, const AdamStep& step, int64_t steps_before) {
   const auto t = static_cast<double>(steps_before + 1);
   const double correction1 = 1.0 - std::pow(config.beta1, t);
   const double correction2 = 1.0 - std::pow(config.beta2, t);
@@ -53,24 +71,6 @@ AdamFactors factors_of(const config::OptimizerConfig& config, const AdamStep& st
   };
 }
 
-void require_fit(const AdamMemory& memory, std::span<const Segment> segments) {
-  const size_t size = memory.values.size();
-  if (memory.gradients.size() != size || memory.first_moments.size() != size ||
-      memory.second_moments.size() != size || (!memory.average.empty() && memory.average.size() != size)) {
-    fail_usage("the optimiser's memory has {} values but {} gradients, {} and {} moments, {} averages", size,
-               memory.gradients.size(), memory.first_moments.size(), memory.second_moments.size(),
-               memory.average.size());
-  }
-  for (const Segment& segment : segments) {
-    if (segment.offset > size || segment.size > size - segment.offset) {
-      fail_usage("a segment of {} elements from {} on does not fit into {} values", segment.size,
-                 segment.offset, size);
-    }
-  }
-}
-
-}  // namespace
-
 void Adam::update(const AdamMemory& memory, std::span<Segment> segments, const AdamStep& step,
                   ThreadPool& pool) const {
   require_fit(memory, segments);
@@ -80,7 +80,7 @@ void Adam::update(const AdamMemory& memory, std::span<Segment> segments, const A
   for (size_t s = 0; s < segments.size(); ++s) {
     const Segment& segment = segments[s];
     if (!segment.active && !average) continue;
-    factors[s] = factors_of(config_, step, segment.steps);
+    factors[s] = adam_factors(config_, step, segment.steps);
     factors[s].average = average;
     for (size_t begin = 0; begin < segment.size; begin += kBlock) {
       blocks.push_back({s, segment.offset + begin, std::min(kBlock, segment.size - begin)});

@@ -3,22 +3,9 @@
 
 #include <cstdint>
 
-namespace megin::optim {
+#include "optim/adam_factors.h"
 
-// Factors of one segment in one update, rounded once.
-struct AdamFactors {
-  float beta1, one_minus_beta1;
-  float beta2, one_minus_beta2;
-  float gradient_scale;
-  float decay_in_gradient;  // adam's weight decay, else 0
-  float decay;              // lr * wd, else 0
-  float step;
-  float epsilon;
-  bool adaptive;  // divide by sqrt(v) + eps
-  bool zero_gradients;
-  bool average;        // keep the moving average
-  float average_gain;  // 1 - its decay
-};
+namespace megin::optim {
 
 // First elements of a block; `average` is not read unless factors.average.
 struct AdamPointers {

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
+
 #include "base/random.h"
 
 namespace megin::routing {
@@ -21,7 +23,7 @@ int64_t RandomRouter::draw(const RouteRequest& request, int64_t pass) const {
 }
 
 Route RandomRouter::route(const RouteRequest& request) const {
-  if (!request.context.training) return route_in_evaluation(request);
+  if (!request.context.training) return drawn_route(request, experts_);
   Route route;
   for (int64_t p = 0; p < request.context.passes; ++p) {
     route.uniform.push_back(draw(request, request.context.first_pass + p));
@@ -29,7 +31,7 @@ Route RandomRouter::route(const RouteRequest& request) const {
   return route;
 }
 
-Route RandomRouter::route_in_evaluation(const RouteRequest& request) const {
+Route drawn_route(const RouteRequest& request, int64_t experts_of_layer) {
   const config::Dispatch& dispatch = request.context.dispatch;
   config::TokenPlace place{.sentence = 0,
                            .position = 0,
@@ -44,12 +46,14 @@ Route RandomRouter::route_in_evaluation(const RouteRequest& request) const {
     case config::DispatchMode::kBatch:
     case config::DispatchMode::kPath:
       route.uniform.assign(static_cast<size_t>(request.context.passes),
-                           draw_expert(dispatch, place, experts_));
+                           draw_expert(dispatch, place, experts_of_layer));
       return route;
     case config::DispatchMode::kSentence:
     case config::DispatchMode::kToken:
     case config::DispatchMode::kPosition:
       break;
+    case config::DispatchMode::kRouter:
+      throw std::logic_error("a router that draws has no choice of its own");
   }
   route.kind = Route::Kind::kPerToken;
   const int64_t tokens = request.hidden.size(0);
@@ -59,7 +63,7 @@ Route RandomRouter::route_in_evaluation(const RouteRequest& request) const {
     const auto sentence = static_cast<size_t>(row / request.length) % request.sentences.size();
     place.sentence = request.sentences[sentence];
     place.position = static_cast<uint64_t>(row % request.length);
-    experts[row] = draw_expert(dispatch, place, experts_);
+    experts[row] = draw_expert(dispatch, place, experts_of_layer);
   }
   return route;
 }

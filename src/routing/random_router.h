@@ -5,24 +5,25 @@
 
 #include <cstdint>
 
-#include "routing/route.h"
+#include "routing/router.h"
 
 namespace megin::routing {
 
-class RandomRouter {
+class RandomRouter : public Router {
  public:
   explicit RandomRouter(int64_t experts) : experts_(experts) {}
 
-  Route route(const RouteRequest& request) const;
+  Route route(const RouteRequest& request) const override;
 
   // The expert that a training pass draws. Independent draws of two passes coincide with probability 1 / N;
   // distinct ones never do.
   int64_t draw(const RouteRequest& request, int64_t pass) const;
 
  private:
-  Route route_in_evaluation(const RouteRequest& request) const;
-
   int64_t experts_;
 };
+
+// The route that the dispatch of an evaluation gives, whose modes draw experts.
+Route drawn_route(const RouteRequest& request, int64_t experts);
 
 }  // namespace megin::routing

@@ -13,6 +13,7 @@ class DecoderStep {
 
   void run(std::span<const int32_t> tokens, std::span<float> log_probs) {
     state_.cache.extend();
+    tokens_ = tokens;
     const int64_t rows = static_cast<int64_t>(tokens.size());
     state_.work.reserve(rows);
     const Rows x = state_.work.states.rows(rows);
@@ -35,8 +36,8 @@ class DecoderStep {
              [&](ConstRows in, Rows out) { self_attention(layer, i, in, out); });
     residual(weights_, layer.cross_norm, x, state_.work,
              [&](ConstRows in, Rows out) { cross_attention(layer, i, in, out); });
-    draw_experts(layer, index, x.count);
     residual(weights_, layer.feed_forward_norm, x, state_.work, [&](ConstRows in, Rows out) {
+      if (layer.experts->count() > 1) choose_experts(layer, index, in);
       feed_forward(weights_, layer, dispatch_.mode, in, out, state_.work);
     });
   }
@@ -79,8 +80,32 @@ class DecoderStep {
     layer.cross_output(context, out);
   }
 
+  void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    switch (weights_.config.experts.router) {
+      case config::RouterKind::kRandom:
+      case config::RouterKind::kUniform:
+        return draw_experts(layer, index, in.count);
+      case config::RouterKind::kTopK:
+      case config::RouterKind::kBase:
+        return choose_by_score(weights_, layer, in, 0, state_.work);
+      case config::RouterKind::kSentence:
+        for (int64_t r = 0; r < in.count; ++r) {
+          choose_by_score(weights_, layer, state_.memory.mean(state_.source_of[static_cast<size_t>(r)]), r,
+                          state_.work);
+        }
+        return;
+      case config::RouterKind::kHash:
+        for (int64_t r = 0; r < in.count; ++r) {
+          const int32_t token = tokens_[static_cast<size_t>(r)];
+          state_.work.experts[static_cast<size_t>(r)] =
+              static_cast<int64_t>(layer.router.table[static_cast<size_t>(token)]);
+        }
+        return;
+    }
+  }
+
   void draw_experts(const LayerWeights& layer, size_t index, int64_t rows) {
-    if (layer.experts->count() == 1 || dispatch_.mode == config::DispatchMode::kEnsemble) return;
+    if (dispatch_.mode == config::DispatchMode::kEnsemble) return;
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t source = state_.source_of[static_cast<size_t>(r)];
       const config::TokenPlace place{.sentence = state_.sentences[static_cast<size_t>(source)],
@@ -97,6 +122,7 @@ class DecoderStep {
   const config::Dispatch& dispatch_;
   DecoderState& state_;
   int64_t position_;
+  std::span<const int32_t> tokens_;  // of this step
 };
 
 }  // namespace
@@ -110,6 +136,15 @@ SourceMemory::SourceMemory(const Weights& weights, const Encoded& encoded, Works
     const int64_t floats = layers * blocks_for(lengths_[s]) * shape_.block_floats();
     memory_.push_back(hwy::AllocateAligned<float>(static_cast<size_t>(floats)));
   }
+  if (weights.config.experts.router == config::RouterKind::kSentence) {
+    const int64_t width = weights.config.width;
+    means_ = RowBuffer(width);
+    means_.reserve(static_cast<int64_t>(sources));
+    for (size_t s = 0; s < sources; ++s) {
+      mean_of_rows({encoded.states.row(encoded.offsets[s]), lengths_[s], encoded.states.stride}, width,
+                   means_.rows(static_cast<int64_t>(sources)).row(static_cast<int64_t>(s)));
+    }
+  }
   const Rows projected = work.projected.rows(encoded.states.count);
   for (int64_t layer = 0; layer < layers; ++layer) {
     weights.decoder.layers[static_cast<size_t>(layer)].cross_key_value(encoded.states, projected);
@@ -122,6 +157,10 @@ SourceMemory::SourceMemory(const Weights& weights, const Encoded& encoded, Works
       }
     }
   }
+}
+
+ConstRows SourceMemory::mean(int64_t source) const {
+  return Rows{means_.rows(source + 1).row(source), 1, shape_.width()};
 }
 
 void SourceMemory::blocks(int64_t source, int64_t layer, std::vector<const float*>& blocks) const {

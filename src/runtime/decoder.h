@@ -17,12 +17,15 @@ class SourceMemory {
   SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work);
 
   int64_t length(int64_t source) const { return lengths_[static_cast<size_t>(source)]; }
+  // The mean of the encoder's states, one row; kept where the router chooses by sentence.
+  ConstRows mean(int64_t source) const;
   // Puts pointers to the blocks of a source in a layer into `blocks`.
   void blocks(int64_t source, int64_t layer, std::vector<const float*>& blocks) const;
 
  private:
   AttentionShape shape_;
   std::vector<int64_t> lengths_;
+  RowBuffer means_;
   std::vector<hwy::AlignedFreeUniquePtr<float[]>> memory_;  // per source [layers, blocks, block_floats]
 };
 

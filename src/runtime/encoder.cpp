@@ -26,8 +26,8 @@ class EncoderRun {
       const LayerWeights& layer = weights_.encoder.layers[i];
       residual(weights_, layer.self_norm, x, work_,
                [&](ConstRows in, Rows out) { self_attention(layer, in, out); });
-      draw_experts(layer, i);
       residual(weights_, layer.feed_forward_norm, x, work_, [&](ConstRows in, Rows out) {
+        if (layer.experts->count() > 1) choose_experts(layer, i, in);
         feed_forward(weights_, layer, dispatch_.mode, in, out, work_);
       });
     }
@@ -69,8 +69,43 @@ class EncoderRun {
     });
   }
 
+  void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    switch (weights_.config.experts.router) {
+      case config::RouterKind::kRandom:
+      case config::RouterKind::kUniform:
+        return draw_experts(layer, index);
+      case config::RouterKind::kTopK:
+      case config::RouterKind::kBase:
+        return choose_by_score(weights_, layer, in, 0, work_);
+      case config::RouterKind::kSentence:
+        return choose_by_sentence(layer, in);
+      case config::RouterKind::kHash:
+        for_each_token([&](size_t s, int64_t position, int64_t row) {
+          const int32_t token = sources_[s].tokens[static_cast<size_t>(position)];
+          work_.experts[static_cast<size_t>(row)] =
+              static_cast<int64_t>(layer.router.table[static_cast<size_t>(token)]);
+        });
+        return;
+    }
+  }
+
+  // Every token of a sentence takes the choice of the sentence's mean.
+  void choose_by_sentence(const LayerWeights& layer, ConstRows in) {
+    const int64_t width = weights_.config.width;
+    for (size_t s = 0; s < sources_.size(); ++s) {
+      const int64_t from = encoded_.offsets[s], to = encoded_.offsets[s + 1];
+      const Rows mean = work_.gathered.rows(1);
+      mean_of_rows({in.row(from), to - from, in.stride}, width, mean.row(0));
+      choose_by_score(weights_, layer, mean, from, work_);
+      for (int64_t row = from + 1; row < to; ++row) {
+        work_.experts[static_cast<size_t>(row)] = work_.experts[static_cast<size_t>(from)];
+        work_.gates[static_cast<size_t>(row)] = work_.gates[static_cast<size_t>(from)];
+      }
+    }
+  }
+
   void draw_experts(const LayerWeights& layer, size_t index) {
-    if (layer.experts->count() == 1 || dispatch_.mode == config::DispatchMode::kEnsemble) return;
+    if (dispatch_.mode == config::DispatchMode::kEnsemble) return;
     for_each_token([&](size_t s, int64_t position, int64_t row) {
       const config::TokenPlace place{.sentence = sources_[s].sentence,
                                      .position = static_cast<uint64_t>(position),

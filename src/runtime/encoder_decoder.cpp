@@ -8,7 +8,7 @@ namespace megin::runtime {
 
 EncoderDecoder::EncoderDecoder(std::shared_ptr<const Weights> weights, config::Dispatch dispatch)
     : weights_(std::move(weights)), dispatch_(std::move(dispatch)) {
-  config::check(dispatch_, config().experts.count, expert_layers(config()));
+  config::check(dispatch_, config().experts, expert_layers(config()));
 }
 
 std::unique_ptr<search::DecodingState> EncoderDecoder::begin(std::span<const search::Source> sources,

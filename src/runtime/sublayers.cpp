@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "matrix/highest.h"
 
 namespace megin::runtime {
 namespace {
@@ -30,29 +31,95 @@ void run_ensemble(const config::ModelConfig& config, const Experts& experts, Con
   scale(1.0F / static_cast<float>(experts.count()), config.width, y);
 }
 
-// Fills work.order with the rows by expert, and work.ends: rows of expert e stand at [ends[e], ends[e + 1]).
-void sort_by_expert(int64_t rows, int64_t experts, Workspace& work) {
+// Fills work.order with the choices by expert, and work.ends: those of expert e stand at [ends[e], ends[e +
+// 1]).
+void sort_by_expert(int64_t choices, int64_t experts, Workspace& work) {
   work.ends.assign(static_cast<size_t>(experts) + 1, 0);
-  for (int64_t r = 0; r < rows; ++r) ++work.ends[work.experts[r] + 1];
+  for (int64_t c = 0; c < choices; ++c) ++work.ends[work.experts[c] + 1];
   for (int64_t e = 0; e < experts; ++e) work.ends[e + 1] += work.ends[e];
-  // Placing a row moves its expert's start forward; shifted back below.
-  for (int64_t r = 0; r < rows; ++r) work.order[work.ends[work.experts[r]]++] = r;
+  // Placing a choice moves its expert's start forward; shifted back below.
+  for (int64_t c = 0; c < choices; ++c) work.order[work.ends[work.experts[c]]++] = c;
   for (int64_t e = experts; e > 0; --e) work.ends[e] = work.ends[e - 1];
   work.ends[0] = 0;
 }
 
-void run_drawn(const config::ModelConfig& config, const Experts& experts, ConstRows x, Rows y,
-               Workspace& work) {
-  sort_by_expert(x.count, experts.count(), work);
+// y = gate * y, or y += gate * from.
+void scale_row(float gate, int64_t width, float* y) {
+  for (int64_t i = 0; i < width; ++i) y[i] *= gate;
+}
+void add_scaled_row(const float* from, float gate, int64_t width, float* y) {
+  for (int64_t i = 0; i < width; ++i) y[i] += gate * from[i];
+}
+
+void run_chosen(const config::ModelConfig& config, const Experts& experts, ConstRows x, Rows y,
+                Workspace& work) {
+  const int64_t k = work.choices, width = config.width;
+  sort_by_expert(x.count * k, experts.count(), work);
+  if (k > 1) {
+    for (int64_t r = 0; r < y.count; ++r) std::fill_n(y.row(r), width, 0.0F);
+  }
+  const auto gate_of = [&](int64_t choice) { return work.gated ? work.gates[choice] : 1.0F; };
   for (int64_t e = 0; e < experts.count(); ++e) {
     const int64_t begin = work.ends[e], count = work.ends[e + 1] - begin;
     if (count == 0) continue;
-    if (count == x.count) return run_expert(config, experts[e], x, y, work);
+    if (k == 1 && count == x.count) {
+      run_expert(config, experts[e], x, y, work);
+      for (int64_t r = 0; work.gated && r < y.count; ++r) scale_row(work.gates[r], width, y.row(r));
+      return;
+    }
     const Rows in = work.gathered.rows(count), out = work.gathered_out.rows(count);
-    const auto row_of = [&](int64_t i) { return work.order[begin + i]; };
-    for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(row_of(i)), config.width, in.row(i));
+    const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
+    for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(choice_of(i) / k), width, in.row(i));
     run_expert(config, experts[e], in, out, work);
-    for (int64_t i = 0; i < count; ++i) std::copy_n(out.row(i), config.width, y.row(row_of(i)));
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t choice = choice_of(i);
+      float* const to = y.row(choice / k);
+      if (k > 1) {
+        add_scaled_row(out.row(i), gate_of(choice), width, to);
+        continue;
+      }
+      std::copy_n(out.row(i), width, to);
+      if (work.gated) scale_row(gate_of(choice), width, to);
+    }
+  }
+}
+
+float sigmoid(float x) {
+  return 1.0F / (1.0F + std::exp(-x));
+}
+
+// values = softmax(values).
+void softmax(std::span<float> values) {
+  const float top = *std::ranges::max_element(values);
+  float sum = 0;
+  for (float& value : values) sum += value = std::exp(value - top);
+  for (float& value : values) value /= sum;
+}
+
+// What the outputs of the chosen experts are multiplied by (config::Gate). `shares` are the softmax of all
+// scores, which the softmax gate takes.
+void fill_gates(config::Gate gate, std::span<const float> scores, std::span<const float> shares,
+                std::span<const int64_t> chosen, std::span<float> gates) {
+  const auto take = [&](std::span<const float> from) {
+    for (size_t c = 0; c < chosen.size(); ++c) gates[c] = from[static_cast<size_t>(chosen[c])];
+  };
+  switch (gate) {
+    case config::Gate::kSoftmax:
+      return take(shares);
+    case config::Gate::kSoftmaxOfChosen:
+      take(scores);
+      return softmax(gates);
+    case config::Gate::kSigmoid: {
+      take(scores);
+      float sum = 0;
+      for (float& value : gates) sum += value = sigmoid(value);
+      if (gates.size() > 1) {
+        for (float& value : gates) value /= sum;
+      }
+      return;
+    }
+    case config::Gate::kNone:
+      return;
   }
 }
 
@@ -68,18 +135,23 @@ Workspace::Workspace(const config::ModelConfig& config)
       gate(config.feed_forward),
       gathered(config.width),
       gathered_out(config.width),
+      router_scores(3 * config.experts.count),
+      choices(config::is_drawn(config.experts.router) ? 1 : config.experts.active),
+      gated(config.experts.gate != config::Gate::kNone),
       scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
       blocks(static_cast<size_t>(blocks_for(config.max_length))),
       ends(static_cast<size_t>(config.experts.count) + 1) {}
 
 void Workspace::reserve(int64_t rows) {
-  for (RowBuffer* buffer :
-       {&states, &normed, &output, &projected, &context, &hidden, &gate, &gathered, &gathered_out}) {
+  for (RowBuffer* buffer : {&states, &normed, &output, &projected, &context, &hidden, &gate, &gathered,
+                            &gathered_out, &router_scores}) {
     buffer->reserve(rows);
   }
-  if (rows > static_cast<int64_t>(experts.size())) {
-    experts.resize(static_cast<size_t>(rows));
-    order.resize(static_cast<size_t>(rows));
+  const auto all = static_cast<size_t>(rows * choices);
+  if (all > experts.size()) {
+    experts.resize(all);
+    order.resize(all);
+    gates.resize(all);
   }
 }
 
@@ -115,6 +187,40 @@ void rotate(const Weights& weights, int64_t position, float* heads) {
   }
 }
 
+void mean_of_rows(ConstRows x, int64_t width, float* mean) {
+  std::fill_n(mean, width, 0.0F);
+  const float share = 1.0F / static_cast<float>(x.count);
+  for (int64_t r = 0; r < x.count; ++r) add_scaled_row(x.row(r), share, width, mean);
+}
+
+void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
+                     Workspace& work) {
+  const config::ExpertConfig& config = weights.config.experts;
+  const auto experts = static_cast<size_t>(config.count), k = static_cast<size_t>(work.choices);
+  const Rows rows = work.router_scores.rows(x.count);
+  // Of each row: the scores, their shares, and what the choice goes by.
+  const Rows scores{rows.data, x.count, rows.stride};
+  multiply(layer.router.weight, {}, x, scores);
+  for (int64_t r = 0; r < x.count; ++r) {
+    const std::span<float> score(rows.row(r), experts), share(rows.row(r) + experts, experts),
+        merit(rows.row(r) + 2 * experts, experts);
+    std::ranges::copy(score, share.begin());
+    softmax(share);
+    for (size_t e = 0; e < experts; ++e) {
+      if (layer.router.bias.empty()) {
+        merit[e] = score[e];
+      } else {
+        merit[e] =
+            (config.gate == config::Gate::kSigmoid ? sigmoid(score[e]) : share[e]) + layer.router.bias[e];
+      }
+    }
+    const size_t at = static_cast<size_t>(first + r) * k;
+    const std::span<int64_t> chosen(work.experts.data() + at, k);
+    matrix::choose_highest(merit, chosen);
+    fill_gates(config.gate, score, share, chosen, {work.gates.data() + at, k});
+  }
+}
+
 void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
                   Rows y, Workspace& work) {
   const Experts& experts = *layer.experts;
@@ -123,7 +229,7 @@ void feed_forward(const Weights& weights, const LayerWeights& layer, config::Dis
   } else if (mode == config::DispatchMode::kEnsemble) {
     run_ensemble(weights.config, experts, x, y, work);
   } else {
-    run_drawn(weights.config, experts, x, y, work);
+    run_chosen(weights.config, experts, x, y, work);
   }
 }
 

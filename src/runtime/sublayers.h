@@ -25,8 +25,12 @@ struct Workspace {
   RowBuffer gathered, gathered_out;  // rows of one expert
   std::vector<float> scores;         // of attend(), for max_length positions
   std::vector<const float*> blocks;  // of attend()
-  std::vector<int64_t> experts;      // [rows], drawn for each row
-  std::vector<int64_t> order;        // rows by expert
+  RowBuffer router_scores;           // [experts]
+  int64_t choices = 1;               // experts of a row: 1 unless the model's router takes more
+  bool gated = false;                // whether `gates` count
+  std::vector<int64_t> experts;      // [rows * choices], chosen for each row
+  std::vector<float> gates;          // [rows * choices]
+  std::vector<int64_t> order;        // choices by expert
   std::vector<int64_t> ends;         // [experts + 1]
 };
 
@@ -53,8 +57,17 @@ void residual(const Weights& weights, const NormWeights& norm, Rows x, Workspace
   if (!pre) normalise(norm, x, x);
 }
 
-// The feed-forward of a layer. work.experts[r] holds the expert of row r, unless the layer is dense or the
-// mode is ensemble: then every row meets the only one, or the mean of all. Runs no expert that has no rows.
+// mean[i] = the mean over x's rows of their first `width` values.
+void mean_of_rows(ConstRows x, int64_t width, float* mean);
+
+// Chooses the experts of rows of x by the learned scores of a layer, as routing/top_k_router.h in evaluation:
+// fills work.experts and work.gates from row `first` on.
+void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
+                     Workspace& work);
+
+// The feed-forward of a layer. work.experts and work.gates hold the choices of each row, unless the layer is
+// dense or the mode is ensemble: then every row meets the only expert, or the mean of all. Runs no expert
+// that has no rows.
 void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
                   Rows y, Workspace& work);
 

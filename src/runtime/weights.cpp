@@ -44,6 +44,22 @@ class Loader {
             static_cast<float>(config_.norm_epsilon)};
   }
 
+  RouterWeights router(const std::string& prefix) const {
+    const config::ExpertConfig& experts = config_.experts;
+    RouterWeights router;
+    if (config::is_learned(experts.router)) {
+      router.weight = PackedMatrix(tensor(prefix + "weight"), experts.count, config_.width);
+    }
+    if (experts.biased) router.bias = tensor(prefix + "bias");
+    if (experts.router != config::RouterKind::kHash) return router;
+    router.table = tensor(prefix + "table");
+    for (const float expert : router.table) {
+      if (expert >= 0 && expert < static_cast<float>(experts.count) && expert == std::floor(expert)) continue;
+      fail("tensor {}table: wanted whole numbers from 0 to {}, found {}", prefix, experts.count - 1, expert);
+    }
+    return router;
+  }
+
   LayerWeights layer(Stack stack, int64_t index) const {
     const std::string prefix = store::layer_prefix(stack, index);
     const int64_t d = config_.width;
@@ -61,6 +77,7 @@ class Loader {
     const TensorSource checked = [this](const std::string& name) { return tensor(name); };
     layer.experts = std::make_unique<Experts>(config_, checked, prefix + "feed_forward.", count);
     layer.feed_forward_norm = norm(prefix + "feed_forward.norm.");
+    if (count > 1) layer.router = router(prefix + "feed_forward.router.");
     return layer;
   }
 

@@ -69,12 +69,21 @@ class Experts {
   std::unique_ptr<Slot[]> slots_;
 };
 
+// What an expert layer of a model with a router of its own chooses experts by (store/tensor_names.h); empty
+// where experts are drawn.
+struct RouterWeights {
+  PackedMatrix weight;           // [experts, width]: learned scores
+  std::span<const float> bias;   // [experts]: biased
+  std::span<const float> table;  // [vocabulary of the stack]: hash
+};
+
 struct LayerWeights {
   Linear query_key_value, self_output;
   NormWeights self_norm;
   Linear cross_query, cross_key_value, cross_output;  // decoder only
   NormWeights cross_norm;                             // decoder only
   std::unique_ptr<Experts> experts;
+  RouterWeights router;
   NormWeights feed_forward_norm;
   uint64_t expert_layer = 0;  // its number over both stacks, encoder first; counts expert layers only
 };

@@ -36,6 +36,7 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
   if (is_embedding(tensor)) return counts.embeddings;
   if (contains(tensor.name, "positions")) return counts.positions;
   if (is_norm(tensor)) return counts.norms;
+  if (contains(tensor.name, "router.")) return counts.routers;
   if (contains(tensor.name, "attention")) return counts.attention;
   return is_expert(tensor) ? counts.experts : counts.feed_forward;
 }
@@ -81,6 +82,13 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   flops.source_attention = look * tokens * static_cast<double>(config.encoder_layers);
   flops.target_attention = look * (tokens + (tokens + 1) / 2) * static_cast<double>(config.decoder_layers);
   return flops;
+}
+
+double count_training_flops(const TokenFlops& token, int64_t passes, int64_t source_tokens,
+                            int64_t target_tokens) {
+  return 3.0 * static_cast<double>(passes) *
+         (token.source * static_cast<double>(source_tokens) +
+          token.target * static_cast<double>(target_tokens));
 }
 
 }  // namespace megin::store

@@ -14,9 +14,12 @@ struct ParameterCounts {
   int64_t attention = 0;     // self and cross, projections and biases
   int64_t feed_forward = 0;  // of layers without experts
   int64_t experts = 0;       // of layers with experts
+  int64_t routers = 0;       // what chooses among them
   int64_t norms = 0;
 
-  int64_t total() const { return embeddings + positions + attention + feed_forward + experts + norms; }
+  int64_t total() const {
+    return embeddings + positions + attention + feed_forward + experts + routers + norms;
+  }
 };
 
 // All parameters.
@@ -42,5 +45,9 @@ struct TokenFlops {
 
 // With `active` experts in each expert layer (all of them for an ensemble) and sides of `length` tokens.
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length);
+
+// Of training `passes` times on so many tokens: forward, and twice that backward. Attention is left out.
+double count_training_flops(const TokenFlops& token, int64_t passes, int64_t source_tokens,
+                            int64_t target_tokens);
 
 }  // namespace megin::store

@@ -104,6 +104,12 @@ TEST(TokenFlopsTest, AreTwoPerWeightMet) {
   EXPECT_EQ(flops.target_attention, 4 * (4 * 128 * (10 + 5.5)));
 }
 
+TEST(TokenFlopsTest, TrainingCostsThreeTimesAsMuchForEachPass) {
+  const TokenFlops token{.source = 10, .target = 7, .source_attention = 1, .target_attention = 1};
+  EXPECT_EQ(count_training_flops(token, 1, 2, 3), 3 * (2 * 10 + 3 * 7));
+  EXPECT_EQ(count_training_flops(token, 2, 2, 3), 6 * (2 * 10 + 3 * 7));
+}
+
 TEST(TokenFlopsTest, OneExpertCostsWhatADenseLayerCostsAndAnEnsembleAllOfThem) {
   const TokenFlops dense = count_token_flops(preset("tiny", 1000), 1, 10);
   const TokenFlops one = count_token_flops(preset("tiny", 1000, 8), 1, 10);

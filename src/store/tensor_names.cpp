@@ -43,7 +43,9 @@ class Table {
       const std::string prefix = layer_prefix(stack, layer);
       add_self_attention(prefix + "self_attention.");
       if (stack == config::Stack::kDecoder) add_cross_attention(prefix + "cross_attention.");
-      add_feed_forward(prefix + "feed_forward.", config::is_expert_layer(config_.experts, layer));
+      const bool experts = config::is_expert_layer(config_.experts, layer);
+      add_feed_forward(prefix + "feed_forward.", experts);
+      if (experts) add_router(prefix + "feed_forward.router.", stack);
     }
     if (config_.norm_position == config::NormPosition::kPre) add_norm(name + ".");
   }
@@ -90,11 +92,26 @@ class Table {
     add_norm(prefix);
   }
 
+  void add_router(const std::string& prefix, config::Stack stack) {
+    const config::ExpertConfig& experts = config_.experts;
+    if (config::is_learned(experts.router)) add(prefix + "weight", {experts.count, config_.width});
+    if (experts.noisy) add(prefix + "noise", {experts.count, config_.width});
+    if (experts.biased) add(prefix + "bias", {experts.count});
+    if (experts.router == config::RouterKind::kHash) {
+      add(prefix + "table",
+          {stack == config::Stack::kEncoder ? config_.source_vocabulary : config_.target_vocabulary});
+    }
+  }
+
   const config::ModelConfig& config_;
   std::vector<TensorShape> tensors_;
 };
 
 }  // namespace
+
+bool is_trained(const std::string& name) {
+  return !name.ends_with(".router.bias") && !name.ends_with(".router.table");
+}
 
 std::string stack_name(config::Stack stack) {
   return stack == config::Stack::kEncoder ? "encoder" : "decoder";

@@ -14,6 +14,10 @@
 //   S.layers.I.feed_forward.{fc1,gate}.{weight,bias}          [f, d], [f]     (gate: gated activations only)
 //   S.layers.I.feed_forward.fc2.{weight,bias}                 [d, f], [d]
 //   S.layers.I.feed_forward.norm.{weight,bias}                [d]
+//   S.layers.I.feed_forward.router.weight  [N, d]  (learned routers: scores are h times its transpose)
+//   S.layers.I.feed_forward.router.noise   [N, d]  (noisy)
+//   S.layers.I.feed_forward.router.bias    [N]     (biased: added before the choice)
+//   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a whole number)
 //   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
 //
 // In an expert layer fc1, gate and fc2 carry a leading dimension of experts: [N, f, d], [N, f],
@@ -33,6 +37,9 @@ struct TensorShape {
   std::string name;
   std::vector<int64_t> shape;
 };
+
+// Whether gradients change a tensor: not router.bias, which moves by a rule of its own, nor router.table.
+bool is_trained(const std::string& name);
 
 // "encoder" or "decoder".
 std::string stack_name(config::Stack stack);

@@ -1,11 +1,15 @@
 #include "train/event_log.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/processors.h"
+#include "store/tensor_names.h"
 
 namespace megin::train {
 namespace {
@@ -15,8 +19,15 @@ constexpr double kMebibyte = 1024.0 * 1024.0;
 bool stands(const nlohmann::json& line, const ProgressRecord& progress) {
   if (!line.is_object() || !line.contains("update") || !line["update"].is_number()) return false;
   const auto update = line["update"].get<int64_t>();
-  const bool open = progress.interval.updates > 0 && line.value("event", "") == "update";
+  const std::string event = line.value("event", "");
+  const bool open = progress.interval.updates > 0 && (event == "update" || event == "routing");
   return open ? update < progress.update : update <= progress.update;
+}
+
+void add_cost(nlohmann::json& line, const TrainingCost& cost) {
+  line["minutes"] = cost.seconds / 60;
+  line["cpu_minutes"] = cost.cpu_seconds / 60;
+  line["flops"] = cost.flops;
 }
 
 std::string standing_lines(const std::filesystem::path& file, const ProgressRecord& progress) {
@@ -56,13 +67,14 @@ void EventLog::started(const nlohmann::json& facts) {
   write(line);
 }
 
-void EventLog::updated(int64_t update, const data::StreamPosition& position, const Interval& interval) {
+void EventLog::updated(const ProgressRecord& progress) {
+  const Interval& interval = progress.interval;
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
   const ProcessUsage usage = process_usage();
   nlohmann::json line = {{"event", "update"},
-                         {"update", update},
-                         {"epoch", position.epoch},
+                         {"update", progress.update},
+                         {"epoch", progress.position.epoch},
                          {"loss", sums.cross_entropy[0] / tokens},
                          {"nll", sums.nll[0] / tokens},
                          {"perplexity", std::exp(sums.nll[0] / tokens)},
@@ -79,14 +91,47 @@ void EventLog::updated(int64_t update, const data::StreamPosition& position, con
     line["nll_second"] = sums.nll[1] / tokens;
     line["consistency"] = sums.consistency / tokens;
   }
+  add_cost(line, progress.cost);
   write(line);
-  scalars(update, line, "train");
+  scalars(progress.update, line, "train");
+  for (const RoutingReport& report : sums.routing) routed(progress.update, report);
 }
 
-void EventLog::validated(int64_t update, const ValidationResult& result) {
-  nlohmann::json line = {{"event", "validation"},     {"update", update},
+void EventLog::routed(int64_t update, const RoutingReport& report) {
+  const routing::RouteStatistics& found = report.statistics;
+  const auto routed = static_cast<double>(std::max<int64_t>(1, found.routed));
+  double choices = 0;
+  for (const int64_t load : found.load) choices += static_cast<double>(load);
+  const auto [least, most] = std::ranges::minmax(found.load);
+  const double fair = std::max(1.0, choices) / static_cast<double>(found.load.size());
+  const std::string stack = store::stack_name(report.stack);
+  nlohmann::json line = {{"event", "routing"},
+                         {"update", update},
+                         {"stack", stack},
+                         {"layer", report.layer},
+                         {"dropped", static_cast<double>(found.dropped) / std::max(1.0, choices)},
+                         {"highest_load", static_cast<double>(most) / fair},
+                         {"lowest_load", static_cast<double>(least) / fair},
+                         {"unused_experts", std::ranges::count(found.load, 0)}};
+  if (found.confidence > 0) {
+    line["confidence"] = found.confidence / routed;
+    line["entropy"] = found.entropy / routed;
+  }
+  if (report.balance > 0) line["balance"] = report.balance / routed;
+  if (report.z > 0) line["z_loss"] = report.z / routed;
+  for (size_t e = 0; e < found.load.size(); ++e) {
+    line[fmt::format("load_{}", e)] = static_cast<double>(found.load[e]) / std::max(1.0, choices);
+  }
+  write(line);
+  line.erase("layer");
+  scalars(update, line, fmt::format("routing_{}_{}", stack, report.layer));
+}
+
+void EventLog::validated(const ProgressRecord& progress, const ValidationResult& result) {
+  nlohmann::json line = {{"event", "validation"},     {"update", progress.update},
                          {"loss", result.loss},       {"perplexity", std::exp(result.loss)},
                          {"experts", result.routing}, {"seconds", result.seconds}};
+  add_cost(line, progress.cost);
   if (result.bleu) {
     line["bleu"] = *result.bleu;
     line["signature"] = result.signature;
@@ -94,7 +139,7 @@ void EventLog::validated(int64_t update, const ValidationResult& result) {
     line["sentences"] = result.sentences;
   }
   write(line);
-  scalars(update, line, "valid");
+  scalars(progress.update, line, "valid");
 }
 
 void EventLog::ended(int64_t update, const std::string& reason) {

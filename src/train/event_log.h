@@ -20,11 +20,13 @@ class EventLog {
   EventLog(const std::filesystem::path& run, const ProgressRecord& progress);
 
   void started(const nlohmann::json& facts);
-  void updated(int64_t update, const data::StreamPosition& position, const Interval& interval);
-  void validated(int64_t update, const ValidationResult& result);
+  // The interval that ends there; of learned routers also a line for each expert layer.
+  void updated(const ProgressRecord& progress);
+  void validated(const ProgressRecord& progress, const ValidationResult& result);
   void ended(int64_t update, const std::string& reason);
 
  private:
+  void routed(int64_t update, const RoutingReport& report);
   void write(const nlohmann::json& line);
   void scalars(int64_t update, const nlohmann::json& line, std::string_view group);
 

@@ -17,7 +17,7 @@ void set_library_threads(int threads, net::Operations operations) {
   // Looked up by name: libtorch may be linked with another matrix library, which does not have it.
   using Setter = void (*)(int);
   if (void* const found = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
-    reinterpret_cast<Setter>(found)(operations == net::Operations::kPlain ? threads : 1);
+    reinterpret_cast<Setter>(found)(operations.all_fused() ? 1 : threads);
 }
 
 void restart_with_passive_waits() {

@@ -5,14 +5,41 @@
 namespace megin::train {
 namespace {
 
+nlohmann::json to_json(const RoutingReport& report) {
+  return {{"stack", static_cast<int64_t>(report.stack)},
+          {"layer", report.layer},
+          {"load", report.statistics.load},
+          {"routed", report.statistics.routed},
+          {"dropped", report.statistics.dropped},
+          {"confidence", report.statistics.confidence},
+          {"entropy", report.statistics.entropy},
+          {"balance", report.balance},
+          {"z", report.z}};
+}
+
+RoutingReport routing_from_json(const nlohmann::json& json) {
+  RoutingReport report{.stack = static_cast<config::Stack>(json.at("stack").get<int64_t>())};
+  json.at("layer").get_to(report.layer);
+  json.at("load").get_to(report.statistics.load);
+  json.at("routed").get_to(report.statistics.routed);
+  json.at("dropped").get_to(report.statistics.dropped);
+  json.at("confidence").get_to(report.statistics.confidence);
+  json.at("entropy").get_to(report.statistics.entropy);
+  json.at("balance").get_to(report.balance);
+  json.at("z").get_to(report.z);
+  return report;
+}
+
 nlohmann::json to_json(const Interval& interval) {
   const UpdateReport& sums = interval.sums;
+  nlohmann::json routing = nlohmann::json::array();
+  for (const RoutingReport& report : sums.routing) routing.push_back(to_json(report));
   return {{"updates", interval.updates},         {"seconds", interval.seconds},
           {"cpu_seconds", interval.cpu_seconds}, {"sentences", sums.sentences},
           {"source_tokens", sums.source_tokens}, {"target_tokens", sums.target_tokens},
           {"cross_entropy", sums.cross_entropy}, {"nll", sums.nll},
           {"consistency", sums.consistency},     {"gradient_norm", sums.gradient_norm},
-          {"learning_rate", sums.learning_rate}};
+          {"learning_rate", sums.learning_rate}, {"routing", routing}};
 }
 
 Interval interval_from_json(const nlohmann::json& json) {
@@ -29,6 +56,9 @@ Interval interval_from_json(const nlohmann::json& json) {
   json.at("consistency").get_to(sums.consistency);
   json.at("gradient_norm").get_to(sums.gradient_norm);
   json.at("learning_rate").get_to(sums.learning_rate);
+  if (json.contains("routing")) {
+    for (const auto& report : json.at("routing")) sums.routing.push_back(routing_from_json(report));
+  }
   return interval;
 }
 
@@ -40,6 +70,10 @@ nlohmann::json to_json(const ProgressRecord& record) {
                          {"batch", record.position.batch},
                          {"target_tokens", record.target_tokens},
                          {"seconds", record.seconds},
+                         {"cost",
+                          {{"seconds", record.cost.seconds},
+                           {"cpu_seconds", record.cost.cpu_seconds},
+                           {"flops", record.cost.flops}}},
                          {"validations_without_best", record.validations_without_best},
                          {"last_validation", record.last_validation},
                          {"interval", to_json(record.interval)}};
@@ -58,6 +92,12 @@ ProgressRecord progress_from_json(const nlohmann::json& json, const std::string&
     json.at("batch").get_to(record.position.batch);
     json.at("target_tokens").get_to(record.target_tokens);
     json.at("seconds").get_to(record.seconds);
+    if (json.contains("cost")) {  // from megin 0.2 on
+      const auto& cost = json.at("cost");
+      record.cost = {.seconds = cost.at("seconds").get<double>(),
+                     .cpu_seconds = cost.at("cpu_seconds").get<double>(),
+                     .flops = cost.at("flops").get<double>()};
+    }
     json.at("validations_without_best").get_to(record.validations_without_best);
     json.at("last_validation").get_to(record.last_validation);
     if (json.contains("interval")) record.interval = interval_from_json(json.at("interval"));

@@ -19,6 +19,13 @@ struct BestValidation {
   bool operator==(const BestValidation&) const = default;
 };
 
+// What training has cost so far, over all sessions; validating and saving are left out.
+struct TrainingCost {
+  double seconds = 0;
+  double cpu_seconds = 0;  // of all threads
+  double flops = 0;        // of products with weights, on tokens; a multiply-add is two
+};
+
 // What happened since the last line of the log.
 struct Interval {
   UpdateReport sums;  // over its updates; learning rate and gradient norm are those of the last
@@ -31,7 +38,8 @@ struct ProgressRecord {
   int64_t update = 0;             // completed
   data::StreamPosition position;  // of the next micro-batch
   int64_t target_tokens = 0;      // seen so far
-  double seconds = 0;             // of training, over all sessions
+  double seconds = 0;             // since the start, validating and saving included, over all sessions
+  TrainingCost cost;
   std::optional<BestValidation> best;
   int64_t validations_without_best = 0;
   int64_t last_validation = -1;  // update of the last one; -1: none

@@ -57,7 +57,7 @@ std::vector<NamedMemory<Float>> memories(State& state) {
 }  // namespace
 
 TrainingState::TrainingState(const config::RunConfig& config)
-    : model(config.model), optimizer(model, config.train) {
+    : model(config.model, config.train.routing), optimizer(model, config.train) {
   net::initialise(model.parameters(), config.model, static_cast<uint64_t>(config.train.seed));
   if (!optimizer.average.empty()) std::ranges::copy(model.parameters().values(), optimizer.average.begin());
 }

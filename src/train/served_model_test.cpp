@@ -39,40 +39,85 @@ std::vector<config::ModelConfig> variants() {
   return all;
 }
 
-TEST(ServedModel, StepsGiveTheTeacherForcedLogProbabilities) {
+// Every router that models bring with them, beside norms and activations of both kinds.
+std::vector<config::ModelConfig> routed_variants() {
+  using config::Gate, config::RouterKind;
+  std::vector<config::ModelConfig> all;
+  const auto add = [&](config::ExpertConfig experts) {
+    experts.count = 3;
+    experts.every = 1;
+    all.push_back(small_model());
+    all.back().experts = experts;
+    all.push_back(all.back());
+    all.back().norm_position = config::NormPosition::kPre;
+    all.back().activation = config::Activation::kSwiglu;
+  };
+  add({.router = RouterKind::kTopK, .gate = Gate::kSoftmax});
+  add({.router = RouterKind::kTopK, .active = 2, .gate = Gate::kSoftmaxOfChosen, .noisy = true});
+  add({.router = RouterKind::kTopK, .active = 2, .gate = Gate::kSigmoid, .biased = true});
+  add({.router = RouterKind::kSentence, .gate = Gate::kSoftmax});
+  add({.router = RouterKind::kBase, .gate = Gate::kSigmoid});
+  add({.router = RouterKind::kHash});
+  return all;
+}
+
+// What initialisation leaves at zero.
+void fill_routers(net::ParameterMemory& parameters) {
+  for (const net::Parameter& parameter : parameters.all()) {
+    const auto values = parameters.values_of(parameter);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (parameter.name.ends_with("router.table")) values[i] = static_cast<float>(i * 7 % 3);
+      if (parameter.name.ends_with("router.bias")) values[i] = 0.05f * static_cast<float>(i);
+    }
+  }
+}
+
+void expect_served_as_trained(const config::ModelConfig& config, const std::vector<std::string>& modes) {
   data::MemoryExamples examples;
   examples.add({5, 6, 7, 8, 9}, {9, 10, 11});
   examples.add({11, 12}, {13, 14, 15, 16, 17, 18});
   const data::TranslationBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1});
-  for (const auto& config : variants()) {
-    model::EncoderDecoder trained(config);
-    net::initialise(trained.parameters(), config, 6);
-    const net::ParameterMemory& parameters = trained.parameters();
-    const auto weights = std::make_shared<runtime::Weights>(
-        config, [&](const std::string& name) { return parameters.values_of(parameters.find(name)); });
-    for (const char* mode : {"sentence", "token", "position", "batch", "ensemble", "path:1"}) {
-      const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
-      const at::NoGradGuard no_gradients;
-      const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
-      const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
+  model::EncoderDecoder trained(config);
+  net::initialise(trained.parameters(), config, 6);
+  fill_routers(trained.parameters());
+  const net::ParameterMemory& parameters = trained.parameters();
+  const auto weights = std::make_shared<runtime::Weights>(
+      config, [&](const std::string& name) { return parameters.values_of(parameters.find(name)); });
+  for (const std::string& mode : modes) {
+    const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
+    const at::NoGradGuard no_gradients;
+    const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
+    const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
 
-      const runtime::EncoderDecoder served(weights, dispatch);
-      const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0},
-                                                   {{11, 12, text::kEndId}, 1}};
-      const auto state = served.begin(sources, 1);
-      std::vector<float> found(2 * 40);
-      for (int64_t t = 0; t < batch.target_length; ++t) {
-        const std::vector<int32_t> tokens = {batch.target_input[t],
-                                             batch.target_input[batch.target_length + t]};
-        served.step(*state, tokens, found);
-        for (int64_t row = 0; row < 2; ++row) {
-          if (batch.target_output[row * batch.target_length + t] == text::kPadId) continue;
-          const at::Tensor row_found = at::from_blob(found.data() + row * 40, {40});
-          EXPECT_TRUE(at::allclose(row_found, expected[row * batch.target_length + t], 1e-4, 1e-4))
-              << mode << " row " << row << " step " << t;
-        }
+    const runtime::EncoderDecoder served(weights, dispatch);
+    const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0},
+                                                 {{11, 12, text::kEndId}, 1}};
+    const auto state = served.begin(sources, 1);
+    std::vector<float> found(2 * 40);
+    for (int64_t t = 0; t < batch.target_length; ++t) {
+      const std::vector<int32_t> tokens = {batch.target_input[t],
+                                           batch.target_input[batch.target_length + t]};
+      served.step(*state, tokens, found);
+      for (int64_t row = 0; row < 2; ++row) {
+        if (batch.target_output[row * batch.target_length + t] == text::kPadId) continue;
+        const at::Tensor row_found = at::from_blob(found.data() + row * 40, {40});
+        EXPECT_TRUE(at::allclose(row_found, expected[row * batch.target_length + t], 1e-4, 1e-4))
+            << mode << " row " << row << " step " << t;
       }
     }
+  }
+}
+
+TEST(ServedModel, StepsGiveTheTeacherForcedLogProbabilities) {
+  for (const auto& config : variants()) {
+    expect_served_as_trained(config, {"sentence", "token", "position", "batch", "ensemble", "path:1"});
+  }
+}
+
+TEST(ServedModel, ChoosesExpertsAsTheModelWasTrainedTo) {
+  for (const auto& config : routed_variants()) {
+    SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
+    expect_served_as_trained(config, {"router"});
   }
 }
 

@@ -2,12 +2,12 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <cmath>
 #include <csignal>
 #include <memory>
 
+#include "base/allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/human_text.h"
@@ -17,7 +17,9 @@
 #include "config/enums.h"
 #include "data/batch_stream.h"
 #include "runtime/encoder_decoder.h"
+#include "store/model_size.h"
 #include "train/event_log.h"
+#include "train/hash_tables.h"
 #include "train/library_threads.h"
 #include "train/run_directory.h"
 #include "train/training_step.h"
@@ -25,14 +27,6 @@
 
 namespace megin::train {
 namespace {
-
-// Freed memory stays in the process: a training step allocates and frees the same large temporaries each
-// time, and giving them back costs page faults.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, -1);
-  mallopt(M_TOP_PAD, 64 << 20);
-}
 
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
   const auto take = [](int64_t& field, int64_t found, const char* name) {
@@ -55,8 +49,8 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
 // What the first validation would refuse is refused before anything is trained.
 void check_validation(const config::RunConfig& config) {
   try {
-    const config::Dispatch dispatch = config::parse_dispatch(config.train.validation.experts, 1);
-    config::check(dispatch, config.model.experts.count, runtime::expert_layers(config.model));
+    const config::Dispatch dispatch = validation_dispatch(config.train, config.model);
+    config::check(dispatch, config.model.experts, runtime::expert_layers(config.model));
   } catch (const UsageError& error) {
     fail_usage("train.validation.experts: {}", error.what());
   }
@@ -89,6 +83,7 @@ class Session {
   data::PreparedData data_;
   ThreadPool pool_;
   TrainingState state_;
+  store::TokenFlops token_flops_;
   RunDirectory directory_;
   data::BatchStream stream_;
   TrainingStep step_;
@@ -121,6 +116,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       data_(open_data(config)),
       pool_(thread_count(config.train)),
       state_(config),
+      token_flops_(store::count_token_flops(config.model, config.model.experts.active, 0)),
       directory_(config.train.run, config, data_),
       stream_(data_.train, {.max_tokens = config.train.batch_tokens,
                             .seed = static_cast<uint64_t>(config.train.seed),
@@ -128,6 +124,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
                             .corpus_weights = data_.corpus_weights}),
       step_(config.train, state_.model, pool_) {
   set_library_threads(pool_.threads(), operations_of(config.train));
+  fill_hash_tables(data_.train, state_);
   if (options.resume && directory_.holds_run()) {
     restore();
   } else {
@@ -179,6 +176,8 @@ void Session::update() {
   ++state_.progress.update;
   state_.progress.position = stream_.position();
   state_.progress.target_tokens += report.target_tokens;
+  state_.progress.cost.flops += store::count_training_flops(token_flops_, config_.train.objective.passes,
+                                                            report.source_tokens, report.target_tokens);
 
   Interval& interval = state_.progress.interval;
   UpdateReport& sums = interval.sums;
@@ -190,16 +189,26 @@ void Session::update() {
     sums.nll[p] += report.nll[p];
   }
   sums.consistency += report.consistency;
+  for (size_t i = 0; i < report.routing.size(); ++i) {
+    const RoutingReport& of = report.routing[i];  // the same layers in every update
+    if (i == sums.routing.size()) sums.routing.push_back({.stack = of.stack, .layer = of.layer});
+    sums.routing[i].add(of);
+  }
   sums.gradient_norm = report.gradient_norm;
   sums.learning_rate = report.learning_rate;
   ++interval.updates;
 }
 
-// Gives the time since the last call of this or of drop_time() to the interval.
+// Gives the time since the last call of this or of drop_time() to the interval and to the run.
 void Session::take_time() {
   Interval& interval = state_.progress.interval;
-  interval.seconds += clock_.steady_seconds() - taken_;
-  interval.cpu_seconds += process_usage().cpu_seconds - cpu_taken_;
+  TrainingCost& cost = state_.progress.cost;
+  const double seconds = clock_.steady_seconds() - taken_;
+  const double cpu_seconds = process_usage().cpu_seconds - cpu_taken_;
+  interval.seconds += seconds;
+  interval.cpu_seconds += cpu_seconds;
+  cost.seconds += seconds;
+  cost.cpu_seconds += cpu_seconds;
   drop_time();
 }
 
@@ -213,7 +222,7 @@ void Session::log_interval() {
   take_time();
   Interval& interval = state_.progress.interval;
   interval.seconds = std::max(1e-9, interval.seconds);
-  log_->updated(state_.progress.update, state_.progress.position, interval);
+  log_->updated(state_.progress);
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
   progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
@@ -236,7 +245,7 @@ void Session::validate_now() {
   take_time();
   const ValidationResult result = validate(state_, data_, config_.train, pool_);
   drop_time();
-  log_->validated(progress.update, result);
+  log_->validated(progress, result);
   const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
   const bool better = !progress.best || merit(found, config_.train.validation) >
                                             merit(*progress.best, config_.train.validation);
@@ -322,7 +331,7 @@ TrainingResult Session::run() {
 }  // namespace
 
 TrainingResult run_training(config::RunConfig config, const TrainingOptions& options, Console& console) {
-  keep_freed_memory();
+  if (operations_of(config.train).fused(config::FusedPart::kMemory)) keep_freed_memory();
   return Session(config, options, console).run();
 }
 

@@ -11,6 +11,7 @@
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
 #include "optim/weight_average.h"
+#include "train/plain_adam.h"
 
 namespace megin::train {
 namespace {
@@ -37,26 +38,32 @@ OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config:
     const auto values = model.parameters().values();
     average.assign(values.begin(), values.end());
   }
-  if (config.objective.unused_expert == config::UnusedExpert::kZeroGrad) {
-    segments.push_back({.offset = 0, .size = size});
-    owners.push_back({});
-    return;
-  }
+  const bool by_expert = config.objective.unused_expert == config::UnusedExpert::kSkip;
   const auto layer_numbers = expert_layers(model);
+  const auto add = [&](size_t offset, size_t part_size, const Owner& owner) {
+    if (!segments.empty() && owners.back() == owner && owner.expert < 0) {  // goes on
+      segments.back().size = offset + part_size - segments.back().offset;
+      return;
+    }
+    segments.push_back({.offset = offset, .size = part_size});
+    owners.push_back(owner);
+  };
   for (const net::Parameter& parameter : model.parameters().all()) {
-    const int64_t parts = std::max<int64_t>(1, parameter.experts);
+    const int64_t parts = by_expert ? std::max<int64_t>(1, parameter.experts) : 1;
+    const auto part_size = static_cast<size_t>(parameter.size / parts);
     for (int64_t part = 0; part < parts; ++part) {
-      const auto part_size = static_cast<size_t>(parameter.size / parts);
-      segments.push_back(
-          {.offset = static_cast<size_t>(parameter.offset) + part * part_size, .size = part_size});
-      const std::string layer = parameter.name.substr(0, parameter.name.find(".feed_forward"));
-      owners.push_back(parameter.experts > 0 ? Owner{layer_numbers.at(layer), part} : Owner{});
+      Owner owner{.trained = parameter.trained};
+      if (by_expert && parameter.experts > 0) {
+        owner.expert_layer = layer_numbers.at(parameter.name.substr(0, parameter.name.find(".feed_forward")));
+        owner.expert = part;
+      }
+      add(static_cast<size_t>(parameter.offset) + static_cast<size_t>(part) * part_size, part_size, owner);
     }
   }
 }
 
 net::Operations operations_of(const config::TrainConfig& config) {
-  return config.plain_operations ? net::Operations::kPlain : net::Operations::kFused;
+  return net::Operations(config.plain_operations);
 }
 
 TrainingStep::TrainingStep(const config::TrainConfig& config, model::EncoderDecoder& model, ThreadPool& pool)
@@ -75,19 +82,87 @@ net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) c
           .dispatch = {}};
 }
 
+void RoutingReport::add(const RoutingReport& other) {
+  statistics.load.resize(other.statistics.load.size());
+  for (size_t e = 0; e < statistics.load.size(); ++e) statistics.load[e] += other.statistics.load[e];
+  statistics.routed += other.statistics.routed;
+  statistics.dropped += other.statistics.dropped;
+  statistics.confidence += other.statistics.confidence;
+  statistics.entropy += other.statistics.entropy;
+  balance += other.balance;
+  z += other.z;
+}
+
+at::Tensor TrainingStep::forward(const data::TranslationBatch& batch, net::ForwardContext context,
+                                 model::RouteRecord& record) const {
+  if (context.operations.fused(config::FusedPart::kPasses)) return model_.forward(batch, context, &record);
+  std::vector<at::Tensor> states;
+  for (int64_t pass = 0; pass < config_.objective.passes; ++pass) {
+    context.first_pass = pass;
+    context.passes = 1;
+    states.push_back(model_.forward(batch, context, &record));
+  }
+  return at::cat(states);
+}
+
+// The routers' losses are means over what they route; beside a sum over target tokens they count as often as
+// there are such tokens, in every pass. Undefined when there are none.
+at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record,
+                                      const data::TranslationBatch& batch) const {
+  at::Tensor sum;
+  const auto add = [&](const at::Tensor& loss, double weight) {
+    if (!loss.defined()) return;
+    const at::Tensor weighted = loss * weight;
+    sum = sum.defined() ? sum + weighted : weighted;
+  };
+  const bool together = operations_of(config_).fused(config::FusedPart::kPasses);
+  const double count = static_cast<double>(batch.target_tokens) *
+                       (together ? static_cast<double>(config_.objective.passes) : 1.0);
+  for (const auto& layer : record.layers) {
+    add(layer.losses.balance, count * config_.routing.balance);
+    add(layer.losses.z, count * config_.routing.z_loss);
+  }
+  return sum;
+}
+
+namespace {
+
+double value_of(const at::Tensor& loss) {
+  return loss.defined() ? static_cast<double>(loss.item<float>()) : 0.0;
+}
+
+void add_routing(const model::RouteRecord& record, std::vector<RoutingReport>& reports) {
+  for (const auto& of : record.layers) {
+    if (of.statistics.load.empty()) continue;
+    const auto is_it = [&](const RoutingReport& r) { return r.stack == of.stack && r.layer == of.layer; };
+    auto found = std::ranges::find_if(reports, is_it);
+    if (found == reports.end()) {
+      found = reports.insert(reports.end(), RoutingReport{.stack = of.stack, .layer = of.layer});
+    }
+    const auto routed = static_cast<double>(of.statistics.routed);
+    found->add({.statistics = of.statistics,
+                .balance = routed * value_of(of.losses.balance),
+                .z = routed * value_of(of.losses.z)});
+  }
+}
+
+}  // namespace
+
 void TrainingStep::accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch,
                               UpdateReport& report) {
   const net::ForwardContext pass = context(update, micro_batch);
-  const at::Tensor states = model_.forward(batch, pass);
+  model::RouteRecord record;
+  const at::Tensor states = forward(batch, pass, record);
   const objective::VocabularyLossInputs inputs{.states = states,
                                                .output_weight = model_.output_weight(),
                                                .targets = batch.target_output,
                                                .passes = pass.passes};
   const auto weights = objective::weights_of(config_.objective);
-  const objective::VocabularyLoss loss = config_.plain_operations
-                                             ? objective::plain_vocabulary_loss(inputs, weights)
-                                             : objective::chunked_vocabulary_loss(inputs, weights);
-  loss.total.backward();
+  const objective::VocabularyLoss loss = pass.operations.fused(config::FusedPart::kVocabularyLoss)
+                                             ? objective::chunked_vocabulary_loss(inputs, weights)
+                                             : objective::plain_vocabulary_loss(inputs, weights);
+  const at::Tensor routers = routing_loss(record, batch);
+  (routers.defined() ? loss.total + routers : loss.total).backward();
   report.sentences += batch.sentences;
   report.source_tokens += batch.source_tokens;
   report.target_tokens += batch.target_tokens;
@@ -96,12 +171,30 @@ void TrainingStep::accumulate(const data::TranslationBatch& batch, int64_t updat
     report.nll[p] += loss.nll[p];
   }
   report.consistency += loss.consistency;
+  add_routing(record, report.routing);
+}
+
+// b_i += rate * sign(mean load - load of i) (Wang et al. 2024, algorithm 1).
+void TrainingStep::move_biases(const UpdateReport& report) {
+  if (!model_.config().experts.biased) return;
+  net::ParameterMemory& parameters = model_.parameters();
+  for (const RoutingReport& of : report.routing) {
+    const auto bias = parameters.values_of(
+        parameters.find(store::layer_prefix(of.stack, of.layer) + "feed_forward.router.bias"));
+    double total = 0;
+    for (const int64_t load : of.statistics.load) total += static_cast<double>(load);
+    for (size_t e = 0; e < bias.size(); ++e) {
+      const double lack =
+          total / static_cast<double>(bias.size()) - static_cast<double>(of.statistics.load[e]);
+      if (lack != 0) bias[e] += static_cast<float>(std::copysign(config_.routing.bias_rate, lack));
+    }
+  }
 }
 
 void TrainingStep::mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const {
-  if (config_.objective.unused_expert == config::UnusedExpert::kZeroGrad) return;
+  const bool by_expert = config_.objective.unused_expert == config::UnusedExpert::kSkip;
   std::map<std::pair<int64_t, int64_t>, bool> drawn;
-  for (size_t micro_batch = 0; micro_batch < micro_batches; ++micro_batch) {
+  for (size_t micro_batch = 0; by_expert && micro_batch < micro_batches; ++micro_batch) {
     for (int64_t pass = 0; pass < config_.objective.passes; ++pass) {
       const auto experts = model_.drawn_experts(context(update, static_cast<int64_t>(micro_batch)), pass);
       for (size_t layer = 0; layer < experts.size(); ++layer) {
@@ -111,7 +204,8 @@ void TrainingStep::mark_active(int64_t update, size_t micro_batches, OptimizerSt
   }
   for (size_t i = 0; i < state.segments.size(); ++i) {
     const OptimizerState::Owner owner = state.owners[i];
-    state.segments[i].active = owner.expert < 0 || drawn.contains({owner.expert_layer, owner.expert});
+    state.segments[i].active =
+        owner.trained && (owner.expert < 0 || drawn.contains({owner.expert_layer, owner.expert}));
   }
 }
 
@@ -136,18 +230,22 @@ UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_bat
   report.gradient_norm = norm.norm / tokens;
   report.learning_rate = optim::learning_rate(config_.optimizer, update, config_.max_updates);
   mark_active(update, micro_batches.size(), state);
-  adam_.update(
-      {.values = parameters.values(),
-       .gradients = parameters.gradients(),
-       .first_moments = state.first_moments,
-       .second_moments = state.second_moments,
-       .average = state.average},
-      state.segments,
-      {.learning_rate = report.learning_rate,
-       .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / tokens,
-       .average_decay = state.average.empty() ? 0.0 : optim::average_decay(config_.average_decay, update),
-       .zero_gradients = true},
-      pool_);
+  const optim::AdamMemory memory{.values = parameters.values(),
+                                 .gradients = parameters.gradients(),
+                                 .first_moments = state.first_moments,
+                                 .second_moments = state.second_moments,
+                                 .average = state.average};
+  const optim::AdamStep step{
+      .learning_rate = report.learning_rate,
+      .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / tokens,
+      .average_decay = state.average.empty() ? 0.0 : optim::average_decay(config_.average_decay, update),
+      .zero_gradients = true};
+  if (operations_of(config_).fused(config::FusedPart::kOptimizer)) {
+    adam_.update(memory, state.segments, step, pool_);
+  } else {
+    plain_adam_update(config_.optimizer, memory, state.segments, step);
+  }
+  move_biases(report);
   return report;
 }
 

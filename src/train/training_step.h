@@ -10,6 +10,7 @@
 #include "config/train_config.h"
 #include "data/translation_batch.h"
 #include "model/encoder_decoder.h"
+#include "model/layer.h"
 #include "optim/adam.h"
 
 namespace megin::train {
@@ -24,13 +25,28 @@ struct OptimizerState {
   std::vector<float> average;  // moving average of the values; empty without average_decay
   std::vector<optim::Segment> segments;
 
-  // With unused_expert = skip: the expert (expert layer, index) of each segment; -1 for what is always
-  // updated.
+  // What decides whether a segment is updated: with unused_expert = skip, whether its expert (expert layer,
+  // index) was drawn, -1 for what is no expert's; never, where it is not trained by gradients.
   struct Owner {
     int64_t expert_layer = -1;
     int64_t expert = -1;
+    bool trained = true;
+
+    bool operator==(const Owner&) const = default;
   };
   std::vector<Owner> owners;
+};
+
+// What the router of one expert layer did, summed over micro-batches.
+struct RoutingReport {
+  config::Stack stack = config::Stack::kEncoder;
+  int64_t layer = 0;
+  routing::RouteStatistics statistics;
+  double balance = 0;  // the balance loss, without its weight, times the tokens routed
+  double z = 0;        // the z-loss the same
+
+  // Of the same layer.
+  void add(const RoutingReport& other);
 };
 
 // Sums over the micro-batches of an update. Losses in nats.
@@ -40,12 +56,13 @@ struct UpdateReport {
   int64_t target_tokens = 0;
   std::array<double, 2> cross_entropy = {0, 0};  // smoothed, of each pass
   std::array<double, 2> nll = {0, 0};
-  double consistency = 0;    // CR, without alpha
-  double gradient_norm = 0;  // of the mean gradient, before clipping
+  double consistency = 0;                   // CR, without alpha
+  std::vector<RoutingReport> routing = {};  // of each expert layer whose router counts; encoder first
+  double gradient_norm = 0;                 // of the mean gradient, before clipping
   double learning_rate = 0;
 };
 
-// The form of operations that the configuration asks for.
+// The forms of operations that the configuration asks for.
 net::Operations operations_of(const config::TrainConfig& config);
 
 class TrainingStep {
@@ -59,9 +76,15 @@ class TrainingStep {
   UpdateReport run(std::span<const data::TranslationBatch> micro_batches, int64_t update,
                    OptimizerState& state);
 
- private:
+  // Forward and backward of one micro-batch: adds to the gradients and to the report.
   void accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch,
                   UpdateReport& report);
+
+ private:
+  at::Tensor forward(const data::TranslationBatch& batch, net::ForwardContext context,
+                     model::RouteRecord& record) const;
+  at::Tensor routing_loss(const model::RouteRecord& record, const data::TranslationBatch& batch) const;
+  void move_biases(const UpdateReport& report);
   void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;
   net::ForwardContext context(int64_t update, int64_t micro_batch) const;
 

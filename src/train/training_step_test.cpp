@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
 #include "net/initialisation.h"
 #include "train/library_threads.h"
+#include "train/plain_adam.h"
 
 namespace megin::train {
 namespace {
@@ -51,7 +53,7 @@ data::TranslationBatch batch_of(std::vector<int64_t> indices) {
 struct Trainer {
   Trainer(const config::ModelConfig& model_config, const config::TrainConfig& train_config, int threads = 1)
       : config(train_config),
-        model(model_config),
+        model(model_config, config.routing),
         pool(threads),
         state(model, config),
         step(config, model, pool) {
@@ -95,6 +97,19 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
     m.positions = config::Positions::kLearned;
     m.attention_dropout = m.activation_dropout = 0.1;
   });
+  const auto add_router = [&](const char* name, config::ExpertConfig experts) {
+    experts.count = 3;
+    add(name, [&](auto& m) { m.experts = experts; });
+  };
+  using config::Gate, config::RouterKind;
+  add_router("switch", {.router = RouterKind::kTopK, .gate = Gate::kSoftmax});
+  add_router("two noisy experts",
+             {.router = RouterKind::kTopK, .active = 2, .gate = Gate::kSoftmaxOfChosen, .noisy = true});
+  add_router("loss-free", {.router = RouterKind::kTopK, .active = 2, .gate = Gate::kSigmoid, .biased = true});
+  add_router("by sentence", {.router = RouterKind::kSentence, .gate = Gate::kSoftmax});
+  add_router("hash", {.router = RouterKind::kHash});
+  add_router("base", {.router = RouterKind::kBase, .gate = Gate::kSigmoid});
+  add_router("uniform", {.router = RouterKind::kUniform});
   return forms;
 }
 
@@ -102,6 +117,7 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
 TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
   config::TrainConfig config = settings();
   config.average_decay = 0.9;
+  config.routing = {.balance = 0.01, .z_loss = 0.001, .jitter = 0.01};
   data::MemoryExamples examples;
   std::vector<int64_t> all;
   for (int32_t i = 0; i < 90; ++i) {
@@ -123,6 +139,74 @@ TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
     set_library_threads(1, net::Operations::kFused);
     for (size_t i = 1; i < values.size(); ++i) EXPECT_TRUE(values[i] == values[0]) << i + 1 << " threads";
   }
+}
+
+config::ModelConfig routed_model(config::ExpertConfig experts) {
+  config::ModelConfig model = small_model(experts.count);
+  experts.every = 1;
+  model.experts = experts;
+  return model;
+}
+
+// The routers' losses are means, and count as often as there are target tokens: with everything else alike,
+// the gradient of the router grows by that.
+TEST(TrainingStep, RoutersAreTrainedByTheirGatesAndLosses) {
+  const config::ModelConfig model =
+      routed_model({.count = 4, .router = config::RouterKind::kTopK, .gate = config::Gate::kSoftmax});
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  const auto gradient = [&](double balance, double z_loss) {
+    config.routing = {.balance = balance, .z_loss = z_loss};
+    Trainer trainer(model, config);
+    UpdateReport report;
+    trainer.step.accumulate(batch_of({0, 1, 2, 3}), 0, 0, report);
+    EXPECT_EQ(report.routing.size(), 4u);
+    EXPECT_EQ(report.routing[0].statistics.routed, report.source_tokens);
+    EXPECT_EQ(report.routing[2].statistics.routed, report.target_tokens);
+    const auto all =
+        trainer.model.parameters().find("decoder.layers.1.feed_forward.router.weight").leaves[0].grad();
+    return std::vector<float>(all.data_ptr<float>(), all.data_ptr<float>() + all.numel());
+  };
+  const auto none = gradient(0, 0), one = gradient(0.5, 0.1), two = gradient(1.0, 0.2);
+  EXPECT_GT(largest_difference(none, std::vector<float>(none.size())), 0) << "by the gate";
+  EXPECT_GT(largest_difference(one, none), 0);
+  for (size_t i = 0; i < none.size(); ++i) {
+    EXPECT_NEAR(two[i] - none[i], 2 * (one[i] - none[i]), 1e-3 * std::abs(two[i]) + 1e-5);
+  }
+}
+
+// Wang et al. 2024, algorithm 1: the bias of an expert falls when it had more than its share.
+TEST(TrainingStep, BiasesMoveAgainstTheLoadAndNothingElseMovesThem) {
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.optimizer.weight_decay = 0.1;
+  config.routing.bias_rate = 0.25;
+  Trainer trainer(
+      routed_model(
+          {.count = 3, .router = config::RouterKind::kTopK, .gate = config::Gate::kSigmoid, .biased = true}),
+      config);
+  const UpdateReport report = trainer.run({batch_of({0, 1, 2, 3})}, 0);
+  const net::ParameterMemory& parameters = trainer.model.parameters();
+  for (const RoutingReport& of : report.routing) {
+    const auto bias = parameters.values_of(
+        parameters.find(store::layer_prefix(of.stack, of.layer) + "feed_forward.router.bias"));
+    for (size_t e = 0; e < 3; ++e) {
+      const double excess = static_cast<double>(of.statistics.load[e]) - of.statistics.routed / 3.0;
+      EXPECT_EQ(bias[e], excess == 0 ? 0 : std::copysign(0.25, -excess)) << e;
+    }
+  }
+}
+
+TEST(TrainingStep, TablesOfHashRoutersStayAsTheyAre) {
+  config::TrainConfig config = settings();
+  config.optimizer.weight_decay = 0.1;
+  Trainer trainer(routed_model({.count = 3, .router = config::RouterKind::kHash}), config);
+  const auto table = trainer.model.parameters().values_of(
+      trainer.model.parameters().find("encoder.layers.1.feed_forward.router.table"));
+  std::ranges::fill(table, 2.0f);
+  const UpdateReport report = trainer.run({batch_of({0, 1, 2, 3})}, 0);
+  EXPECT_EQ(std::ranges::count(table, 2.0f), 30);
+  EXPECT_EQ(report.routing[1].statistics.load[2], 2 * report.source_tokens) << "both passes";
 }
 
 // Conformance check 5, without dropout; one expert, so that draws agree. The gradients differ by rounding
@@ -154,14 +238,56 @@ TEST(TrainingStep, ThorWithOneExpertIsRDrop) {
   EXPECT_TRUE(std::ranges::equal(a.model.parameters().values(), b.model.parameters().values()));
 }
 
+// Each part alone, and all of them.
 TEST(TrainingStep, PlainOperationsGiveTheSameUpdate) {
-  config::TrainConfig plain = settings();
-  plain.plain_operations = true;
-  Trainer a(small_model(2), settings()), b(small_model(2), plain);
-  const UpdateReport x = a.run({batch_of({0, 1, 2, 3})}, 0), y = b.run({batch_of({0, 1, 2, 3})}, 0);
-  EXPECT_NEAR(x.cross_entropy[1], y.cross_entropy[1], 1e-4 * y.cross_entropy[1]);
-  EXPECT_NEAR(x.gradient_norm, y.gradient_norm, 1e-4 * y.gradient_norm);
-  EXPECT_LT(largest_difference(a.state.first_moments, b.state.first_moments), 1e-5 * x.gradient_norm);
+  for (size_t part = 0; part < enum_names(config::FusedPart{}).size(); ++part) {
+    SCOPED_TRACE(enum_names(config::FusedPart{})[part]);
+    config::TrainConfig fused = settings();
+    fused.optimizer.weight_decay = 0.1;
+    fused.average_decay = 0.9;
+    config::TrainConfig plain = fused;
+    plain.plain_operations = {static_cast<config::FusedPart>(part)};
+    Trainer a(small_model(2), fused), b(small_model(2), plain);
+    const UpdateReport x = a.run({batch_of({0, 1, 2, 3})}, 0), y = b.run({batch_of({0, 1, 2, 3})}, 0);
+    EXPECT_NEAR(x.cross_entropy[1], y.cross_entropy[1], 1e-4 * y.cross_entropy[1]);
+    EXPECT_NEAR(x.gradient_norm, y.gradient_norm, 1e-4 * y.gradient_norm);
+    EXPECT_LT(largest_difference(a.state.first_moments, b.state.first_moments), 1e-5 * x.gradient_norm);
+  }
+}
+
+// From the same moments and gradients both forms of the optimiser step to the same values.
+TEST(TrainingStep, ThePlainOptimiserStepsAsTheFusedOne) {
+  for (const auto kind :
+       {config::OptimizerKind::kAdam, config::OptimizerKind::kAdamW, config::OptimizerKind::kRAdam}) {
+    const config::OptimizerConfig config{.kind = kind, .weight_decay = 0.1};
+    std::array<std::vector<float>, 2> values, gradients, first, second, average;
+    std::array<std::vector<optim::Segment>, 2> segments;
+    ThreadPool pool(1);
+    for (size_t form = 0; form < 2; ++form) {
+      for (int i = 0; i < 40; ++i) {
+        values[form].push_back(std::sin(1.0f * static_cast<float>(i)));
+        gradients[form].push_back(std::cos(3.0f * static_cast<float>(i)));
+      }
+      first[form] = second[form] = std::vector<float>(40);
+      average[form] = values[form];
+      segments[form] = {{.offset = 0, .size = 16}, {.offset = 16, .size = 24}};
+      for (int update = 0; update < 8; ++update) {
+        segments[form][1].active = update % 3 != 0;
+        const optim::AdamMemory memory{values[form], gradients[form], first[form], second[form],
+                                       average[form]};
+        const optim::AdamStep step{.learning_rate = 0.01, .gradient_scale = 0.5, .average_decay = 0.7};
+        if (form == 0) {
+          optim::Adam(config).update(memory, segments[form], step, pool);
+        } else {
+          plain_adam_update(config, memory, segments[form], step);
+        }
+      }
+    }
+    // Values are below 2: a rounding is 1e-7, and there are 8 updates of a few operations.
+    EXPECT_LT(largest_difference(values[0], values[1]), 3e-6);
+    EXPECT_LT(largest_difference(average[0], average[1]), 3e-6);
+    EXPECT_EQ(segments[0][1].steps, segments[1][1].steps);
+  }
 }
 
 // With 8 experts and two passes most experts are drawn by neither.

@@ -73,9 +73,7 @@ std::vector<std::string> translate(const TrainingState& state, const data::Prepa
   const int64_t all = data.valid.size();
   const int64_t wanted = config.validation.sentences;
   const int64_t count = wanted > 0 ? std::min(wanted, all) : all;
-  const runtime::EncoderDecoder model(
-      live_weights(state),
-      config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed)));
+  const runtime::EncoderDecoder model(live_weights(state), validation_dispatch(config, state.model.config()));
   std::vector<search::Source> sources;
   for (int64_t i = 0; i < count; ++i) {
     const auto tokens = data.valid.example(i).source;
@@ -93,6 +91,11 @@ std::vector<std::string> translate(const TrainingState& state, const data::Prepa
 
 }  // namespace
 
+config::Dispatch validation_dispatch(const config::TrainConfig& config, const config::ModelConfig& model) {
+  return config::parse_dispatch_or_auto(config.validation.experts, static_cast<uint64_t>(config.seed),
+                                        model.experts.router, config::DispatchMode::kEnsemble);
+}
+
 double merit(const BestValidation& validation, const config::ValidationConfig& config) {
   return config.best_by == "bleu" && validation.bleu ? *validation.bleu : -validation.loss;
 }
@@ -101,8 +104,7 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
                           const config::TrainConfig& config, ThreadPool& pool) {
   const double started = system_clock().steady_seconds();
   const ServedValues served(state);
-  const config::Dispatch dispatch =
-      config::parse_dispatch(config.validation.experts, static_cast<uint64_t>(config.seed));
+  const config::Dispatch dispatch = validation_dispatch(config, state.model.config());
   ValidationResult result;
   result.routing = state.model.config().experts.count > 1 ? config::to_string(dispatch) : "dense";
   result.loss = loss_per_token(state, data.valid, config.batch_tokens, dispatch);

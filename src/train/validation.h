@@ -24,6 +24,9 @@ struct ValidationResult {
   double seconds = 0;
 };
 
+// The dispatch that validations use: `auto` is the ensemble, which has no noise, or the model's router.
+config::Dispatch validation_dispatch(const config::TrainConfig& config, const config::ModelConfig& model);
+
 // The number by which validations are compared; more is better.
 double merit(const BestValidation& validation, const config::ValidationConfig& config);
 

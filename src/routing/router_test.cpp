@@ -1,0 +1,320 @@
+#include "routing/router.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "net/gradient_check.h"
+#include "routing/capacity.h"
+#include "routing/hash_router.h"
+#include "routing/scores.h"
+
+namespace megin::routing {
+namespace {
+
+using config::Gate;
+using config::RouterKind;
+
+constexpr int64_t kWidth = 4;
+const std::string kPrefix = "encoder.layers.0.feed_forward.";
+
+// A router over the parameters of a small model. With an identity as its weight, the scores of a token are
+// its hidden state.
+struct Fixture {
+  explicit Fixture(const config::ExpertConfig& experts, const config::RoutingConfig& routing_config = {})
+      : model(model_of(experts)), routing(routing_config), parameters(model) {
+    router = make_router(model.experts, routing, parameters, kPrefix);
+    if (config::is_learned(experts.router)) weight().copy_(at::eye(experts.count, kWidth));
+  }
+
+  static config::ModelConfig model_of(config::ExpertConfig experts) {
+    experts.every = 1;
+    config::ModelConfig config;
+    config.width = kWidth;
+    config.feed_forward = 8;
+    config.heads = 1;
+    config.encoder_layers = config.decoder_layers = 1;
+    config.source_vocabulary = config.target_vocabulary = 12;
+    config.experts = experts;
+    return config;
+  }
+
+  at::Tensor tensor(const std::string& name) { return parameters.get(kPrefix + "router." + name); }
+  at::Tensor weight() { return tensor("weight").detach(); }
+
+  struct Batch {
+    at::Tensor hidden;
+    int64_t length = 1;
+    std::vector<int64_t> lengths = {};
+    std::vector<int64_t> tokens = {};
+    config::Stack stack = config::Stack::kEncoder;
+    at::Tensor memory_mean = {};
+    bool training = true;
+    uint64_t update = 0;
+  };
+  Route route(const Batch& batch) const {
+    const std::vector<uint64_t> sentences(static_cast<size_t>(batch.hidden.size(0) / batch.length), 3);
+    const net::ForwardContext context{.training = batch.training, .update = batch.update};
+    return router->route({.hidden = batch.hidden,
+                          .sentences = sentences,
+                          .length = batch.length,
+                          .stack = batch.stack,
+                          .context = context,
+                          .lengths = batch.lengths,
+                          .tokens = batch.tokens,
+                          .memory_mean = batch.memory_mean});
+  }
+
+  config::ModelConfig model;
+  config::RoutingConfig routing;
+  net::ParameterMemory parameters;
+  std::unique_ptr<Router> router;
+};
+
+std::vector<int64_t> experts_of(const Route& route) {
+  return {route.experts.data_ptr<int64_t>(), route.experts.data_ptr<int64_t>() + route.experts.numel()};
+}
+
+at::Tensor rows(std::vector<float> values, int64_t width = kWidth) {
+  return at::tensor(values).view({-1, width}).clone();
+}
+
+config::ExpertConfig top_k(int64_t count, int64_t active, Gate gate) {
+  return {.count = count, .router = RouterKind::kTopK, .active = active, .gate = gate};
+}
+
+// Scores (0, ln 3): shares 1/4 and 3/4.
+TEST(TopKRouter, SwitchTakesTheBestAndMultipliesByItsShare) {
+  const Fixture fixture(top_k(2, 1, Gate::kSoftmax));
+  const float ln3 = std::log(3.0f);
+  const Route route = fixture.route({.hidden = rows({0, ln3, 9, 9, ln3, 0, 9, 9, 2, 2, 9, 9})});
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{1, 0, 0}));  // a tie goes to the lower
+  EXPECT_TRUE(at::allclose(route.gates, at::tensor({0.75f, 0.75f, 0.5f}).view({3, 1})));
+  EXPECT_EQ(route.statistics.load, (std::vector<int64_t>{2, 1}));
+  EXPECT_NEAR(route.statistics.confidence, 2.0, 1e-6);
+  const double of_quarter = -0.25 * std::log(0.25) - 0.75 * std::log(0.75);
+  EXPECT_NEAR(route.statistics.entropy, 2 * of_quarter + std::log(2.0), 1e-6);
+}
+
+// Scores (0, ln 2, ln 5, ln 2): shares 1/10, 2/10, 5/10, 2/10.
+TEST(TopKRouter, GatesAreSharesOfAllOrOfTheChosenOrSigmoids) {
+  const std::vector<float> scores = {0, std::log(2.0f), std::log(5.0f), std::log(2.0f)};
+  const auto gates = [&](Gate gate) {
+    const Route route = Fixture(top_k(4, 2, gate)).route({.hidden = rows(scores)});
+    EXPECT_EQ(experts_of(route), (std::vector<int64_t>{2, 1}));
+    return route.gates;
+  };
+  EXPECT_TRUE(at::allclose(gates(Gate::kSoftmax), at::tensor({0.5f, 0.2f}).view({1, 2})));
+  EXPECT_TRUE(at::allclose(gates(Gate::kSoftmaxOfChosen), at::tensor({5.0f / 7, 2.0f / 7}).view({1, 2})));
+  // sigmoid(ln x) = x / (x + 1): 5/6 and 2/3, together 3/2.
+  EXPECT_TRUE(at::allclose(gates(Gate::kSigmoid), at::tensor({5.0f / 9, 4.0f / 9}).view({1, 2})));
+  const Route one = Fixture(top_k(4, 1, Gate::kSigmoid)).route({.hidden = rows(scores)});
+  EXPECT_NEAR(one.gates.item<float>(), 5.0 / 6, 1e-6);
+}
+
+// Conformance check 9 of the Switch baseline: 1 where the load is even, N where all goes to one expert that
+// is certain; only the probabilities carry a gradient.
+TEST(RouteLosses, BalanceIsOneWhenEvenAndTheNumberOfExpertsWhenCollapsed) {
+  const Fixture fixture(top_k(4, 1, Gate::kSoftmax), {.balance = 0.01, .z_loss = 0.001});
+  at::Tensor even = at::eye(4) * 50;
+  const Route balanced = fixture.route({.hidden = even});
+  EXPECT_NEAR(balanced.losses.balance.item<float>(), 1, 1e-5);
+  EXPECT_NEAR(balanced.losses.z.item<float>(), 2500, 1e-2);  // logsumexp(50, 0, 0, 0) = 50
+  const Route collapsed = fixture.route({.hidden = rows({50, 0, 0, 0, 60, 0, 0, 0})});
+  EXPECT_NEAR(collapsed.losses.balance.item<float>(), 4, 1e-5);
+  const Route uncertain = fixture.route({.hidden = at::zeros({8, 4})});  // ties: all to expert 0
+  EXPECT_NEAR(uncertain.losses.balance.item<float>(), 1, 1e-5);
+}
+
+TEST(RouteLosses, GradientsAreThoseOfFiniteDifferences) {
+  at::Tensor scores = net::normal_tensor({6, 3}, 1).requires_grad_(true);
+  const at::Tensor chosen = highest(scores, 2);  // fixed: f carries no gradient
+  const config::RoutingConfig weights{.balance = 1, .z_loss = 1};
+  net::expect_gradients([&] { return route_losses(scores, chosen, weights).balance; }, {scores});
+  net::expect_gradients([&] { return route_losses(scores, chosen, weights).z * 0.1; }, {scores});
+  for (const Gate gate : {Gate::kSoftmax, Gate::kSoftmaxOfChosen, Gate::kSigmoid}) {
+    net::expect_gradients([&] { return gates_of(scores, chosen, gate); }, {scores});
+  }
+}
+
+TEST(TopKRouter, PaddingIsNeitherRoutedNorCounted) {
+  const Fixture fixture(top_k(2, 1, Gate::kSoftmax), {.balance = 0.01});
+  const at::Tensor hidden = rows({1, 0, 0, 0, 0, 1, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0});
+  const Route route = fixture.route({.hidden = hidden, .length = 3, .lengths = {2, 1}});
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{0, 1, -1, 0, -1, -1}));
+  EXPECT_EQ(route.statistics.routed, 3);
+  const Route alone = fixture.route({.hidden = rows({1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0})});
+  EXPECT_NEAR(route.losses.balance.item<float>(), alone.losses.balance.item<float>(), 1e-6);
+}
+
+TEST(TopKRouter, ExploresInTrainingOnlyAndAlwaysTheSameWay) {
+  for (const bool noisy : {false, true}) {
+    config::ExpertConfig experts = top_k(4, 1, Gate::kSoftmax);
+    experts.noisy = noisy;
+    const Fixture fixture(experts, {.jitter = noisy ? 0.0 : 0.5});
+    const at::Tensor hidden = net::normal_tensor({200, kWidth}, 4);
+    const auto chosen = [&](bool training, uint64_t update) {
+      return experts_of(fixture.route({.hidden = hidden, .training = training, .update = update}));
+    };
+    EXPECT_EQ(chosen(true, 1), chosen(true, 1));
+    EXPECT_NE(chosen(true, 1), chosen(true, 2));
+    EXPECT_NE(chosen(true, 1), chosen(false, 1));
+    EXPECT_EQ(chosen(false, 1), chosen(false, 2));
+  }
+}
+
+// Wang et al. 2024: the bias decides who is chosen, the gate does not know it.
+TEST(TopKRouter, ABiasMovesTheChoiceAndNotTheGate) {
+  config::ExpertConfig experts = top_k(2, 1, Gate::kSigmoid);
+  experts.biased = true;
+  Fixture fixture(experts);
+  const at::Tensor hidden = rows({1, 0.5f, 0, 0});
+  EXPECT_EQ(experts_of(fixture.route({.hidden = hidden})), std::vector<int64_t>{0});
+  fixture.tensor("bias").copy_(at::tensor({0.0f, 1.0f}));
+  const Route route = fixture.route({.hidden = hidden});
+  EXPECT_EQ(experts_of(route), std::vector<int64_t>{1});
+  EXPECT_NEAR(route.gates.item<float>(), 1 / (1 + std::exp(-0.5)), 1e-6);
+  EXPECT_FALSE(fixture.parameters.get(kPrefix + "router.bias").requires_grad());
+}
+
+// GShard's second expert is met with probability 2 g_2: never below g_2 = 0, always from 1/2 on.
+TEST(TopKRouter, TheSecondExpertMayBeSampled) {
+  const Fixture fixture(top_k(2, 2, Gate::kSoftmaxOfChosen),
+                        {.second_expert = config::SecondExpert::kSampled});
+  constexpr int64_t kTokens = 4000;
+  const at::Tensor hidden = at::zeros({kTokens, kWidth});
+  hidden.select(1, 0).fill_(std::log(4.0f));  // g_2 = 1/5: met twice in five
+  const Route route = fixture.route({.hidden = hidden});
+  const auto experts = experts_of(route);
+  const auto met = kTokens - std::ranges::count(experts, Route::kNoExpert);
+  EXPECT_NEAR(static_cast<double>(met) / kTokens, 0.4, 4 * std::sqrt(0.4 * 0.6 / kTokens));
+  EXPECT_EQ(route.statistics.dropped, kTokens - met);
+  const Route even = fixture.route({.hidden = at::zeros({100, kWidth})});
+  EXPECT_EQ(std::ranges::count(experts_of(even), Route::kNoExpert), 0);
+}
+
+TEST(Capacity, IsTheRoundedUpShareTimesTheFactor) {
+  EXPECT_EQ(capacity_of(1.0, 10, 1, 4), 3);
+  EXPECT_EQ(capacity_of(1.25, 16, 1, 4), 5);
+  EXPECT_EQ(capacity_of(1.0, 10, 2, 4), 5);
+  EXPECT_EQ(capacity_of(0.5, 1, 1, 4), 1);
+}
+
+TEST(Capacity, FullExpertsDropLaterOnesOrRandomOnes) {
+  const auto choices = [] { return at::tensor({0, 0, 0, 1, 0, 0}, at::kLong).view({6, 1}); };
+  const at::Tensor in_order = choices();
+  EXPECT_EQ(drop_beyond(in_order, 2, std::nullopt), 3);
+  EXPECT_TRUE(at::equal(in_order.view({6}), at::tensor({0, 0, -1, 1, -1, -1}, at::kLong)));
+  std::vector<int64_t> kept(6);
+  for (uint64_t key = 0; key < 600; ++key) {
+    const at::Tensor random = choices();
+    EXPECT_EQ(drop_beyond(random, 2, key), 3);
+    for (size_t i = 0; i < 6; ++i) kept[i] += random[static_cast<int64_t>(i)].item<int64_t>() >= 0;
+  }
+  EXPECT_EQ(kept[3], 600);
+  for (const size_t i : {0, 1, 2, 4, 5}) EXPECT_NEAR(kept[i], 600 * 2 / 5, 4 * std::sqrt(600 * 0.4 * 0.6));
+  const at::Tensor two = at::tensor({1, 0, 1, 0, 0, 1}, at::kLong).view({3, 2});
+  EXPECT_EQ(drop_beyond(two, 1, std::nullopt), 4);  // first choices stand before second ones
+  EXPECT_TRUE(at::equal(two.view({6}), at::tensor({1, -1, -1, -1, 0, -1}, at::kLong)));
+}
+
+TEST(TopKRouter, DropsBeyondItsCapacityInTrainingOnly) {
+  const Fixture fixture(top_k(2, 1, Gate::kSoftmax), {.capacity = 1.0});
+  const at::Tensor hidden = at::zeros({6, kWidth});  // all to expert 0, which takes 3
+  const Route route = fixture.route({.hidden = hidden});
+  EXPECT_EQ(route.statistics.dropped, 3);
+  EXPECT_EQ(std::ranges::count(experts_of(route), Route::kNoExpert), 3);
+  EXPECT_EQ(route.statistics.load, (std::vector<int64_t>{6, 0})) << "before dropping";
+  const Route in_use = fixture.route({.hidden = hidden, .training = false});
+  EXPECT_EQ(std::ranges::count(experts_of(in_use), Route::kNoExpert), 0);
+}
+
+TEST(SentenceRouter, ChoosesByTheMeanOfTokensInTheEncoderAndOfTheSourceInTheDecoder) {
+  const config::ExpertConfig experts{.count = 2, .router = RouterKind::kSentence, .gate = Gate::kSoftmax};
+  const Fixture fixture(experts, {.balance = 0.01});
+  // Means of real tokens: (1, 2) and (3, 0); padding would turn both round.
+  const at::Tensor hidden = rows({0, 4, 0, 0, 2, 0, 0, 0, 90, 0, 0, 0, 3, 0, 0, 0, 0, 90, 0, 0, 0, 90, 0, 0});
+  Fixture::Batch batch{.hidden = hidden, .length = 3, .lengths = {2, 1}};
+  const Route route = fixture.route(batch);
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{1, 1, -1, 0, -1, -1}));
+  EXPECT_NEAR(route.gates[0][0].item<float>(), 1 / (1 + std::exp(-1.0)), 1e-6);
+  EXPECT_EQ(route.statistics.load, (std::vector<int64_t>{1, 1})) << "sentences, not tokens";
+  batch.stack = config::Stack::kDecoder;
+  batch.memory_mean = rows({5, 0, 0, 0, 0, 5, 0, 0});
+  EXPECT_EQ(experts_of(fixture.route(batch)), (std::vector<int64_t>{0, 0, -1, 1, -1, -1}));
+}
+
+TEST(HashRouter, FollowsItsTable) {
+  Fixture fixture({.count = 3, .router = RouterKind::kHash});
+  for (int64_t symbol = 0; symbol < 12; ++symbol) fixture.tensor("table")[symbol] = symbol % 3;
+  const Route route = fixture.route(
+      {.hidden = at::zeros({4, kWidth}), .length = 2, .lengths = {2, 1}, .tokens = {4, 5, 6, 7}});
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{1, 2, 0, -1}));
+  EXPECT_FALSE(route.gates.defined());
+  EXPECT_FALSE(fixture.tensor("table").requires_grad());
+}
+
+// 9, 5, 4, 3 to two experts: 9 | 5; 9 | 5 + 4; then expert 0 has least (9 = 9, the lower): 9 + 3 | 9.
+TEST(HashTable, BalancedSpreadsTextAndRandomSpreadsSymbols) {
+  const std::vector<int64_t> frequency = {0, 4, 9, 0, 3, 5};
+  const auto table = hash_table(config::HashTable::kBalanced, frequency, 2, 1);
+  EXPECT_EQ(table[2], 0);
+  EXPECT_EQ(table[5], 1);
+  EXPECT_EQ(table[1], 1);
+  EXPECT_EQ(table[4], 0);
+  const auto random = hash_table(config::HashTable::kRandom, std::vector<int64_t>(9000), 3, 1);
+  for (int64_t expert = 0; expert < 3; ++expert) {
+    EXPECT_NEAR(std::ranges::count(random, expert), 3000, 4 * std::sqrt(9000 * 2.0 / 9));
+  }
+  EXPECT_NE(random, hash_table(config::HashTable::kRandom, std::vector<int64_t>(9000), 3, 2));
+}
+
+TEST(BaseRouter, BalancesInTrainingAndIsGreedyInUse) {
+  for (const int64_t workers : {1, 3}) {
+    const Fixture fixture({.count = 4, .router = RouterKind::kBase, .gate = Gate::kSigmoid},
+                          {.workers = workers});
+    at::Tensor hidden = net::normal_tensor({48, kWidth}, 2);
+    hidden.select(1, 0) += 2;  // expert 0 is the favourite
+    const Route training =
+        fixture.route({.hidden = hidden, .length = 2, .lengths = std::vector<int64_t>(24, 2)});
+    EXPECT_EQ(training.statistics.load, (std::vector<int64_t>{12, 12, 12, 12}));
+    const Route in_use = fixture.route({.hidden = hidden, .training = false});
+    EXPECT_TRUE(at::equal(in_use.experts, highest(hidden, 1)));
+    EXPECT_TRUE(at::allclose(training.gates, at::sigmoid(hidden.gather(1, training.experts))));
+  }
+}
+
+TEST(UniformRouter, DrawsForEachTokenAnewInEachUpdate) {
+  const Fixture fixture({.count = 4, .router = RouterKind::kUniform});
+  constexpr int64_t kTokens = 8000;
+  const at::Tensor hidden = at::zeros({kTokens, kWidth});
+  const Route route =
+      fixture.route({.hidden = hidden, .length = 2, .lengths = std::vector<int64_t>(4000, 1)});
+  EXPECT_EQ(std::ranges::count(experts_of(route), Route::kNoExpert), 4000);
+  double chi_square = 0;  // 16.27 with 3 degrees is exceeded once in a thousand
+  for (const int64_t load : route.statistics.load)
+    chi_square += std::pow(static_cast<double>(load) - 1000, 2) / 1000;
+  EXPECT_LT(chi_square, 16.27);
+  EXPECT_NE(experts_of(fixture.route({.hidden = hidden})),
+            experts_of(fixture.route({.hidden = hidden, .update = 1})));
+}
+
+// One token, more experts than tokens, all at once.
+TEST(Routers, ServeABatchOfOneToken) {
+  for (const RouterKind kind : {RouterKind::kUniform, RouterKind::kTopK, RouterKind::kSentence,
+                                RouterKind::kHash, RouterKind::kBase}) {
+    const Gate gate = config::is_learned(kind) ? Gate::kSoftmax : Gate::kNone;
+    const Fixture fixture({.count = 8, .router = kind, .gate = gate}, {.balance = 0.01});
+    const Route route = fixture.route({.hidden = at::zeros({1, kWidth}), .lengths = {1}, .tokens = {5}});
+    ASSERT_EQ(route.experts.numel(), 1);
+    EXPECT_GE(route.experts.item<int64_t>(), 0);
+    EXPECT_LT(route.experts.item<int64_t>(), 8);
+  }
+}
+
+}  // namespace
+}  // namespace megin::routing

@@ -1,0 +1,29 @@
+// The k experts with the highest learned scores h W^T of a token: Switch with one (Fedus et al. 2021), the
+// mixtures of Shazeer et al. 2017 and GShard (Lepikhin et al. 2020) with two, and their modern form whose
+// choice is balanced by a bias of each expert instead of a loss (Wang et al. 2024).
+#pragma once
+
+#include "routing/router.h"
+
+namespace megin::routing {
+
+class TopKRouter : public Router {
+ public:
+  TopKRouter(const config::ExpertConfig& experts, const config::RoutingConfig& routing,
+             const net::ParameterMemory& parameters, const std::string& prefix);
+
+  Route route(const RouteRequest& request) const override;
+
+ private:
+  at::Tensor scores(const RouteRequest& request) const;  // [tokens, N]
+  at::Tensor merit(const at::Tensor& scores) const;      // what the choice goes by
+  int64_t skip_second(const RouteRequest& request, const Route& route) const;
+
+  const config::ExpertConfig& experts_;
+  const config::RoutingConfig& routing_;
+  at::Tensor weight_;  // [N, d]
+  at::Tensor noise_;   // [N, d]; undefined unless noisy
+  at::Tensor bias_;    // [N]; undefined unless biased
+};
+
+}  // namespace megin::routing

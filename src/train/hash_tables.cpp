@@ -1,0 +1,53 @@
+#include "train/hash_tables.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "routing/hash_router.h"
+#include "text/vocabulary.h"
+
+namespace megin::train {
+namespace {
+
+struct Frequencies {
+  std::vector<int64_t> source, target;
+};
+
+Frequencies count_symbols(const data::ExampleSource& examples, const config::ModelConfig& model) {
+  Frequencies counts{.source = std::vector<int64_t>(static_cast<size_t>(model.source_vocabulary)),
+                     .target = std::vector<int64_t>(static_cast<size_t>(model.target_vocabulary))};
+  const auto count = [](std::vector<int64_t>& counted, std::span<const int32_t> tokens) {
+    for (const int32_t token : tokens) ++counted.at(static_cast<size_t>(token));
+    ++counted.at(text::kEndId);
+  };
+  for (int64_t i = 0; i < examples.size(); ++i) {
+    const data::Example example = examples.example(i);
+    count(counts.source, example.source);
+    count(counts.target, example.target);
+  }
+  return counts;
+}
+
+}  // namespace
+
+void fill_hash_tables(const data::ExampleSource& examples, TrainingState& state) {
+  const config::ModelConfig& model = state.model.config();
+  if (model.experts.count == 1 || model.experts.router != config::RouterKind::kHash) return;
+  const Frequencies counts = count_symbols(examples, model);
+  net::ParameterMemory& parameters = state.model.parameters();
+  for (const net::Parameter& parameter : parameters.all()) {
+    if (!parameter.name.ends_with("router.table")) continue;
+    constexpr uint64_t kSeed = 1;  // the table is a part of the method, not of the run's draws
+    const bool source = parameter.name.starts_with("encoder.");
+    const auto table = routing::hash_table(model.experts.hash, source ? counts.source : counts.target,
+                                           model.experts.count, kSeed);
+    const auto values = parameters.values_of(parameter);
+    std::ranges::transform(table, values.begin(), [](int64_t e) { return static_cast<float>(e); });
+    if (!state.optimizer.average.empty()) {
+      std::ranges::copy(values, state.optimizer.average.begin() + parameter.offset);
+    }
+  }
+}
+
+}  // namespace megin::train
