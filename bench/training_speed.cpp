@@ -20,6 +20,7 @@
 #include "base/processors.h"
 #include "bench/random_pairs.h"
 #include "config/enums.h"
+#include "config/method.h"
 #include "net/initialisation.h"
 #include "store/model_size.h"
 #include "train/library_threads.h"
@@ -39,6 +40,7 @@ struct Options {
   int64_t repeats = 7;
   int64_t threads = 0;
   std::vector<config::FusedPart> plain;
+  config::Method method = config::Method::kThor;
 };
 
 struct Times {
@@ -48,10 +50,15 @@ struct Times {
 struct Case {
   Case(const Options& options, int64_t count, const config::TrainConfig& train_config, ThreadPool& pool)
       : config(train_config),
-        model(model_config(options, count)),
+        model(model_config(options, count), config.routing),
         state(model, config),
         step(config, model, pool) {
     net::initialise(model.parameters(), model.config(), 1);
+    for (const net::Parameter& parameter : model.parameters().all()) {
+      if (!parameter.name.ends_with("router.table")) continue;
+      const auto table = model.parameters().values_of(parameter);
+      for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i % static_cast<size_t>(count));
+    }
   }
 
   static config::ModelConfig model_config(const Options& options, int64_t count) {
@@ -59,7 +66,7 @@ struct Case {
     config::apply_model_preset(config, options.preset);
     if (options.feed_forward > 0) config.feed_forward = options.feed_forward;
     config.source_vocabulary = config.target_vocabulary = options.vocabulary;
-    config.experts.count = count;
+    config.experts = config::experts_of(config::traits_of(options.method), count);
     return config;
   }
 
@@ -79,8 +86,9 @@ struct Case {
 
 // Floating-point operations of an update's matrix products.
 double update_flops(const Case& one, const data::TranslationBatch& batch) {
-  return store::count_training_flops(store::count_token_flops(one.model.config(), 1, 0),
-                                     one.config.objective.passes, batch.source_tokens, batch.target_tokens);
+  return store::count_training_flops(
+      store::count_token_flops(one.model.config(), one.model.config().experts.active, 0),
+      one.config.objective.passes, batch.source_tokens, batch.target_tokens);
 }
 
 template <typename Body>
@@ -163,6 +171,7 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
          {"parameter_mib", static_cast<double>(one->model.parameters().values().size_bytes()) / (1 << 20)}});
   }
   return {{"preset", options.preset},
+          {"method", config::enum_name(options.method)},
           {"passes", options.passes},
           {"plain", plain_names(options)},
           {"vocabulary", options.vocabulary},
@@ -180,6 +189,7 @@ int main(int argc, char** argv) {
   train::restart_with_passive_waits();
   Options options;
   std::vector<std::string> plain;
+  std::string method = "thor";
   CLI::App app("Training speed of dense models and of random experts, as one JSON object");
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
@@ -194,9 +204,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::Range(1, 1'000'000));
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
+  app.add_option("--method", method, "what the models with experts are trained by")->capture_default_str();
   app.add_option("--plain", plain, "parts that run as libtorch's own operations, the twin; all: every part")
       ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
+  options.method = config::parse_enum<config::Method>(method, "--method");
   for (const std::string& part : plain) {
     options.plain.push_back(config::parse_enum<config::FusedPart>(part, "--plain"));
   }
@@ -204,6 +216,7 @@ int main(int argc, char** argv) {
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
   config::TrainConfig config;
   config.objective.passes = options.passes;
+  config.routing.balance = config::traits_of(options.method).balance;
   config.plain_operations = options.plain;
   const net::Operations operations = train::operations_of(config);
   train::set_library_threads(pool.threads(), operations);

@@ -14,6 +14,8 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "cli/command.h"
+#include "config/enums.h"
+#include "config/method.h"
 #include "runtime/batched_search.h"
 #include "runtime/encoder_decoder.h"
 #include "runtime/random_weights.h"
@@ -24,7 +26,8 @@ namespace {
 struct BenchOptions {
   std::string what = "decode";
   std::string preset = "tiny";
-  std::vector<std::string> dispatches = {"sentence"};
+  std::vector<std::string> dispatches = {"auto"};
+  std::string method = "thor";
   std::vector<int64_t> experts = {1, 2, 16, 64};
   std::vector<int64_t> batches = {1, 32};
   std::vector<int64_t> beams = {1, 5};
@@ -68,7 +71,8 @@ Model make_model(const BenchOptions& options, int64_t experts) {
   config::ModelConfig config;
   config::apply_model_preset(config, options.preset);
   config.source_vocabulary = config.target_vocabulary = options.vocabulary;
-  config.experts.count = experts;
+  const auto method = config::parse_enum<config::Method>(options.method, "--method");
+  config.experts = config::experts_of(config::traits_of(method), experts);
   config::check(config);
   auto weights = std::make_shared<const runtime::Weights>(config, runtime::random_weights(config, 1));
   // What is measured is a model that has served for a while.
@@ -102,7 +106,9 @@ std::vector<search::Source> make_sources(const BenchOptions& options) {
 // outputs.
 Rates measure(const Cell& cell, const BenchOptions& options, std::span<const search::Source> sources,
               ThreadPool& pool) {
-  const runtime::EncoderDecoder model(cell.model->weights, config::parse_dispatch(cell.dispatch, 1));
+  const auto dispatch = config::parse_dispatch_or_auto(
+      cell.dispatch, 1, cell.model->weights->config.experts.router, config::DispatchMode::kSentence);
+  const runtime::EncoderDecoder model(cell.model->weights, dispatch);
   search::SearchOptions search;
   search.beam = cell.beam;
   search.max_length_extra = options.length - 1;
@@ -194,10 +200,10 @@ void bench(const BenchOptions& options, CommandContext& context) {
   std::vector<Cell> cells = make_cells(options, models);
   run_cells(cells, options, context);
 
-  nlohmann::ordered_json json = {
-      {"bench", "decode"},         {"preset", options.preset},       {"vocabulary", options.vocabulary},
-      {"length", options.length},  {"sentences", options.sentences}, {"threads", options.threads},
-      {"repeats", options.repeats}};
+  nlohmann::ordered_json json = {{"bench", "decode"},          {"method", options.method},
+                                 {"preset", options.preset},   {"vocabulary", options.vocabulary},
+                                 {"length", options.length},   {"sentences", options.sentences},
+                                 {"threads", options.threads}, {"repeats", options.repeats}};
   const Cell* base = nullptr;  // the first of the same batch and beam
   for (const Cell& cell : cells) {
     if (!base || base->batch != cell.batch || base->beam != cell.beam) base = &cell;
@@ -235,7 +241,13 @@ void add_bench_command(Program& program) {
   add("--length", options->length, 2, "tokens of an output, and of a source on average");
   add("--sentences", options->sentences, 1, "decoded in each run");
   add("--repeats", options->repeats, 1, "runs of which the median is taken");
-  command.add_option("--experts", options->dispatches, "sentence, token, batch ...")->capture_default_str();
+  command
+      .add_option("--method", options->method,
+                  "what the models with experts were trained by: thor, switch ...")
+      ->capture_default_str();
+  command
+      .add_option("--experts", options->dispatches, "sentence, token, batch ...; auto: sentence, or router")
+      ->capture_default_str();
   add_threads_option(command, options->threads);
 }
 

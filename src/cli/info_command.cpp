@@ -78,6 +78,8 @@ std::string router_text(const config::ExpertConfig& experts) {
       return "by a table from symbol to expert";
     case config::RouterKind::kBase:
       return "the best of each token by learned scores, balanced in training";
+    case config::RouterKind::kDistilled:
+      return "by a distilled router from symbol to expert";
   }
   __builtin_unreachable();
 }

@@ -40,6 +40,7 @@ void check_router(const ExpertConfig& e) {
           fmt::format("none for the router {}, which has no scores", router), gate);
   require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1, "model.experts.gate",
           "softmax, sigmoid or none for one expert a token: over one, a softmax is 1", gate);
+  require(e.distilled_width >= 1, "model.experts.distilled_width", "1 or more", e.distilled_width);
   require(!e.noisy || e.router == RouterKind::kTopK, "model.experts.noisy",
           fmt::format("false for the router {}", router), e.noisy);
   require(!e.biased || e.router == RouterKind::kTopK, "model.experts.biased",

@@ -45,18 +45,21 @@ constexpr auto enum_names(ShareEmbeddings) {
 //   random    by hash, one for a whole pass in training, by dispatch mode in use (THOR: Zuo et al. 2022)
 //   uniform   by hash for each token, in training too: a control that learns no routing
 //   top_k     those with the highest learned scores (Shazeer et al. 2017; Switch: Fedus et al. 2021, one)
-//   sentence  the same, one choice for a sentence: from the mean of the layer's input in the encoder, from
-//   the
-//             mean of the encoder's output in the decoder, which looks at nothing that is still to come
+//   sentence  the same, one choice for a sentence: from the mean of the layer's input in the encoder, in the
+//             decoder from the mean of the encoder's output, which looks at nothing that is still to come
 //   hash      a fixed table from token to expert (Roller et al. 2021)
 //   base      scores learned as by top_k, but in training tokens are assigned so that all experts get equally
 //             many (Lewis et al. 2021); in use each token takes its best
-enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase };
+//   distilled scores learned at first, while a small router that sees nothing but the symbol learns to choose
+//             alike; then, and in use, that one chooses and is frozen (StableMoE: Dai et al. 2022)
+enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase, kDistilled };
 constexpr auto enum_names(RouterKind) {
-  return std::array<std::string_view, 6>{"random", "uniform", "top_k", "sentence", "hash", "base"};
+  return std::array<std::string_view, 7>{"random", "uniform", "top_k",    "sentence",
+                                         "hash",   "base",    "distilled"};
 }
 constexpr bool is_learned(RouterKind router) {
-  return router == RouterKind::kTopK || router == RouterKind::kSentence || router == RouterKind::kBase;
+  return router == RouterKind::kTopK || router == RouterKind::kSentence || router == RouterKind::kBase ||
+         router == RouterKind::kDistilled;
 }
 // Whether dispatch modes (dispatch.h) say which expert a token meets in use; else the model itself does.
 constexpr bool is_drawn(RouterKind router) {
@@ -89,6 +92,7 @@ struct ExpertConfig {
   bool biased = false;  // of top_k: a bias an expert, moved against its load (Wang et al. 2024), decides
                         // who is chosen, never the gate
   HashTable hash = HashTable::kBalanced;
+  int64_t distilled_width = 50;  // of the symbols' vectors of a distilled router
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -101,6 +105,7 @@ struct ExpertConfig {
     field("noisy", self.noisy, "of top_k: learned noise on the scores in training");
     field("biased", self.biased, "of top_k: biases that move against the load choose; else by the method");
     field("hash", self.hash, "of the hash router: how its table is made");
+    field("distilled_width", self.distilled_width, "of a distilled router: width of its symbols' vectors");
   }
   bool operator==(const ExpertConfig&) const = default;
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "config/fields.h"
+#include "config/method.h"
 
 namespace megin::config {
 namespace {
@@ -65,74 +66,8 @@ Value read_tree(const fs::path& file, const std::vector<std::string>& overrides,
   return root;
 }
 
-// What a method is made of, where the recipe does not say otherwise.
-struct Traits {
-  Method method;
-  int64_t passes;
-  bool shared_dropout;
-  bool experts;
-  RouterKind router;
-  int64_t active;
-  Gate gate;
-  bool biased;
-  double balance;
-};
-
-constexpr Traits traits_of(Method method) {
-  Traits traits{.method = method,
-                .passes = 1,
-                .shared_dropout = false,
-                .experts = true,
-                .router = RouterKind::kTopK,
-                .active = 1,
-                .gate = Gate::kNone,
-                .biased = false,
-                .balance = 0.0};
-  switch (method) {
-    case Method::kDense:
-    case Method::kRDrop:
-      traits.passes = method == Method::kDense ? 1 : 2;
-      traits.experts = false;
-      traits.router = RouterKind::kRandom;
-      break;
-    case Method::kThor:
-    case Method::kThorSharedDropout:
-      traits.passes = 2;
-      traits.shared_dropout = method == Method::kThorSharedDropout;
-      traits.router = RouterKind::kRandom;
-      break;
-    case Method::kSwitch:
-    case Method::kSwitchSentence:
-      traits.router = method == Method::kSwitch ? RouterKind::kTopK : RouterKind::kSentence;
-      traits.gate = Gate::kSoftmax;
-      traits.balance = 0.01;
-      break;
-    case Method::kSwitchRandom:
-      traits.router = RouterKind::kUniform;
-      break;
-    case Method::kTopK:
-      traits.active = 2;
-      traits.gate = Gate::kSoftmaxOfChosen;
-      traits.balance = 0.01;
-      break;
-    case Method::kLossFree:
-      traits.active = 2;
-      traits.gate = Gate::kSigmoid;
-      traits.biased = true;
-      break;
-    case Method::kHash:
-      traits.router = RouterKind::kHash;
-      break;
-    case Method::kBase:
-      traits.router = RouterKind::kBase;
-      traits.gate = Gate::kSigmoid;
-      break;
-  }
-  return traits;
-}
-
 void apply_method(RunConfig& config, const Given& given) {
-  const Traits traits = traits_of(config.train.method);
+  const MethodTraits traits = traits_of(config.train.method);
   const auto take = [&given](std::string_view path, auto& field, auto value) {
     if (!given.contains(std::string(path))) field = value;
   };
@@ -144,7 +79,10 @@ void apply_method(RunConfig& config, const Given& given) {
   take("model.experts.gate", experts.gate, traits.gate);
   take("model.experts.biased", experts.biased, traits.biased);
   take("model.experts.active", experts.active, traits.active);
-  if (!traits.experts) {
+  if (experts.router == RouterKind::kDistilled && config.train.routing.first_stage == 0) {
+    config.train.routing.first_stage = std::max<int64_t>(1, config.train.max_updates / 10);
+  }
+  if (!traits.has_experts) {
     experts = {.every = experts.every, .offset = experts.offset};
   } else if (!given.contains("model.experts.count")) {
     experts.count = 2;
@@ -152,7 +90,7 @@ void apply_method(RunConfig& config, const Given& given) {
     fail_usage(
         "model.experts.count: method {} wants 2 or more experts, found 1; without experts it is "
         "train.method: {}",
-        enum_name(traits.method), traits.passes == 2 ? "r_drop" : "dense");
+        enum_name(config.train.method), traits.passes == 2 ? "r_drop" : "dense");
   }
 }
 
@@ -186,13 +124,18 @@ void check_routing(const RunConfig& config) {
   const auto needs = [](bool given, std::string_view field, bool met, std::string_view wanted) {
     if (given && !met) fail_usage("{}: wanted {}", field, wanted);
   };
-  const std::string_view scores = "a model.experts.router with learned scores (top_k, sentence or base)";
+  const std::string_view scores =
+      "a model.experts.router with learned scores (top_k, sentence, base or distilled)";
   needs(routing.balance > 0, "train.routing.balance", is_learned(experts.router), scores);
   needs(routing.z_loss > 0, "train.routing.z_loss", is_learned(experts.router), scores);
   needs(routing.jitter > 0, "train.routing.jitter", is_learned(experts.router), scores);
   needs(routing.capacity > 0, "train.routing.capacity",
         experts.router == RouterKind::kTopK || experts.router == RouterKind::kHash,
         "model.experts.router top_k or hash: others drop no tokens");
+  needs(routing.balanced_stage, "train.routing.balanced_stage", experts.router == RouterKind::kDistilled,
+        "model.experts.router distilled");
+  needs(routing.z_loss > 0, "train.routing.z_loss", experts.router != RouterKind::kDistilled,
+        "0: a distilled router has a balance loss and no z-loss");
   needs(routing.second_expert == SecondExpert::kSampled, "train.routing.second_expert", experts.active == 2,
         "model.experts.active: 2 for sampled");
   needs(config.train.objective.unused_expert == UnusedExpert::kSkip, "train.objective.unused_expert",

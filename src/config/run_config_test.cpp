@@ -95,7 +95,7 @@ TEST_F(RunConfigTest, ReadsEveryKindOfField) {
 TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
   EXPECT_EQ(error_of("model:\n  experts:\n    cuont: 2\n"),
             "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
-            "count, every, offset, router, active, gate, noisy, biased, hash");
+            "count, every, offset, router, active, gate, noisy, biased, hash, distilled_width");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -125,7 +125,7 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
             "recipe.yaml:1:28: train.validation.bleu: wanted true or false, found 'yes'");
   EXPECT_EQ(error_of("train: {method: thr}"),
             "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, thor, thor_shared_dropout, "
-            "switch, switch_sentence, switch_random, top_k, loss_free, hash, base; found 'thr'");
+            "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, stable_moe; found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),
             "recipe.yaml:1:17: data.corpora: wanted a list, as [a, b], found a map of keys");
@@ -226,9 +226,9 @@ TEST_F(RunConfigTest, AMethodBringsItsRouter) {
 }
 
 TEST_F(RunConfigTest, RefusesWhatARouterDoesNotHave) {
-  EXPECT_EQ(
-      error_of("train: {method: thor, routing: {balance: 0.1}}"),
-      "train.routing.balance: wanted a model.experts.router with learned scores (top_k, sentence or base)");
+  EXPECT_EQ(error_of("train: {method: thor, routing: {balance: 0.1}}"),
+            "train.routing.balance: wanted a model.experts.router with learned scores (top_k, sentence, base "
+            "or distilled)");
   EXPECT_EQ(error_of("train: {method: base, routing: {capacity: 1}}"),
             "train.routing.capacity: wanted model.experts.router top_k or hash: others drop no tokens");
   EXPECT_EQ(error_of("{model: {experts: {active: 3}}, train: {method: top_k}}"),

@@ -17,10 +17,11 @@ namespace megin::config {
 //   switch               one expert a token by a learned router, with a balance loss (Fedus et al. 2021)
 //   switch_sentence      the same, one expert a sentence
 //   switch_random        one expert a token by hash: what Switch is without its router
-//   top_k                the two best experts of each token (Shazeer et al. 2017; GShard: Lepikhin et al.
-//   2020) loss_free            the same balanced by biases instead of a loss (Wang et al. 2024) hash a fixed
-//   table from token to expert (Roller et al. 2021) base                 experts of equal load by assignment
-//   (Lewis et al. 2021)
+//   top_k                the two best experts of each token (Shazeer et al. 2017; GShard)
+//   loss_free            the same balanced by biases instead of a loss (Wang et al. 2024)
+//   hash                 a fixed table from token to expert (Roller et al. 2021)
+//   base                 experts of equal load by assignment (Lewis et al. 2021)
+//   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
 enum class Method {
   kDense,
   kRDrop,
@@ -32,15 +33,16 @@ enum class Method {
   kTopK,
   kLossFree,
   kHash,
-  kBase
+  kBase,
+  kStableMoe
 };
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 11>{"dense",         "r_drop",
+  return std::array<std::string_view, 12>{"dense",         "r_drop",
                                           "thor",          "thor_shared_dropout",
                                           "switch",        "switch_sentence",
                                           "switch_random", "top_k",
                                           "loss_free",     "hash",
-                                          "base"};
+                                          "base",          "stable_moe"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -89,14 +91,19 @@ constexpr auto enum_names(SecondExpert) {
 
 // How routers are trained; nothing of it is needed to use the model.
 struct RoutingConfig {
-  double balance = 0.0;   // weight of the balance loss N sum_i f_i P_i (Fedus et al. 2021, eq. 4), each layer
-  double z_loss = 0.0;    // weight of the mean squared log-sum-exp of the scores (Zoph et al. 2022, eq. 5)
-  double capacity = 0.0;  // most tokens of an expert, times tokens * active / experts; 0: no limit
+  // Weight of each layer's balance loss: N sum_i f_i P_i (Fedus et al. 2021, eq. 4); of distilled routers the
+  // mean of (n_i / (T / N) - 1) sigmoid(score) (Dai et al. 2022, eq. 8).
+  double balance = 0.0;
+  double z_loss = 0.0;       // weight of the mean squared log-sum-exp of the scores (Zoph et al. 2022, eq. 5)
+  double capacity = 0.0;     // most tokens of an expert, times tokens * active / experts; 0: no limit
   bool random_drops = true;  // which tokens an overfull expert drops: at random, else the later ones
   double jitter = 0.0;       // the router's input is multiplied by U(1 - jitter, 1 + jitter)
   SecondExpert second_expert = SecondExpert::kAlways;
-  double bias_rate = 0.001;  // of biased routers: how far a bias moves in an update
-  int64_t workers = 1;       // of base: tokens are assigned in so many groups, each by itself
+  double bias_rate = 0.001;     // of biased routers: how far a bias moves in an update
+  int64_t workers = 1;          // of balanced assignment: groups of tokens, each assigned by itself
+  int64_t first_stage = 0;      // of distilled: updates until it is frozen; 0: a tenth of train.max_updates
+  double distillation = 0.3;    // of distilled: weight of learning the choices of the first stage
+  bool balanced_stage = false;  // of distilled: the first stage assigns tokens as base does
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -109,6 +116,10 @@ struct RoutingConfig {
     field("second_expert", self.second_expert, "with two experts a token: the second one always, or sampled");
     field("bias_rate", self.bias_rate, "of biased routers: how far a bias moves in an update");
     field("workers", self.workers, "of base: groups of tokens that are assigned by themselves");
+    field("first_stage", self.first_stage,
+          "of distilled: updates until the router is frozen; 0 = a tenth of train.max_updates");
+    field("distillation", self.distillation, "of distilled: weight of learning the first stage's choices");
+    field("balanced_stage", self.balanced_stage, "of distilled: assign as base does in the first stage");
   }
   bool operator==(const RoutingConfig&) const = default;
 };

@@ -26,6 +26,13 @@ double xavier_bound(int64_t in, int64_t out, double gain) {
   return gain * std::sqrt(6.0 / static_cast<double>(in + out));
 }
 
+bool starts_orthogonal(std::string_view name, const config::ModelConfig& config) {
+  const config::RouterKind router = config.experts.router;
+  return name.ends_with("router.centres") ||
+         (name.ends_with("router.weight") &&
+          (router == config::RouterKind::kBase || router == config::RouterKind::kDistilled));
+}
+
 Rule rule_for(std::string_view name, const config::ModelConfig& config) {
   const double d = static_cast<double>(config.width);
   const bool bias = name.ends_with(".bias");
@@ -33,11 +40,13 @@ Rule rule_for(std::string_view name, const config::ModelConfig& config) {
   if (name.ends_with("router.noise") || name.ends_with("router.bias") || name.ends_with("router.table")) {
     return {Rule::Kind::kConstant, 0.0};
   }
+  if (name.ends_with("router.symbols") || name.ends_with("router.centres")) {
+    return {Rule::Kind::kNormal, 1.0};  // Dai et al. 2022; centres are made orthogonal
+  }
   // The reduced scale of Fedus et al. 2021 (section 2.4), and an orthogonal start, made from a normal one,
-  // for base (Lewis et al. 2021).
+  // for base (Lewis et al. 2021) and distilled (Dai et al. 2022).
   if (name.ends_with("router.weight")) {
-    return {Rule::Kind::kNormal,
-            config.experts.router == config::RouterKind::kBase ? 1.0 : std::sqrt(0.1 / d)};
+    return {Rule::Kind::kNormal, starts_orthogonal(name, config) ? 1.0 : std::sqrt(0.1 / d)};
   }
   if (contains(name, "attention.output.")) {
     return bias ? Rule{Rule::Kind::kConstant, 0.0}
@@ -106,12 +115,13 @@ void initialise(ParameterMemory& parameters, const config::ModelConfig& config, 
           draw_key(seed, Purpose::kInitialisation, {checksum(parameter.name), static_cast<uint64_t>(part)});
       fill(values.subspan(static_cast<size_t>(part) * size, size), rule, key);
     }
-    if (parameter.name.ends_with("router.weight") && config.experts.router == config::RouterKind::kBase) {
+    if (starts_orthogonal(parameter.name, config)) {
       constexpr double kGain = 0.1;
-      make_orthogonal(values, config.experts.count, config.width, kGain);
+      make_orthogonal(values, parameter.shape[0], parameter.shape[1], kGain);
     }
-    if (parameter.name.ends_with("embedding.weight")) {
-      const auto row = values.subspan(kPadRow * config.width, config.width);
+    if (parameter.name.ends_with("embedding.weight") || parameter.name.ends_with("router.symbols")) {
+      const auto columns = static_cast<size_t>(parameter.shape[1]);
+      const auto row = values.subspan(kPadRow * columns, columns);
       std::fill(row.begin(), row.end(), 0.0f);
     }
   }

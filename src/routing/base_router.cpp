@@ -16,22 +16,20 @@ BaseRouter::BaseRouter(const config::ExpertConfig& experts, const config::Routin
                        const net::ParameterMemory& parameters, const std::string& prefix)
     : experts_(experts), routing_(routing), weight_(parameters.get(prefix + "router.weight")) {}
 
-// scores: [tokens, N] of routed rows. Returns [tokens, 1].
-at::Tensor BaseRouter::assigned(const at::Tensor& scores, const RouteRequest& request) const {
+at::Tensor assigned_experts(const at::Tensor& scores, int64_t workers, const RouteRequest& request) {
   constexpr uint64_t kShuffle = 6;  // use of routing_key()
   const int64_t tokens = scores.size(0), experts = scores.size(1);
   std::vector<int64_t> order(static_cast<size_t>(tokens));
   std::iota(order.begin(), order.end(), int64_t{0});
-  if (routing_.workers > 1) {
+  if (workers > 1) {
     const uint64_t key = routing_key(request, kShuffle);
     std::ranges::stable_sort(order, {},
                              [&](int64_t token) { return draw_bits(key, static_cast<uint64_t>(token)); });
   }
   const at::Tensor chosen = at::empty({tokens, 1}, at::kLong);
   const float* const from = scores.data_ptr<float>();
-  for (int64_t worker = 0; worker < routing_.workers; ++worker) {
-    const int64_t first = tokens * worker / routing_.workers,
-                  count = tokens * (worker + 1) / routing_.workers - first;
+  for (int64_t worker = 0; worker < workers; ++worker) {
+    const int64_t first = tokens * worker / workers, count = tokens * (worker + 1) / workers - first;
     std::vector<float> group;
     group.reserve(static_cast<size_t>(count * experts));
     for (int64_t i = first; i < first + count; ++i) {
@@ -53,8 +51,9 @@ Route BaseRouter::route(const RouteRequest& request) const {
   const std::vector<int64_t> rows = routed_rows(request);
   const at::Tensor index = at::tensor(rows, at::kLong);
   const at::Tensor scores = all_scores.index_select(0, index);
-  const at::Tensor chosen =
-      request.context.training ? assigned(scores.detach().contiguous(), request) : highest(scores, 1);
+  const at::Tensor chosen = request.context.training
+                                ? assigned_experts(scores.detach().contiguous(), routing_.workers, request)
+                                : highest(scores, 1);
   Route route{.kind = Route::Kind::kPerToken, .experts = for_all_rows(chosen, rows, all_scores.size(0))};
   route.gates = gates_of(all_scores, route.experts.clamp_min(0), experts_.gate);
   if (!request.context.training) return route;

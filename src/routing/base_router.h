@@ -17,11 +17,13 @@ class BaseRouter : public Router {
   Route route(const RouteRequest& request) const override;
 
  private:
-  at::Tensor assigned(const at::Tensor& scores, const RouteRequest& request) const;
-
   const config::ExpertConfig& experts_;
   const config::RoutingConfig& routing_;
   at::Tensor weight_;  // [N, d]
 };
+
+// The balanced assignment of a training pass. scores: [tokens, N] of the routed rows, without gradients.
+// Returns [tokens, 1], int64.
+at::Tensor assigned_experts(const at::Tensor& scores, int64_t workers, const RouteRequest& request);
 
 }  // namespace megin::routing

@@ -17,6 +17,7 @@ namespace megin::routing {
 struct RouteLosses {
   at::Tensor balance = {};  // N sum_i f_i P_i (Fedus et al. 2021, eq. 4): 1 when all experts get the same
   at::Tensor z = {};        // mean of logsumexp(scores)^2 (Zoph et al. 2022, eq. 5)
+  at::Tensor distillation = {};  // mean cross-entropy of a distilled router to the experts used
 };
 
 // Counts over the tokens routed (by sentence: over sentences); padding is not routed.

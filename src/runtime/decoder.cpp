@@ -95,12 +95,12 @@ class DecoderStep {
         }
         return;
       case config::RouterKind::kHash:
+      case config::RouterKind::kDistilled:
         for (int64_t r = 0; r < in.count; ++r) {
-          const int32_t token = tokens_[static_cast<size_t>(r)];
-          state_.work.experts[static_cast<size_t>(r)] =
-              static_cast<int64_t>(layer.router.table[static_cast<size_t>(token)]);
+          const auto token = static_cast<size_t>(tokens_[static_cast<size_t>(r)]);
+          state_.work.experts[static_cast<size_t>(r)] = layer.router.table[token];
         }
-        return;
+        return gate_chosen(weights_, layer, in, state_.work);
     }
   }
 

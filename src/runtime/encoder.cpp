@@ -80,12 +80,12 @@ class EncoderRun {
       case config::RouterKind::kSentence:
         return choose_by_sentence(layer, in);
       case config::RouterKind::kHash:
+      case config::RouterKind::kDistilled:
         for_each_token([&](size_t s, int64_t position, int64_t row) {
           const int32_t token = sources_[s].tokens[static_cast<size_t>(position)];
-          work_.experts[static_cast<size_t>(row)] =
-              static_cast<int64_t>(layer.router.table[static_cast<size_t>(token)]);
+          work_.experts[static_cast<size_t>(row)] = layer.router.table[static_cast<size_t>(token)];
         });
-        return;
+        return gate_chosen(weights_, layer, in, work_);
     }
   }
 

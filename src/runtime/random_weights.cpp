@@ -21,6 +21,13 @@ TensorSource random_weights(const config::ModelConfig& config, uint64_t seed) {
     const double reach = std::sqrt(3.0 / static_cast<double>(config.width));  // of a uniform of that variance
     std::vector<float>& values = (*tensors)[tensor.name];
     values.resize(static_cast<size_t>(size));
+    if (tensor.name.ends_with("router.table")) {
+      for (int64_t i = 0; i < size; ++i) {
+        values[static_cast<size_t>(i)] = static_cast<float>(
+            draw_index(key, static_cast<uint64_t>(i), static_cast<uint64_t>(config.experts.count)));
+      }
+      continue;
+    }
     for (int64_t i = 0; i < size; ++i) {
       const double uniform = 2.0 * draw_uniform(key, static_cast<uint64_t>(i)) - 1.0;
       values[static_cast<size_t>(i)] = static_cast<float>(middle + (middle > 0 ? 0.1 : reach) * uniform);

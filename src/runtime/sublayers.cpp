@@ -221,6 +221,21 @@ void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRow
   }
 }
 
+void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work) {
+  if (!work.gated) return;
+  const auto experts = static_cast<size_t>(weights.config.experts.count);
+  const Rows rows = work.router_scores.rows(x.count);
+  multiply(layer.router.weight, {}, x, rows);
+  for (int64_t r = 0; r < x.count; ++r) {
+    const std::span<float> score(rows.row(r), experts), share(rows.row(r) + experts, experts);
+    std::ranges::copy(score, share.begin());
+    softmax(share);
+    const auto at = static_cast<size_t>(r);
+    fill_gates(weights.config.experts.gate, score, share, {work.experts.data() + at, 1},
+               {work.gates.data() + at, 1});
+  }
+}
+
 void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
                   Rows y, Workspace& work) {
   const Experts& experts = *layer.experts;

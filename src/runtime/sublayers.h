@@ -65,6 +65,9 @@ void mean_of_rows(ConstRows x, int64_t width, float* mean);
 void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
                      Workspace& work);
 
+// Fills work.gates of rows of x whose expert is chosen already, one for each.
+void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work);
+
 // The feed-forward of a layer. work.experts and work.gates hold the choices of each row, unless the layer is
 // dense or the mode is ensemble: then every row meets the only expert, or the mean of all. Runs no expert
 // that has no rows.

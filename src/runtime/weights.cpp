@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "matrix/highest.h"
 #include "store/tensor_names.h"
 
 namespace megin::runtime {
@@ -51,13 +52,38 @@ class Loader {
       router.weight = PackedMatrix(tensor(prefix + "weight"), experts.count, config_.width);
     }
     if (experts.biased) router.bias = tensor(prefix + "bias");
-    if (experts.router != config::RouterKind::kHash) return router;
-    router.table = tensor(prefix + "table");
-    for (const float expert : router.table) {
-      if (expert >= 0 && expert < static_cast<float>(experts.count) && expert == std::floor(expert)) continue;
-      fail("tensor {}table: wanted whole numbers from 0 to {}, found {}", prefix, experts.count - 1, expert);
-    }
+    if (experts.router == config::RouterKind::kHash) router.table = hash_table(prefix + "table");
+    if (experts.router == config::RouterKind::kDistilled) router.table = distilled_table(prefix);
     return router;
+  }
+
+  std::vector<int64_t> hash_table(const std::string& name) const {
+    std::vector<int64_t> table;
+    for (const float expert : tensor(name)) {
+      const bool right =
+          expert >= 0 && expert < static_cast<float>(config_.experts.count) && expert == std::floor(expert);
+      if (!right) {
+        fail("tensor {}: wanted whole numbers from 0 to {}, found {}", name, config_.experts.count - 1,
+             expert);
+      }
+      table.push_back(static_cast<int64_t>(expert));
+    }
+    return table;
+  }
+
+  // A distilled router looks at nothing but the symbol: one choice for each is all that there is to know.
+  std::vector<int64_t> distilled_table(const std::string& prefix) const {
+    const auto width = config_.experts.distilled_width, experts = config_.experts.count;
+    const std::span<const float> symbols = tensor(prefix + "symbols");
+    const PackedMatrix centres(tensor(prefix + "centres"), experts, width);
+    std::vector<int64_t> table(symbols.size() / static_cast<size_t>(width));
+    std::vector<float> scores(static_cast<size_t>(experts));
+    for (size_t symbol = 0; symbol < table.size(); ++symbol) {
+      const float* const vector = symbols.data() + symbol * static_cast<size_t>(width);
+      multiply(centres, {}, ConstRows(vector, 1, width), Rows{scores.data(), 1, experts});
+      matrix::choose_highest(scores, {&table[symbol], 1});
+    }
+    return table;
   }
 
   LayerWeights layer(Stack stack, int64_t index) const {

@@ -72,9 +72,9 @@ class Experts {
 // What an expert layer of a model with a router of its own chooses experts by (store/tensor_names.h); empty
 // where experts are drawn.
 struct RouterWeights {
-  PackedMatrix weight;           // [experts, width]: learned scores
-  std::span<const float> bias;   // [experts]: biased
-  std::span<const float> table;  // [vocabulary of the stack]: hash
+  PackedMatrix weight;          // [experts, width]: learned scores
+  std::span<const float> bias;  // [experts]: biased
+  std::vector<int64_t> table;   // [vocabulary of the stack], the expert of each symbol: hash and distilled
 };
 
 struct LayerWeights {

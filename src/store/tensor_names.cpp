@@ -97,9 +97,12 @@ class Table {
     if (config::is_learned(experts.router)) add(prefix + "weight", {experts.count, config_.width});
     if (experts.noisy) add(prefix + "noise", {experts.count, config_.width});
     if (experts.biased) add(prefix + "bias", {experts.count});
-    if (experts.router == config::RouterKind::kHash) {
-      add(prefix + "table",
-          {stack == config::Stack::kEncoder ? config_.source_vocabulary : config_.target_vocabulary});
+    const int64_t symbols =
+        stack == config::Stack::kEncoder ? config_.source_vocabulary : config_.target_vocabulary;
+    if (experts.router == config::RouterKind::kHash) add(prefix + "table", {symbols});
+    if (experts.router == config::RouterKind::kDistilled) {
+      add(prefix + "symbols", {symbols, experts.distilled_width});
+      add(prefix + "centres", {experts.count, experts.distilled_width});
     }
   }
 

@@ -17,6 +17,8 @@
 //   S.layers.I.feed_forward.router.weight  [N, d]  (learned routers: scores are h times its transpose)
 //   S.layers.I.feed_forward.router.noise   [N, d]  (noisy)
 //   S.layers.I.feed_forward.router.bias    [N]     (biased: added before the choice)
+//   S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]  (distilled: a vector of each symbol)
+//   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: and of each expert)
 //   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a whole number)
 //   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
 //

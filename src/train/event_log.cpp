@@ -117,8 +117,9 @@ void EventLog::routed(int64_t update, const RoutingReport& report) {
     line["confidence"] = found.confidence / routed;
     line["entropy"] = found.entropy / routed;
   }
-  if (report.balance > 0) line["balance"] = report.balance / routed;
+  if (report.balance != 0) line["balance"] = report.balance / routed;
   if (report.z > 0) line["z_loss"] = report.z / routed;
+  if (report.distillation > 0) line["distillation"] = report.distillation / routed;
   for (size_t e = 0; e < found.load.size(); ++e) {
     line[fmt::format("load_{}", e)] = static_cast<double>(found.load[e]) / std::max(1.0, choices);
   }

@@ -14,7 +14,8 @@ nlohmann::json to_json(const RoutingReport& report) {
           {"confidence", report.statistics.confidence},
           {"entropy", report.statistics.entropy},
           {"balance", report.balance},
-          {"z", report.z}};
+          {"z", report.z},
+          {"distillation", report.distillation}};
 }
 
 RoutingReport routing_from_json(const nlohmann::json& json) {
@@ -27,6 +28,7 @@ RoutingReport routing_from_json(const nlohmann::json& json) {
   json.at("entropy").get_to(report.statistics.entropy);
   json.at("balance").get_to(report.balance);
   json.at("z").get_to(report.z);
+  json.at("distillation").get_to(report.distillation);
   return report;
 }
 

@@ -58,6 +58,7 @@ std::vector<config::ModelConfig> routed_variants() {
   add({.router = RouterKind::kSentence, .gate = Gate::kSoftmax});
   add({.router = RouterKind::kBase, .gate = Gate::kSigmoid});
   add({.router = RouterKind::kHash});
+  add({.router = RouterKind::kDistilled, .gate = Gate::kSigmoid});
   return all;
 }
 

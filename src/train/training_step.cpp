@@ -28,6 +28,15 @@ std::map<std::string, int64_t> expert_layers(const model::EncoderDecoder& model)
   return number;
 }
 
+// A distilled router is really frozen after the first stage: neither momentum nor weight decay moves it (the
+// published code leaves both on).
+OptimizerState::When when_trained(const net::Parameter& parameter) {
+  if (!parameter.trained) return OptimizerState::When::kNever;
+  const bool distilled =
+      parameter.name.ends_with("router.symbols") || parameter.name.ends_with("router.centres");
+  return distilled ? OptimizerState::When::kFirstStage : OptimizerState::When::kAlways;
+}
+
 }  // namespace
 
 OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config::TrainConfig& config) {
@@ -52,7 +61,7 @@ OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config:
     const int64_t parts = by_expert ? std::max<int64_t>(1, parameter.experts) : 1;
     const auto part_size = static_cast<size_t>(parameter.size / parts);
     for (int64_t part = 0; part < parts; ++part) {
-      Owner owner{.trained = parameter.trained};
+      Owner owner{.trained = when_trained(parameter)};
       if (by_expert && parameter.experts > 0) {
         owner.expert_layer = layer_numbers.at(parameter.name.substr(0, parameter.name.find(".feed_forward")));
         owner.expert = part;
@@ -91,6 +100,7 @@ void RoutingReport::add(const RoutingReport& other) {
   statistics.entropy += other.statistics.entropy;
   balance += other.balance;
   z += other.z;
+  distillation += other.distillation;
 }
 
 at::Tensor TrainingStep::forward(const data::TranslationBatch& batch, net::ForwardContext context,
@@ -121,6 +131,7 @@ at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record,
   for (const auto& layer : record.layers) {
     add(layer.losses.balance, count * config_.routing.balance);
     add(layer.losses.z, count * config_.routing.z_loss);
+    add(layer.losses.distillation, count * config_.routing.distillation);
   }
   return sum;
 }
@@ -142,7 +153,8 @@ void add_routing(const model::RouteRecord& record, std::vector<RoutingReport>& r
     const auto routed = static_cast<double>(of.statistics.routed);
     found->add({.statistics = of.statistics,
                 .balance = routed * value_of(of.losses.balance),
-                .z = routed * value_of(of.losses.z)});
+                .z = routed * value_of(of.losses.z),
+                .distillation = routed * value_of(of.losses.distillation)});
   }
 }
 
@@ -204,8 +216,11 @@ void TrainingStep::mark_active(int64_t update, size_t micro_batches, OptimizerSt
   }
   for (size_t i = 0; i < state.segments.size(); ++i) {
     const OptimizerState::Owner owner = state.owners[i];
+    const bool trained =
+        owner.trained == OptimizerState::When::kAlways ||
+        (owner.trained == OptimizerState::When::kFirstStage && update < config_.routing.first_stage);
     state.segments[i].active =
-        owner.trained && (owner.expert < 0 || drawn.contains({owner.expert_layer, owner.expert}));
+        trained && (owner.expert < 0 || drawn.contains({owner.expert_layer, owner.expert}));
   }
 }
 

@@ -26,11 +26,12 @@ struct OptimizerState {
   std::vector<optim::Segment> segments;
 
   // What decides whether a segment is updated: with unused_expert = skip, whether its expert (expert layer,
-  // index) was drawn, -1 for what is no expert's; never, where it is not trained by gradients.
+  // index) was drawn, -1 for what is no expert's; and when it is trained at all.
+  enum class When { kAlways, kFirstStage, kNever };
   struct Owner {
     int64_t expert_layer = -1;
     int64_t expert = -1;
-    bool trained = true;
+    When trained = When::kAlways;
 
     bool operator==(const Owner&) const = default;
   };
@@ -42,8 +43,9 @@ struct RoutingReport {
   config::Stack stack = config::Stack::kEncoder;
   int64_t layer = 0;
   routing::RouteStatistics statistics;
-  double balance = 0;  // the balance loss, without its weight, times the tokens routed
-  double z = 0;        // the z-loss the same
+  double balance = 0;       // the balance loss, without its weight, times the tokens routed
+  double z = 0;             // the z-loss the same
+  double distillation = 0;  // and the loss of a distilled router
 
   // Of the same layer.
   void add(const RoutingReport& other);

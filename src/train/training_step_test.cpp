@@ -110,6 +110,7 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
   add_router("hash", {.router = RouterKind::kHash});
   add_router("base", {.router = RouterKind::kBase, .gate = Gate::kSigmoid});
   add_router("uniform", {.router = RouterKind::kUniform});
+  add_router("distilled", {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid});
   return forms;
 }
 
@@ -117,7 +118,7 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
 TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
   config::TrainConfig config = settings();
   config.average_decay = 0.9;
-  config.routing = {.balance = 0.01, .z_loss = 0.001, .jitter = 0.01};
+  config.routing = {.balance = 0.01, .z_loss = 0.001, .jitter = 0.01, .first_stage = 2};
   data::MemoryExamples examples;
   std::vector<int64_t> all;
   for (int32_t i = 0; i < 90; ++i) {
@@ -194,6 +195,35 @@ TEST(TrainingStep, BiasesMoveAgainstTheLoadAndNothingElseMovesThem) {
       const double excess = static_cast<double>(of.statistics.load[e]) - of.statistics.routed / 3.0;
       EXPECT_EQ(bias[e], excess == 0 ? 0 : std::copysign(0.25, -excess)) << e;
     }
+  }
+}
+
+// StableMoE: the published code lets momentum drift the frozen router for a hundred updates more.
+TEST(TrainingStep, ADistilledRouterIsReallyFrozenInTheSecondStage) {
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.optimizer.weight_decay = 0.1;
+  config.routing = {.balance = 0.3, .first_stage = 3};
+  Trainer trainer(
+      routed_model({.count = 3, .router = config::RouterKind::kDistilled, .gate = config::Gate::kSigmoid}),
+      config);
+  const auto values = [&](const char* name) {
+    const net::ParameterMemory& parameters = trainer.model.parameters();
+    const auto found =
+        parameters.values_of(parameters.find(std::string("decoder.layers.1.feed_forward.router.") + name));
+    return std::vector<float>(found.begin(), found.end());
+  };
+  std::vector<float> symbols = values("symbols"), centres = values("centres"), scores = values("weight");
+  for (int64_t update = 0; update < 6; ++update) {
+    const UpdateReport report = trainer.run({batch_of({0, 1, 2, 3})}, update);
+    const bool learns = update < 3;
+    EXPECT_EQ(values("symbols") != symbols, learns) << update;
+    EXPECT_EQ(values("centres") != centres, learns) << update;
+    EXPECT_NE(values("weight"), scores) << update << ": the gate goes on learning";
+    EXPECT_EQ(report.routing.at(0).distillation > 0, learns) << update;
+    symbols = values("symbols");
+    centres = values("centres");
+    scores = values("weight");
   }
 }
 

@@ -1,0 +1,25 @@
+// What a training method is made of: the values of the keys that a recipe does not give.
+#pragma once
+
+#include "config/model_config.h"
+#include "config/train_config.h"
+
+namespace megin::config {
+
+struct MethodTraits {
+  int64_t passes = 1;
+  bool shared_dropout = false;
+  bool has_experts = true;
+  RouterKind router = RouterKind::kRandom;
+  int64_t active = 1;
+  Gate gate = Gate::kNone;
+  bool biased = false;
+  double balance = 0.0;  // weight of the balance loss
+};
+
+MethodTraits traits_of(Method method);
+
+// `count` experts as the method has them, everything else as it is by default; none where it has none.
+ExpertConfig experts_of(const MethodTraits& traits, int64_t count);
+
+}  // namespace megin::config
