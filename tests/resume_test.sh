@@ -112,6 +112,16 @@ killed thor_killed thor 13 "$thor_updates" "${thor[@]}"
 killed skip_killed skip 7 "$skip_updates" "${skip[@]}"
 shown "killed 20 times on the way to $thor_updates and $skip_updates updates: same bytes, log and best"
 
+# Routers that carry something of their own from update to update: biases, two stages, tables, what the log counts.
+for method in loss_free stable_moe hash; do
+  routed=(--set "train.method=$method" --set model.experts.count=3 --set train.threads=2 --set train.max_updates=70
+    --set train.routing.first_stage=30 --set train.average_decay=0.9)
+  must_train "$method" "${routed[@]}"
+  grep -q '"event":"routing"' "$method/log.jsonl" || fail "$method: wanted lines of its routers in the log"
+  killed "${method}_killed" "$method" 4 70 "${routed[@]}"
+done
+shown "trainings with routers of three kinds, killed 4 times each: same bytes, log and best"
+
 stopped=0
 terminated thor_stopped thor 2 "$thor_updates" "${thor[@]}"
 terminated skip_stopped skip 2 "$skip_updates" "${skip[@]}"

@@ -113,7 +113,7 @@ newest() {
 
 # What a log tells of the training itself: updates and validations without their times and memory.
 training_lines() {
-  grep -E '"event":"(update|validation)"' "$1/log.jsonl" |
+  grep -E '"event":"(update|validation|routing)"' "$1/log.jsonl" |
     sed -E 's/"(cpu_seconds_per_1000_target_tokens|peak_resident_mib|resident_mib|target_tokens_per_second|updates_per_second|seconds|minutes|cpu_minutes)":[^,}]*,?//g'
 }
 

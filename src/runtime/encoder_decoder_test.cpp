@@ -103,6 +103,63 @@ void expect_equals_reference(const ModelConfig& config, const Dispatch& dispatch
   }
 }
 
+// Every router that a model brings with it.
+std::vector<ModelConfig> routed_configs() {
+  using config::Gate, config::RouterKind;
+  std::vector<ModelConfig> all;
+  const auto add = [&](config::ExpertConfig experts) {
+    experts.count = 5;
+    all.push_back(expert_config());
+    all.back().experts = experts;
+  };
+  add({.router = RouterKind::kTopK, .gate = Gate::kSoftmax});
+  add({.router = RouterKind::kTopK, .active = 3, .gate = Gate::kSoftmaxOfChosen});
+  add({.every = 1, .router = RouterKind::kTopK, .active = 2, .gate = Gate::kSigmoid, .biased = true});
+  add({.router = RouterKind::kTopK, .active = 2, .gate = Gate::kSoftmax, .biased = true});
+  add({.router = RouterKind::kSentence, .gate = Gate::kSoftmax});
+  add({.router = RouterKind::kBase, .gate = Gate::kSigmoid});
+  add({.router = RouterKind::kHash});
+  add({.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .distilled_width = 4});
+  return all;
+}
+
+TEST(EncoderDecoder, RoutesAsTheReferenceDoes) {
+  for (const ModelConfig& config : routed_configs()) {
+    SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
+    expect_equals_reference(config, dispatch_by(DispatchMode::kRouter), 12);
+  }
+}
+
+TEST(EncoderDecoder, ARoutedRowDoesNotDependOnItsBatch) {
+  for (const ModelConfig& config : routed_configs()) {
+    SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
+    const EncoderDecoder model(make_weights(config), dispatch_by(DispatchMode::kRouter));
+    const auto sources = some_sources(6);
+    const auto targets = some_targets(6, 9);
+    const auto together = feed(model, sources, targets);
+    const size_t vocabulary = static_cast<size_t>(model.vocabulary());
+    for (size_t s = 0; s < sources.size(); ++s) {
+      const auto alone = feed(model, std::span(sources).subspan(s, 1), {targets[s]});
+      for (size_t t = 0; t < alone.size(); ++t) {
+        EXPECT_EQ(
+            std::memcmp(alone[t].data(), together[t].data() + s * vocabulary, vocabulary * sizeof(float)), 0)
+            << "row " << s << " step " << t;
+      }
+    }
+  }
+}
+
+TEST(EncoderDecoder, ATableThatNamesNoExpertIsAnError) {
+  ModelConfig config = expert_config();
+  config.experts.router = config::RouterKind::kHash;
+  const TensorSource random = random_weights(config, 1);
+  const std::vector<float> wrong(19, 2.5F);
+  const TensorSource source = [&](const std::string& name) {
+    return name.ends_with("router.table") ? std::span<const float>(wrong) : random(name);
+  };
+  EXPECT_THROW(Weights(config, source), Error);
+}
+
 // A model of width 2 whose weights are 0 and whose biases make the numbers: see the test.
 TEST(EncoderDecoder, GivesTheNumbersWorkedOutByHand) {
   ModelConfig config;

@@ -1,6 +1,9 @@
 #include "runtime/reference_model.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "store/tensor_names.h"
 
@@ -170,6 +173,39 @@ Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, 
     }
     all.push_back(linear(hidden, prefix + "fc2", e * d, d));
   }
+  Matrix y(x.size(), std::vector<double>(static_cast<size_t>(d), 0.0));
+  for (size_t t = 0; t < x.size(); ++t) {
+    const std::vector<double> weights =
+        count == 1 ? std::vector<double>{1.0} : expert_weights(x, t, prefix, place);
+    for (size_t e = 0; e < weights.size(); ++e) {
+      for (size_t c = 0; c < y[t].size(); ++c) y[t][c] += weights[e] * all[e][t][c];
+    }
+  }
+  return y;
+}
+
+namespace {
+
+std::vector<double> mean_of(const Matrix& rows) {
+  std::vector<double> mean(rows[0].size());
+  for (const auto& row : rows) {
+    for (size_t c = 0; c < mean.size(); ++c) mean[c] += row[c] / static_cast<double>(rows.size());
+  }
+  return mean;
+}
+
+}  // namespace
+
+std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, const std::string& prefix,
+                                                   const Place& place) const {
+  const int64_t count = config_.experts.count;
+  if (dispatch_.mode == config::DispatchMode::kEnsemble)
+    return std::vector<double>(static_cast<size_t>(count), 1.0 / static_cast<double>(count));
+  if (dispatch_.mode == config::DispatchMode::kRouter) {
+    const bool by_sentence = config_.experts.router == config::RouterKind::kSentence;
+    const std::vector<double> input = by_sentence ? mean_of(place.memory ? *place.memory : x) : x[t];
+    return routed_weights(input, prefix + "router.", place.symbols[t]);
+  }
   // Expert layers are counted over both stacks.
   uint64_t number = 0;
   const bool decoder = place.stack == config::Stack::kDecoder;
@@ -177,23 +213,76 @@ Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, 
     number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
   }
   for (int64_t i = 0; i < place.layer; ++i) number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
-  Matrix y = all[0];
-  for (size_t t = 0; t < x.size() && count > 1; ++t) {
-    if (dispatch_.mode == config::DispatchMode::kEnsemble) {
-      for (int64_t c = 0; c < d; ++c) {
-        y[t][c] = 0;
-        for (const Matrix& one : all) y[t][c] += one[t][c] / static_cast<double>(count);
+  const config::TokenPlace token{.sentence = place.sentence,
+                                 .position = t,
+                                 .stack = place.stack,
+                                 .layer = static_cast<uint64_t>(place.layer),
+                                 .expert_layer = number};
+  std::vector<double> weights(static_cast<size_t>(count), 0.0);
+  weights[static_cast<size_t>(config::draw_expert(dispatch_, token, count))] = 1.0;
+  return weights;
+}
+
+std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& input,
+                                                   const std::string& prefix, int32_t symbol) const {
+  using config::Gate, config::RouterKind;
+  const config::ExpertConfig& experts = config_.experts;
+  const auto count = static_cast<size_t>(experts.count);
+  std::vector<double> scores(count), shares(count), merit(count);
+  double total = 0;
+  for (size_t e = 0; e < count && experts.router != RouterKind::kHash; ++e) {
+    const auto weight = tensors_(prefix + "weight");
+    for (size_t c = 0; c < input.size(); ++c) scores[e] += weight[e * input.size() + c] * input[c];
+    total += std::exp(scores[e]);
+  }
+  const auto sigmoid = [](double score) { return 1 / (1 + std::exp(-score)); };
+  for (size_t e = 0; e < count; ++e) {
+    shares[e] = std::exp(scores[e]) / total;
+    merit[e] = scores[e];
+    if (experts.biased) {
+      merit[e] =
+          (experts.gate == Gate::kSigmoid ? sigmoid(scores[e]) : shares[e]) + tensors_(prefix + "bias")[e];
+    }
+    if (experts.router == RouterKind::kHash) {
+      merit[e] = tensors_(prefix + "table")[static_cast<size_t>(symbol)] == static_cast<float>(e) ? 1 : 0;
+    }
+    if (experts.router == RouterKind::kDistilled) {
+      merit[e] = 0;
+      const auto symbols = tensors_(prefix + "symbols"), centres = tensors_(prefix + "centres");
+      const auto width = static_cast<size_t>(experts.distilled_width);
+      for (size_t c = 0; c < width; ++c) {
+        merit[e] +=
+            static_cast<double>(symbols[static_cast<size_t>(symbol) * width + c]) * centres[e * width + c];
       }
-    } else {
-      const config::TokenPlace token{.sentence = place.sentence,
-                                     .position = t,
-                                     .stack = place.stack,
-                                     .layer = static_cast<uint64_t>(place.layer),
-                                     .expert_layer = number};
-      y[t] = all[config::draw_expert(dispatch_, token, count)][t];
     }
   }
-  return y;
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::ranges::greater(), [&](size_t e) { return merit[e]; });
+  order.resize(static_cast<size_t>(experts.active));
+  std::vector<double> weights(count, 0.0);
+  double chosen_shares = 0, chosen_sigmoids = 0;
+  for (const size_t e : order) {
+    chosen_shares += std::exp(scores[e]);
+    chosen_sigmoids += sigmoid(scores[e]);
+  }
+  for (const size_t e : order) {
+    switch (experts.gate) {
+      case Gate::kSoftmax:
+        weights[e] = shares[e];
+        break;
+      case Gate::kSoftmaxOfChosen:
+        weights[e] = std::exp(scores[e]) / chosen_shares;
+        break;
+      case Gate::kSigmoid:
+        weights[e] = sigmoid(scores[e]) / (order.size() > 1 ? chosen_sigmoids : 1.0);
+        break;
+      case Gate::kNone:
+        weights[e] = 1.0;
+        break;
+    }
+  }
+  return weights;
 }
 
 Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& start) const {
@@ -212,7 +301,7 @@ Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& st
       sublayer("cross_attention",
                [&](const Matrix& in, const std::string& p) { return cross_attention(in, *memory, p); });
     }
-    const Place place{start.stack, i, start.sentence};
+    const Place place{start.stack, i, start.sentence, start.symbols, memory};
     sublayer("feed_forward",
              [&](const Matrix& in, const std::string& p) { return feed_forward(in, p, place); });
   }
@@ -222,8 +311,10 @@ Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& st
 Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
                                  uint64_t sentence) const {
   using config::Stack;
-  const Matrix memory = run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence});
-  const Matrix states = run_stack(embed(Stack::kDecoder, target), &memory, {Stack::kDecoder, 0, sentence});
+  const Matrix memory =
+      run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence, source});
+  const Matrix states =
+      run_stack(embed(Stack::kDecoder, target), &memory, {Stack::kDecoder, 0, sentence, target});
   const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
                      : config_.share_embeddings == config::ShareEmbeddings::kDecoder
                          ? "target_embedding.weight"

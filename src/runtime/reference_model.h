@@ -27,6 +27,8 @@ class ReferenceModel {
     config::Stack stack;
     int64_t layer;
     uint64_t sentence;
+    std::span<const int32_t> symbols = {};  // at the stack's input
+    const Matrix* memory = nullptr;         // decoder: the encoder's output
   };
 
   Matrix embed(config::Stack stack, std::span<const int32_t> tokens) const;
@@ -35,6 +37,11 @@ class ReferenceModel {
   Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
   Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;
   Matrix feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const;
+  // What each expert's output on row t of x is multiplied by; 0 where it is not chosen.
+  std::vector<double> expert_weights(const Matrix& x, size_t t, const std::string& prefix,
+                                     const Place& place) const;
+  std::vector<double> routed_weights(const std::vector<double>& input, const std::string& prefix,
+                                     int32_t symbol) const;
   Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
   Matrix norm(const Matrix& x, const std::string& prefix) const;
   Matrix rotated(Matrix x) const;
