@@ -8,7 +8,7 @@ usage() {
 usage: scripts/install_dependencies.sh [--serve] [--dev] [--list]
   (none)    what building and testing everything takes
   --serve   the same without libtorch: for the serve preset, on a machine that only translates
-  --dev     also what .ci/run and scripts/coverage.sh use: formatter, linters, coverage, callgrind
+  --dev     also what .ci/run and scripts/coverage.sh use: formatter, linters, coverage, callgrind, a browser
   --list    print the packages, one a line, and install nothing
 TXT
 }
@@ -35,7 +35,10 @@ test_libraries=(
   protobuf-compiler libprotobuf-dev      # read TensorBoard events back with their own definitions
 )
 
-check_tools=(clang-format clang-tidy shellcheck gcovr valgrind)
+check_tools=(
+  clang-format clang-tidy shellcheck gcovr valgrind
+  chromium                               # looks at the pages of megin report
+)
 
 with_training=true
 with_checks=false

@@ -73,6 +73,10 @@ expect 2 "Value 0 not in range" info . --length 0
 shows '{"experts":2,"dispatch":"sentence","batch":1,"beam":1,' bench decode --json --quiet --vocabulary 50 --length 3 \
   --sentences 2 --repeats 1 --expert-counts 1 2 --batch 1 --beam 1
 grep -qF '"ratio_to_first":1.0}' out || fail "megin bench: wanted the first model's ratio to itself, found $(cat out)"
+shows '{"experts":2,"dispatch":"router","batch":1,"beam":1,' bench decode --method switch --json --quiet --vocabulary 50 --length 3 \
+  --sentences 2 --repeats 1 --expert-counts 1 2 --batch 1 --beam 1
+expect 2 "experts are chosen by the model itself; wanted router" bench decode --method hash --experts sentence --expert-counts 2
+expect 2 "--method: wanted one of dense, r_drop" bench --method swich
 expect 2 "Value 0 not in range" bench --batch 0
 expect 2 "Value 0 not in range" bench --repeats 0
 expect 2 "wanted decode; found 'encode'" bench encode

@@ -106,9 +106,7 @@ std::vector<search::Source> make_sources(const BenchOptions& options) {
 // outputs.
 Rates measure(const Cell& cell, const BenchOptions& options, std::span<const search::Source> sources,
               ThreadPool& pool) {
-  const auto dispatch = config::parse_dispatch_or_auto(
-      cell.dispatch, 1, cell.model->weights->config.experts.router, config::DispatchMode::kSentence);
-  const runtime::EncoderDecoder model(cell.model->weights, dispatch);
+  const runtime::EncoderDecoder model(cell.model->weights, config::parse_dispatch(cell.dispatch, 1));
   search::SearchOptions search;
   search.beam = cell.beam;
   search.max_length_extra = options.length - 1;
@@ -137,7 +135,10 @@ std::vector<Cell> make_cells(const BenchOptions& options, std::span<const Model>
   for (const int64_t batch : options.batches) {
     for (const int64_t beam : options.beams) {
       for (const Model& model : models) {
-        for (const std::string& dispatch : options.dispatches) {
+        const config::RouterKind router = model.weights->config.experts.router;
+        for (const std::string& asked : options.dispatches) {
+          const std::string dispatch = config::to_string(
+              config::parse_dispatch_or_auto(asked, 1, router, config::DispatchMode::kSentence));
           cells.push_back({.model = &model, .dispatch = dispatch, .batch = batch, .beam = beam, .rates = {}});
           if (model.experts == 1) break;  // all the same for a dense model
         }

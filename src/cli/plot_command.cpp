@@ -1,49 +1,17 @@
 // megin plot: curves of one or more runs as a picture.
-#include <fmt/format.h>
-
-#include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <ostream>
-#include <sstream>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "report/line_chart.h"
+#include "report/run_log.h"
 
 namespace megin::cli {
 namespace {
-
-namespace fs = std::filesystem;
-
-// What the x axis shows: a number that each line of the log has, in a unit.
-struct Axis {
-  std::string_view name;
-  std::string_view key;
-  double unit;
-  std::string_view label;
-};
-constexpr Axis kAxes[] = {
-    {"updates", "update", 1, "updates"},
-    {"share", "update", 1, "share of each run, %"},
-    {"minutes", "minutes", 1, "minutes of training"},
-    {"cpu-minutes", "cpu_minutes", 1, "processor minutes of training"},
-    {"flops", "flops", 1e12, "training TFLOP"},
-};
-
-const Axis& axis_named(std::string_view name) {
-  std::string names;
-  for (const Axis& axis : kAxes) {
-    if (axis.name == name) return axis;
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", axis.name);
-  }
-  fail_usage("--x: wanted one of {}; found '{}'", names, name);
-}
 
 struct PlotOptions {
   std::vector<std::string> runs;
@@ -54,47 +22,24 @@ struct PlotOptions {
   std::string output;
 };
 
-report::Series series_of(const fs::path& run, const PlotOptions& options, const Axis& axis) {
-  const fs::path file = run / "log.jsonl";
-  if (!fs::exists(file)) {
-    fail("{}: wanted a run directory of `megin train`, found no log.jsonl in it", run.string());
-  }
-  report::Series series{.name = run.filename().string(), .points = {}};
-  std::istringstream lines(read_file(file));
-  for (std::string line; std::getline(lines, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_discarded() || json.value("event", "") != options.event || !json.contains(options.key))
-      continue;
-    const auto& value = json.at(options.key);
-    if (!value.is_number()) continue;
-    if (!json.contains(axis.key)) {
-      fail("{}: its lines have no '{}', as it was trained by an older megin; choose another --x",
-           file.string(), axis.key);
-    }
-    series.points.push_back({json.at(axis.key).get<double>() / axis.unit, value.get<double>()});
-  }
+report::Series series_of(const std::string& run, const PlotOptions& options, const report::LogAxis& axis) {
+  const report::RunLog log(run);
+  report::Series series{.name = log.name(), .points = log.curve(options.event, options.key, axis)};
   if (series.points.empty()) {
-    fail("{}: no line of event '{}' has a number '{}'; docs/run_directory.md lists the keys", file.string(),
-         options.event, options.key);
-  }
-  if (axis.name == "share") {
-    const double last = series.points.back().x;
-    for (report::Point& point : series.points) point.x = 100 * point.x / last;
+    fail("{}: no line of event '{}' has a number '{}'; docs/run_directory.md lists the keys",
+         (log.folder() / "log.jsonl").string(), options.event, options.key);
   }
   return series;
 }
 
 void plot(const PlotOptions& options, CommandContext& context) {
-  const Axis& axis = axis_named(options.x);
+  const report::LogAxis& axis = report::log_axis(options.x);
   report::LineChart chart{.title = options.title.empty() ? options.event + ": " + options.key : options.title,
                           .subtitle = "",
                           .x_label = std::string(axis.label),
                           .y_label = options.key,
                           .series = {}};
-  for (const std::string& run : options.runs) {
-    const fs::path path = fs::path(run).lexically_normal();
-    chart.series.push_back(series_of(path.has_filename() ? path : path.parent_path(), options, axis));
-  }
+  for (const std::string& run : options.runs) chart.series.push_back(series_of(run, options, axis));
   OutputFile file(options.output, context.out);
   file.stream() << report::line_chart_svg(chart);
   file.commit();

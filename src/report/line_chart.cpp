@@ -184,11 +184,17 @@ class Drawing {
       svg_.add(
           "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\" fill=\"{}\" stroke=\"#FFFFFF\" "
           "stroke-width=\"1.2\"/>\n",
-          at_x(point.x), at_y(point.y), kColours[number]);
+          at_x(point.x), at_y(point.y), kColours[look(number)]);
     }
   }
 
-  static std::string stroke(size_t number) {
+  size_t look(size_t number) const {
+    const int given = chart_.series[number].look;
+    return given < 0 ? number : static_cast<size_t>(given) % kColours.size();
+  }
+
+  std::string stroke(size_t series) const {
+    const size_t number = look(series);
     std::string style = fmt::format(
         "fill=\"none\" stroke=\"{}\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"{}\"",
         kColours[number], kDashes[number].empty() ? "round" : "butt");

@@ -16,6 +16,7 @@ struct Series {
   std::string name;
   std::vector<Point> points;  // in the order of x. A point that is not finite, or not above 0 on a
                               // logarithmic scale, interrupts the line
+  int look = -1;  // which of the 8 colours and dashes, so that charts agree; -1: its place in the chart
 };
 
 struct LineChart {

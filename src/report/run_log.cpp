@@ -1,0 +1,67 @@
+#include "report/run_log.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace megin::report {
+namespace {
+
+constexpr LogAxis kAxes[] = {
+    {"updates", "update", 1, "updates"},
+    {"share", "update", 1, "share of each run, %"},
+    {"minutes", "minutes", 1, "minutes of training"},
+    {"cpu-minutes", "cpu_minutes", 1, "processor minutes of training"},
+    {"flops", "flops", 1e12, "training TFLOP"},
+};
+
+}  // namespace
+
+const LogAxis& log_axis(std::string_view name) {
+  std::string names;
+  for (const LogAxis& axis : kAxes) {
+    if (axis.name == name) return axis;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", axis.name);
+  }
+  fail_usage("--x: wanted one of {}; found '{}'", names, name);
+}
+
+RunLog::RunLog(const std::filesystem::path& run) : folder_(run.lexically_normal()) {
+  if (!folder_.has_filename()) folder_ = folder_.parent_path();
+  name_ = folder_.filename().string();
+  const std::filesystem::path file = folder_ / "log.jsonl";
+  if (!std::filesystem::exists(file)) {
+    fail("{}: wanted a run directory of `megin train`, found no log.jsonl in it", folder_.string());
+  }
+  std::istringstream text(read_file(file));
+  for (std::string line; std::getline(text, line);) {
+    auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object()) lines_.push_back(std::move(json));
+  }
+}
+
+std::vector<Point> RunLog::curve(std::string_view event, std::string_view key, const LogAxis& axis,
+                                 const Accept& accept) const {
+  std::vector<Point> points;
+  for (const nlohmann::json& line : lines_) {
+    if (line.value("event", "") != event || !line.contains(key) || !line.at(std::string(key)).is_number())
+      continue;
+    if (accept && !accept(line)) continue;
+    if (!line.contains(axis.key)) {
+      fail("{}: lines of event '{}' have no '{}' (an older megin, or another event); choose another --x",
+           (folder_ / "log.jsonl").string(), event, axis.key);
+    }
+    points.push_back(
+        {line.at(std::string(axis.key)).get<double>() / axis.unit, line.at(std::string(key)).get<double>()});
+  }
+  if (axis.name == "share" && !points.empty()) {
+    const double last = points.back().x;
+    for (Point& point : points) point.x = 100 * point.x / last;
+  }
+  return points;
+}
+
+}  // namespace megin::report

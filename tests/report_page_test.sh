@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The page of megin report in a real browser: it opens without a network, holds its tables and charts, and draws them
+# inside the window.
+# Usage: report_page_test.sh PATH_OF_MEGIN
+set -euo pipefail
+# shellcheck source=tests/toy_training.sh
+source "$(dirname "$0")/toy_training.sh"
+
+if ! command -v chromium >/dev/null; then
+  echo "SKIPPED: no chromium here; scripts/install_dependencies.sh --dev installs it"
+  exit 77
+fi
+
+toy_data
+must_train dense --set train.method=dense --set train.max_updates=20 --set train.validation.every=10
+must_train switch --set train.method=switch --set train.max_updates=20 --set train.validation.every=10
+"$megin" report dense switch --output page.html --title "Two toys" || fail "megin report"
+
+# Measures what was laid out; the page itself has no program in it.
+sed 's|</body>|<script>document.title = JSON.stringify({charts: [...document.querySelectorAll("svg")].filter(s => \
+s.getBoundingClientRect().width > 300 \&\& s.getBoundingClientRect().height > 150).length, \
+tables: document.querySelectorAll("table").length, rows: document.querySelectorAll("td").length, \
+fits: document.documentElement.scrollWidth <= window.innerWidth, \
+text: [...document.querySelectorAll("svg text")].every(t => t.getBBox().width > 0)});</script></body>|' page.html >measured.html
+browse() {
+  timeout 120 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$folder/profile" \
+    --host-resolver-rules='MAP * ~NOTFOUND' --window-size=1280,2000 "$@" 2>browser.err || fail "chromium: $(tail -n 3 browser.err)"
+}
+browse --dump-dom "file://$folder/measured.html" >dom.html
+found=$(sed -nE 's|.*<title>(\{.*\})</title>.*|\1|p' dom.html)
+charts=$(grep -c '^<svg' page.html)
+((charts >= 10)) || fail "wanted at least 10 charts, found $charts"
+[[ $found == "{\"charts\":$charts,\"tables\":3,"*"\"fits\":true,\"text\":true}" ]] ||
+  fail "wanted $charts charts drawn, 3 tables, and all of it within the window; the browser found '$found'"
+browse --screenshot="$folder/page.png" "file://$folder/page.html" >/dev/null
+(($(stat -c %s page.png) > 50000)) || fail "the picture of the page is nearly empty: $(stat -c %s page.png) bytes"
+shown "a browser without a network draws all $charts charts of the page within its window"
