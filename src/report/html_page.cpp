@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "report/markup.h"
+
 namespace megin::report {
 namespace {
 
@@ -28,42 +30,19 @@ pre { overflow-x: auto; padding: 12px; background: #f6f8fa; border-radius: 6px; 
 
 std::string cell(std::string_view tag, const Column& column, std::string_view text) {
   return fmt::format("<{}{}>{}</{}>", tag, column.align == Align::kRight ? " class=\"right\"" : "",
-                     html_escaped(text), tag);
+                     escaped(text), tag);
 }
 
 }  // namespace
 
-std::string html_escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 HtmlPage::HtmlPage(std::string title) : title_(std::move(title)) {}
 
 void HtmlPage::heading(std::string_view text) {
-  body_ += fmt::format("<h2>{}</h2>\n", html_escaped(text));
+  body_ += fmt::format("<h2>{}</h2>\n", escaped(text));
 }
 
 void HtmlPage::paragraph(std::string_view text) {
-  body_ += fmt::format("<p>{}</p>\n", html_escaped(text));
+  body_ += fmt::format("<p>{}</p>\n", escaped(text));
 }
 
 void HtmlPage::charts(const std::vector<std::string>& svgs) {
@@ -85,12 +64,12 @@ void HtmlPage::table(const std::vector<Column>& columns, const std::vector<std::
 }
 
 void HtmlPage::folded(std::string_view summary, std::string_view text) {
-  body_ += fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", html_escaped(summary),
-                       html_escaped(text));
+  body_ +=
+      fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", escaped(summary), escaped(text));
 }
 
 std::string HtmlPage::html() const {
-  const std::string title = html_escaped(title_);
+  const std::string title = escaped(title_);
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

@@ -9,9 +9,6 @@
 
 namespace megin::report {
 
-// Text as it may stand in HTML.
-std::string html_escaped(std::string_view text);
-
 class HtmlPage {
  public:
   explicit HtmlPage(std::string title);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/human_text.h"
+#include "report/markup.h"
 
 namespace megin::report {
 namespace {
@@ -26,29 +27,6 @@ constexpr double kGlyph = 0.56;  // mean width of a letter, in sizes of the font
 struct Box {
   double left, top, right, bottom;
 };
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 double text_width(std::string_view text, double size) {
   return kGlyph * size * static_cast<double>(display_width(text));

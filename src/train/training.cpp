@@ -124,12 +124,12 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
                             .corpus_weights = data_.corpus_weights}),
       step_(config.train, state_.model, pool_) {
   set_library_threads(pool_.threads(), operations_of(config.train));
-  fill_hash_tables(data_.train, state_);
   if (options.resume && directory_.holds_run()) {
     restore();
   } else {
     directory_.start();
   }
+  if (state_.progress.update == 0) fill_hash_tables(data_.train, state_);
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
   log_ = std::make_unique<EventLog>(directory_.path(), state_.progress);
