@@ -4,12 +4,13 @@
 # Runs that are done are kept, so it may be stopped and started again.
 #   scripts/compare_methods.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense r_drop thor thor4"] [--jobs N]
 #                              [--threads N] [--megin PROGRAM] [--runs FOLDER]
-# --updates: of the methods with two passes over a batch (dense has twice as many). --jobs: runs at once.
+# --updates: of the methods with two passes over a batch (one pass: twice as many). --jobs: runs at once. Another number
+# of updates wants another folder of --runs.
 # Example: MEGIN_DATA=... scripts/compare_methods.sh recipes/multi30k --updates 1000 --jobs 2 --threads 1
 set -euo pipefail
 
 usage() {
-  sed -n '2,9s/^# //p' "$0" >&2
+  sed -n '2,10s/^# //p' "$0" >&2
   exit 2
 }
 [[ -d ${1:-} ]] || usage
@@ -41,12 +42,18 @@ reference=$data/test.tgt
 
 one_run() {
   local method=$1 seed=$2 run=$folder/$1-$2 factor=1
-  [[ $method != dense ]] || factor=2
+  case $method in
+    thor* | r_drop*) ;;
+    top_k | loss_free) echo "$method computes two experts a token: no number of updates gives it equal FLOPs here" >&2; return 255 ;;
+    *) factor=2 ;;  # one pass
+  esac
   [[ ! -s $run.hyp ]] || return 0
   "$megin" train "$recipes/${method}_tiny.yaml" --resume --quiet --set "train.run=$run" --set "train.seed=$seed" \
     --set "train.threads=$threads" --set "train.max_updates=$((updates * factor))" \
     --set "train.optimizer.warmup=$((updates * factor / 5))" \
     --set "train.validation.every=$((updates * factor / 8))" --set "train.checkpoint_every=$((updates * factor / 8))"
+  # A training that was asked to stop ends well, and is not done.
+  tail -n 1 "$run/log.jsonl" | grep -q '"reason":"max_updates"' || return 255
   local experts=()
   [[ $method != thor* ]] || experts=(--experts ensemble)
   "$megin" translate "$run/model" "${experts[@]}" --quiet --beam 5 --threads "$((threads > 0 ? threads : 1))" \
@@ -69,7 +76,7 @@ done | tee "$folder/scores.csv"
 echo "method: mean, standard deviation (n - 1)"
 for method in $methods; do
   awk -F, -v method="$method" '$1 == method { n++; sum += $3; squares += $3 * $3 }
-    END { mean = sum / n; printf "%s: %.2f, %.2f\n", method, mean, n > 1 ? sqrt((squares - n * mean * mean) / (n - 1)) : 0 }' \
+    END { mean = sum / n; printf "%s: %.2f, %.2f\n", method, mean, (n > 1) ? sqrt((squares - n * mean * mean) / (n - 1)) : 0 }' \
     "$folder/scores.csv"
 done
 previous=

@@ -120,6 +120,9 @@ for method in loss_free stable_moe hash; do
   grep -q '"event":"routing"' "$method/log.jsonl" || fail "$method: wanted lines of its routers in the log"
   killed "${method}_killed" "$method" 4 70 "${routed[@]}"
 done
+must_train stable_raised --set train.method=stable_moe --set train.max_updates=40
+must_train stable_raised --resume --set train.method=stable_moe --set train.max_updates=60
+grep -q '^ *first_stage: 4$' stable_raised/config.yaml || fail "stable_raised: wanted the first stage to stay a tenth of 40"
 shown "trainings with routers of three kinds, killed 4 times each: same bytes, log and best"
 
 stopped=0

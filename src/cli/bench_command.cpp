@@ -72,6 +72,10 @@ Model make_model(const BenchOptions& options, int64_t experts) {
   config::apply_model_preset(config, options.preset);
   config.source_vocabulary = config.target_vocabulary = options.vocabulary;
   const auto method = config::parse_enum<config::Method>(options.method, "--method");
+  if (!config::traits_of(method).has_experts) {
+    fail_usage("--method: wanted a method with experts; found '{}' (--expert-counts 1 is the dense model)",
+               options.method);
+  }
   config.experts = config::experts_of(config::traits_of(method), experts);
   config::check(config);
   auto weights = std::make_shared<const runtime::Weights>(config, runtime::random_weights(config, 1));

@@ -188,12 +188,16 @@ std::string parameter_table(const ModelInfo& info) {
 }
 
 std::string flops_table(const ModelInfo& info, int64_t length) {
-  const bool dense = info.description.model.experts.count == 1;
-  std::string text = fmt::format("\n{:<28}{:>16}{:>16}\n", "FLOPs of a token", dense ? "" : "one expert",
-                                 dense ? "" : "ensemble");
+  const config::ExpertConfig& experts = info.description.model.experts;
+  const bool dense = experts.count == 1, ensemble = !dense && config::is_drawn(experts.router);
+  const std::string used = dense                 ? ""
+                           : experts.active == 1 ? "one expert"
+                                                 : fmt::format("{} experts", experts.active);
+  std::string text =
+      fmt::format("\n{:<28}{:>16}{:>16}\n", "FLOPs of a token", used, ensemble ? "ensemble" : "");
   const auto row = [&](const std::string& name, double one, double all) {
     text += fmt::format("  {:<26}{:>16}{:>16}\n", name, grouped(static_cast<int64_t>(one)),
-                        dense ? "" : grouped(static_cast<int64_t>(all)));
+                        ensemble ? grouped(static_cast<int64_t>(all)) : "");
   };
   row("source", info.one_expert.source, info.all_experts.source);
   row("target", info.one_expert.target, info.all_experts.target);

@@ -33,6 +33,9 @@ report::Series series_of(const std::string& run, const PlotOptions& options, con
 }
 
 void plot(const PlotOptions& options, CommandContext& context) {
+  if (options.event == "routing") {
+    fail_usage("--event: routing has a line for each expert layer; `megin report` draws them apart");
+  }
   const report::LogAxis& axis = report::log_axis(options.x);
   report::LineChart chart{.title = options.title.empty() ? options.event + ": " + options.key : options.title,
                           .subtitle = "",

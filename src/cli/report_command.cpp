@@ -58,18 +58,62 @@ void flatten(const config::Value& value, const std::string& path, Settings& sett
 }
 
 struct Run {
+  std::string name;  // by which the page tells it from the others
   report::RunLog log;
   std::string config;  // config.yaml as it lies there
   Settings settings;
 };
 
 Run read_run(const std::string& folder) {
-  Run run{.log = report::RunLog(folder), .config = {}, .settings = {}};
+  Run run{.name = {}, .log = report::RunLog(folder), .config = {}, .settings = {}};
   const fs::path file = run.log.folder() / "config.yaml";
   if (!fs::exists(file)) return run;
   run.config = read_file(file);
   flatten(config::parse_yaml(run.config, file.string()), "", run.settings);
   return run;
+}
+
+// The last parts of each run's path, as many as it takes to tell all of them apart.
+void name_runs(std::vector<Run>& runs) {
+  const auto last_parts = [](const fs::path& path, int count) {
+    fs::path name = path.filename(), rest = path.parent_path();
+    for (; count > 1 && rest.has_filename(); --count, rest = rest.parent_path())
+      name = rest.filename() / name;
+    return name.string();
+  };
+  constexpr int kMostParts = 20;
+  for (int parts = 1; parts <= kMostParts; ++parts) {
+    std::set<std::string> names;
+    for (Run& run : runs) names.insert(run.name = last_parts(run.log.folder(), parts));
+    if (names.size() == runs.size()) return;
+  }
+}
+
+// How the latest session ended; null while it runs, or when it was killed.
+const json* latest_end(const Run& run) {
+  const json* end = nullptr;
+  for (const json& line : run.log.lines()) {
+    const std::string event = line.value("event", "");
+    if (event == "start") end = nullptr;
+    if (event == "end") end = &line;
+  }
+  return end;
+}
+
+// Over the whole training: its intervals have the same number of updates, but for the last.
+void add_speed(const Run& run, nlohmann::ordered_json& of) {
+  double tokens = 0, seconds = 0, memory = 0;
+  for (const json& line : run.log.lines()) {
+    if (line.value("event", "") != "update") continue;
+    memory = std::max(memory, line.value("peak_resident_mib", 0.0));
+    const double rate = line.value("target_tokens_per_second", 0.0);
+    if (rate <= 0) continue;
+    const double count = line.value("target_tokens_per_update", 1.0);
+    tokens += count;
+    seconds += count / rate;
+  }
+  if (seconds > 0) of["target_tokens_per_second"] = tokens / seconds;
+  if (memory > 0) of["peak_resident_mib"] = memory;
 }
 
 // The last line of an event that has the key; null when there is none.
@@ -98,23 +142,19 @@ const json* best_validation(const Run& run) {
 
 // What the table and --json say of a run. A key is left out where the log has no such number.
 nlohmann::ordered_json summary(const Run& run) {
-  nlohmann::ordered_json of = {{"run", run.log.name()}};
+  nlohmann::ordered_json of = {{"run", run.name}};
   const auto setting = [&](const char* name, const char* key) {
     if (run.settings.contains(key)) of[name] = run.settings.at(key);
   };
   setting("method", "train.method");
   setting("experts", "model.experts.count");
   setting("seed", "train.seed");
-  if (const json* update = last_line(run, "update", "update")) {
-    of["updates"] = update->at("update");
-    for (const char* key : {"target_tokens_per_second", "peak_resident_mib"}) {
-      if (update->contains(key)) of[key] = update->at(key);
-    }
-  }
+  if (const json* update = last_line(run, "update", "update")) of["updates"] = update->at("update");
+  add_speed(run, of);
   for (const char* key : {"minutes", "cpu_minutes", "flops"}) {
     if (const json* line = last_line(run, "update", key)) of[key] = line->at(key);
   }
-  if (const json* end = last_line(run, "end", "reason")) of["ended_by"] = end->at("reason");
+  if (const json* end = latest_end(run)) of["ended_by"] = end->value("reason", "");
   if (const json* best = best_validation(run)) {
     of["best"] = {{"update", best->at("update")}, {"loss", best->value("loss", 0.0)}};
     if (best->contains("bleu")) of["best"]["bleu"] = best->at("bleu");
@@ -173,8 +213,7 @@ std::optional<Picture> compare(const std::vector<Run>& runs, std::string_view ev
   for (size_t i = 0; i < runs.size(); ++i) {
     auto points = runs[i].log.curve(event, key, axis);
     if (points.empty()) continue;
-    chart.series.push_back(
-        {.name = runs[i].log.name(), .points = std::move(points), .look = static_cast<int>(i)});
+    chart.series.push_back({.name = runs[i].name, .points = std::move(points), .look = static_cast<int>(i)});
   }
   if (chart.series.empty()) return std::nullopt;
   return Picture{fmt::format("{}-{}-by-{}", event, key, axis.name), line_chart_svg(chart)};
@@ -222,7 +261,7 @@ std::vector<Picture> routing_curves(const Run& run) {
            {"balance", "Balance loss"},
            {"distillation", "Distillation loss, nats"}}) {
     report::LineChart chart{
-        .title = title, .subtitle = run.log.name(), .x_label = "updates", .y_label = key, .series = {}};
+        .title = title, .subtitle = run.name, .x_label = "updates", .y_label = key, .series = {}};
     for (const auto& [stack, layer] : layers) {
       auto points = run.log.curve("routing", key, report::log_axis("updates"), [&](const json& line) {
         return line.value("stack", "") == stack && line.value("layer", int64_t{-1}) == layer;
@@ -234,7 +273,9 @@ std::vector<Picture> routing_curves(const Run& run) {
       return std::ranges::all_of(series.points, [](const report::Point& point) { return point.y == 0; });
     });
     if (!all_zero) {
-      pictures.push_back({fmt::format("{}-routing-{}", run.log.name(), key), line_chart_svg(chart)});
+      std::string file = fmt::format("{}-routing-{}", run.name, key);
+      std::ranges::replace(file, '/', '-');
+      pictures.push_back({std::move(file), line_chart_svg(chart)});
     }
   }
   return pictures;
@@ -286,7 +327,7 @@ void add_differences(report::HtmlPage& page, const std::vector<Run>& runs) {
   if (runs.size() > 1 && keys.empty()) page.paragraph("The runs have the same settings.");
   if (!keys.empty()) {
     std::vector<report::Column> columns = {{"key"}};
-    for (const Run& run : runs) columns.push_back({run.log.name()});
+    for (const Run& run : runs) columns.push_back({run.name});
     std::vector<std::vector<std::string>> rows;
     for (const std::string& key : keys) {
       rows.push_back({key});
@@ -297,7 +338,7 @@ void add_differences(report::HtmlPage& page, const std::vector<Run>& runs) {
     page.table(columns, rows);
   }
   for (const Run& run : runs) {
-    if (!run.config.empty()) page.folded(fmt::format("All settings of {}", run.log.name()), run.config);
+    if (!run.config.empty()) page.folded(fmt::format("All settings of {}", run.name), run.config);
   }
 }
 
@@ -321,9 +362,9 @@ void write_csv(const std::string& path, const std::vector<Run>& runs, CommandCon
       const std::string layer = line.contains("layer") ? line.at("layer").dump() : "";
       for (const auto& [key, value] : line.items()) {
         if (!value.is_number() || key == "update" || key == "layer") continue;
-        file.stream() << quoted(run.log.name()) << ',' << line.value("event", "") << ','
-                      << line.value("stack", "") << ',' << layer << ',' << line.value("update", int64_t{0})
-                      << ',' << key << ',' << value.dump() << '\n';
+        file.stream() << quoted(run.name) << ',' << line.value("event", "") << ',' << line.value("stack", "")
+                      << ',' << layer << ',' << line.value("update", int64_t{0}) << ',' << key << ','
+                      << value.dump() << '\n';
       }
     }
   }
@@ -342,6 +383,7 @@ void report_runs(const ReportOptions& options, CommandContext& context) {
   }
   std::vector<Run> runs;
   for (const std::string& folder : options.runs) runs.push_back(read_run(folder));
+  name_runs(runs);
 
   report::HtmlPage page(options.title);
   add_summaries(page, runs);
@@ -353,8 +395,9 @@ void report_runs(const ReportOptions& options, CommandContext& context) {
   for (const Run& run : runs) {
     const auto of_run = routing_curves(run);
     if (of_run.empty()) continue;
-    page.heading(fmt::format("Routing of {}", run.log.name()));
-    page.paragraph("Loads of the last interval; curves have one line for each expert layer.");
+    page.heading(fmt::format("Routing of {}", run.name));
+    page.paragraph(
+        "Loads of the last interval. Curves have one line for each expert layer, the first 8 of them.");
     add_loads(page, run);
     page.charts(svgs_of(of_run));
     pictures.insert(pictures.end(), of_run.begin(), of_run.end());

@@ -78,6 +78,7 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
 
 Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, RouterKind router, DispatchMode drawn) {
   if (text != "auto") return parse_dispatch(text, seed);
+  if (router == RouterKind::kUniform) return {DispatchMode::kToken, seed, {}};  // as it was trained
   return {is_drawn(router) ? drawn : DispatchMode::kRouter, seed, {}};
 }
 

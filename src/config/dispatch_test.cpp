@@ -154,7 +154,7 @@ TEST(CheckDispatchTest, AModelWithARouterOfItsOwnServesThatAlone) {
     return parse_dispatch_or_auto("auto", 1, router, DispatchMode::kSentence).mode;
   };
   EXPECT_EQ(automatic(RouterKind::kRandom), DispatchMode::kSentence);
-  EXPECT_EQ(automatic(RouterKind::kUniform), DispatchMode::kSentence);
+  EXPECT_EQ(automatic(RouterKind::kUniform), DispatchMode::kToken);
   EXPECT_EQ(automatic(RouterKind::kHash), DispatchMode::kRouter);
 }
 

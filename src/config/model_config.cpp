@@ -45,7 +45,7 @@ void check_router(const ExpertConfig& e) {
           fmt::format("false for the router {}", router), e.noisy);
   require(!e.biased || e.router == RouterKind::kTopK, "model.experts.biased",
           fmt::format("false for the router {}", router), e.biased);
-  require(!is_learned(e.router) || e.gate != Gate::kNone || e.biased, "model.experts.gate",
+  require(!is_learned(e.router) || e.gate != Gate::kNone, "model.experts.gate",
           fmt::format("softmax or sigmoid for the router {}: without a gate nothing trains it", router),
           gate);
 }

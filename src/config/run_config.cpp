@@ -79,18 +79,21 @@ void apply_method(RunConfig& config, const Given& given) {
   take("model.experts.gate", experts.gate, traits.gate);
   take("model.experts.biased", experts.biased, traits.biased);
   take("model.experts.active", experts.active, traits.active);
-  if (experts.router == RouterKind::kDistilled && config.train.routing.first_stage == 0) {
-    config.train.routing.first_stage = std::max<int64_t>(1, config.train.max_updates / 10);
-  }
   if (!traits.has_experts) {
     experts = {.every = experts.every, .offset = experts.offset};
+    config.train.routing = {};
   } else if (!given.contains("model.experts.count")) {
-    experts.count = 2;
+    experts.count = 2 * traits.active;
   } else if (experts.count == 1) {
     fail_usage(
         "model.experts.count: method {} wants 2 or more experts, found 1; without experts it is "
         "train.method: {}",
         enum_name(config.train.method), traits.passes == 2 ? "r_drop" : "dense");
+  } else if (experts.count <= traits.active && !given.contains("model.experts.active")) {
+    fail_usage(
+        "model.experts.count: method {} gives each token {} experts, so it wants more than that to "
+        "choose from, found {}; set it, or model.experts.active",
+        enum_name(config.train.method), traits.active, experts.count);
   }
 }
 
@@ -128,7 +131,12 @@ void check_routing(const RunConfig& config) {
       "a model.experts.router with learned scores (top_k, sentence, base or distilled)";
   needs(routing.balance > 0, "train.routing.balance", is_learned(experts.router), scores);
   needs(routing.z_loss > 0, "train.routing.z_loss", is_learned(experts.router), scores);
-  needs(routing.jitter > 0, "train.routing.jitter", is_learned(experts.router), scores);
+  needs(routing.jitter > 0, "train.routing.jitter",
+        is_learned(experts.router) && experts.router != RouterKind::kDistilled,
+        "a model.experts.router with learned scores of its own (top_k, sentence or base)");
+  needs(experts.router == RouterKind::kDistilled && routing.first_stage >= config.train.max_updates,
+        "train.routing.first_stage", false,
+        "fewer updates than train.max_updates: the distilled router is frozen after them");
   needs(routing.capacity > 0, "train.routing.capacity",
         experts.router == RouterKind::kTopK || experts.router == RouterKind::kHash,
         "model.experts.router top_k or hash: others drop no tokens");

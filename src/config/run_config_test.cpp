@@ -231,8 +231,15 @@ TEST_F(RunConfigTest, RefusesWhatARouterDoesNotHave) {
             "or distilled)");
   EXPECT_EQ(error_of("train: {method: base, routing: {capacity: 1}}"),
             "train.routing.capacity: wanted model.experts.router top_k or hash: others drop no tokens");
-  EXPECT_EQ(error_of("{model: {experts: {active: 3}}, train: {method: top_k}}"),
-            "model.experts.active: wanted from 1 to model.experts.count (2), found 3");
+  EXPECT_EQ(error_of("{model: {experts: {count: 2}}, train: {method: top_k}}"),
+            "model.experts.count: method top_k gives each token 2 experts, so it wants more than that to "
+            "choose from, found 2; set it, or model.experts.active");
+  EXPECT_EQ(error_of("train: {method: stable_moe, max_updates: 10, routing: {first_stage: 10}}"),
+            "train.routing.first_stage: wanted fewer updates than train.max_updates: the distilled router is "
+            "frozen after them");
+  EXPECT_EQ(load_text("train: {method: dense, routing: {capacity: 2}}").train.routing, RoutingConfig{});
+  EXPECT_EQ(error_of("{model: {experts: {active: 5}}, train: {method: top_k}}"),
+            "model.experts.active: wanted from 1 to model.experts.count (4), found 5");
   EXPECT_EQ(error_of("{model: {experts: {active: 2}}, train: {method: hash}}"),
             "model.experts.active: wanted 1 for the router hash, found 2");
   EXPECT_EQ(

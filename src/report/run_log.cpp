@@ -29,12 +29,13 @@ const LogAxis& log_axis(std::string_view name) {
   fail_usage("--x: wanted one of {}; found '{}'", names, name);
 }
 
-RunLog::RunLog(const std::filesystem::path& run) : folder_(run.lexically_normal()) {
+RunLog::RunLog(const std::filesystem::path& run)
+    : folder_(std::filesystem::absolute(run).lexically_normal()) {
   if (!folder_.has_filename()) folder_ = folder_.parent_path();
   name_ = folder_.filename().string();
   const std::filesystem::path file = folder_ / "log.jsonl";
   if (!std::filesystem::exists(file)) {
-    fail("{}: wanted a run directory of `megin train`, found no log.jsonl in it", folder_.string());
+    fail("{}: wanted a run directory of `megin train`, found no log.jsonl in it", run.string());
   }
   std::istringstream text(read_file(file));
   for (std::string line; std::getline(text, line);) {

@@ -40,6 +40,12 @@ FloatTensor mean(std::span<const WeightSource> sources, const TensorView& first)
   std::vector<double> sum(static_cast<size_t>(element_count(first.shape)), 0.0);
   for (const WeightSource& source : sources) {
     const std::vector<float> values = to_floats(partner(source, result.name, result.shape));
+    if (result.name.ends_with("router.table") && values != to_floats(first)) {
+      fail(
+          "{}: tensor '{}' differs from that of the first model; models whose hash tables were made from "
+          "different text cannot be averaged",
+          source.file->path().string(), result.name);
+    }
     for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(values[i]);
   }
   const auto count = static_cast<double>(sources.size());

@@ -80,6 +80,10 @@ std::vector<store::TensorView> tensor_views(const net::ParameterMemory& layout, 
 RunDirectory::RunDirectory(fs::path path, const config::RunConfig& config, const data::PreparedData& data)
     : path_(std::move(path)), config_(config), data_(data) {}
 
+std::filesystem::path configuration_path(const std::filesystem::path& run) {
+  return run / kConfigFile;
+}
+
 bool RunDirectory::holds_run() const {
   return fs::exists(path_ / kConfigFile);
 }

@@ -31,6 +31,9 @@ struct TrainingState {
   std::span<const float> served_values() const;
 };
 
+// The resolved configuration of a run.
+std::filesystem::path configuration_path(const std::filesystem::path& run);
+
 // Held against other processes from start() or restore() on.
 class RunDirectory {
  public:

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 
 #include "base/allocator.h"
@@ -98,7 +99,18 @@ class Session {
   int64_t tokens_at_start_ = 0;
 };
 
-data::PreparedData open_data(config::RunConfig& config) {
+// A distilled router's first stage is a tenth of the run, as long as that was when the run began.
+void complete_first_stage(config::RunConfig& config, const TrainingOptions& options) {
+  int64_t& first_stage = config.train.routing.first_stage;
+  if (config.model.experts.router != config::RouterKind::kDistilled || first_stage > 0) return;
+  const std::filesystem::path former = configuration_path(config.train.run);
+  first_stage = options.resume && std::filesystem::exists(former)
+                    ? config::load_run_config(former, {}).train.routing.first_stage
+                    : std::max<int64_t>(1, config.train.max_updates / 10);
+}
+
+data::PreparedData open_data(config::RunConfig& config, const TrainingOptions& options) {
+  complete_first_stage(config, options);
   data::verify_prepared(config.train.data);
   data::PreparedData data = data::open_prepared(config.train.data);
   complete_configuration(config, data);
@@ -113,7 +125,7 @@ int thread_count(const config::TrainConfig& config) {
 Session::Session(config::RunConfig& config, const TrainingOptions& options, Console& console)
     : config_(config),
       console_(console),
-      data_(open_data(config)),
+      data_(open_data(config, options)),
       pool_(thread_count(config.train)),
       state_(config),
       token_flops_(store::count_token_flops(config.model, config.model.experts.active, 0)),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "objective/vocabulary_loss.h"
@@ -224,6 +225,16 @@ void TrainingStep::mark_active(int64_t update, size_t micro_batches, OptimizerSt
   }
 }
 
+// Experts go on learning under the router as it was frozen: the served average takes it over at once.
+void TrainingStep::freeze_in_average(OptimizerState& state) const {
+  if (state.average.empty()) return;
+  for (const net::Parameter& parameter : model_.parameters().all()) {
+    if (when_trained(parameter) != OptimizerState::When::kFirstStage) continue;
+    std::ranges::copy(std::as_const(model_).parameters().values_of(parameter),
+                      state.average.begin() + parameter.offset);
+  }
+}
+
 UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_batches, int64_t update,
                                OptimizerState& state) {
   UpdateReport report;
@@ -261,6 +272,7 @@ UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_bat
     plain_adam_update(config_.optimizer, memory, state.segments, step);
   }
   move_biases(report);
+  if (update + 1 == config_.routing.first_stage) freeze_in_average(state);
   return report;
 }
 

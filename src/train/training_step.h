@@ -42,7 +42,7 @@ struct OptimizerState {
 struct RoutingReport {
   config::Stack stack = config::Stack::kEncoder;
   int64_t layer = 0;
-  routing::RouteStatistics statistics;
+  routing::RouteStatistics statistics = {};
   double balance = 0;       // the balance loss, without its weight, times the tokens routed
   double z = 0;             // the z-loss the same
   double distillation = 0;  // and the loss of a distilled router
@@ -87,6 +87,7 @@ class TrainingStep {
                      model::RouteRecord& record) const;
   at::Tensor routing_loss(const model::RouteRecord& record, const data::TranslationBatch& batch) const;
   void move_biases(const UpdateReport& report);
+  void freeze_in_average(OptimizerState& state) const;
   void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;
   net::ForwardContext context(int64_t update, int64_t micro_batch) const;
 

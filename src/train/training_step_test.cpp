@@ -204,6 +204,7 @@ TEST(TrainingStep, ADistilledRouterIsReallyFrozenInTheSecondStage) {
   config.objective.passes = 1;
   config.optimizer.weight_decay = 0.1;
   config.routing = {.balance = 0.3, .first_stage = 3};
+  config.average_decay = 0.99;
   Trainer trainer(
       routed_model({.count = 3, .router = config::RouterKind::kDistilled, .gate = config::Gate::kSigmoid}),
       config);
@@ -221,6 +222,10 @@ TEST(TrainingStep, ADistilledRouterIsReallyFrozenInTheSecondStage) {
     EXPECT_EQ(values("centres") != centres, learns) << update;
     EXPECT_NE(values("weight"), scores) << update << ": the gate goes on learning";
     EXPECT_EQ(report.routing.at(0).distillation > 0, learns) << update;
+    const net::Parameter& parameter =
+        trainer.model.parameters().find("decoder.layers.1.feed_forward.router.symbols");
+    const auto average = std::span(trainer.state.average).subspan(parameter.offset, parameter.size);
+    EXPECT_EQ(std::ranges::equal(average, values("symbols")), update >= 2) << "served as frozen, " << update;
     symbols = values("symbols");
     centres = values("centres");
     scores = values("weight");
