@@ -262,12 +262,13 @@ std::vector<Picture> routing_curves(const Run& run) {
            {"distillation", "Distillation loss, nats"}}) {
     report::LineChart chart{
         .title = title, .subtitle = run.name, .x_label = "updates", .y_label = key, .series = {}};
-    for (const auto& [stack, layer] : layers) {
-      auto points = run.log.curve("routing", key, report::log_axis("updates"), [&](const json& line) {
-        return line.value("stack", "") == stack && line.value("layer", int64_t{-1}) == layer;
+    for (const auto& of : layers) {
+      auto points = run.log.curve("routing", key, report::log_axis("updates"), [&of](const json& line) {
+        return line.value("stack", "") == of.first && line.value("layer", int64_t{-1}) == of.second;
       });
       if (points.empty()) continue;
-      chart.series.push_back({.name = fmt::format("{} {}", stack, layer), .points = std::move(points)});
+      chart.series.push_back(
+          {.name = fmt::format("{} {}", of.first, of.second), .points = std::move(points)});
     }
     const bool all_zero = std::ranges::all_of(chart.series, [](const report::Series& series) {
       return std::ranges::all_of(series.points, [](const report::Point& point) { return point.y == 0; });
