@@ -68,11 +68,13 @@ for seed in $seeds; do
   for method in $methods; do echo "$method $seed"; done
 done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
 
-bleu() { "$megin" score "$1" --ref "$reference" --json | sed 's/.*"score": *\([0-9.]*\).*/\1/'; }
-echo "method,seed,bleu"
-for method in $methods; do
-  for seed in $seeds; do echo "$method,$seed,$(bleu "$folder/$method-$seed.hyp")"; done
-done | tee "$folder/scores.csv"
+bleu() { "$megin" score "$1" --ref "$reference" --json --quiet | sed 's/.*"score": *\([0-9.]*\).*/\1/'; }
+{
+  echo "method,seed,bleu"
+  for method in $methods; do
+    for seed in $seeds; do echo "$method,$seed,$(bleu "$folder/$method-$seed.hyp")"; done
+  done
+} | tee "$folder/scores.csv"
 echo "method: mean, standard deviation (n - 1)"
 for method in $methods; do
   awk -F, -v method="$method" '$1 == method { n++; sum += $3; squares += $3 * $3 }
@@ -84,7 +86,7 @@ for method in $methods; do
   for seed in $seeds; do
     [[ -z $previous ]] || {
       echo "$method against $previous, seed $seed"
-      "$megin" score "$folder/$method-$seed.hyp" --vs "$folder/$previous-$seed.hyp" --ref "$reference" --width 2
+      "$megin" score "$folder/$method-$seed.hyp" --vs "$folder/$previous-$seed.hyp" --ref "$reference" --width 2 --quiet
     }
   done
   previous=$method
