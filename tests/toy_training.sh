@@ -137,6 +137,9 @@ same_run() {
   done
   [[ $(readlink "$straight/best") == "$(readlink "$other/best")" ]] ||
     fail "$other: wanted best to be $(readlink "$straight/best"), found $(readlink "$other/best")"
+  if [[ -d $straight/routing ]]; then
+    diff -r "$straight/routing" "$other/routing" || fail "$other: the routes of its validations differ"
+  fi
   diff <(training_lines "$straight") <(training_lines "$other") || fail "$other: the log differs"
   json_lines "$other/log.jsonl"
   [[ -z $(find "$other" -name '*tmp*') ]] || fail "$other: left behind: $(find "$other" -name '*tmp*')"

@@ -74,7 +74,8 @@ at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs) c
                                          .tokens = inputs.tokens,
                                          .memory_mean = inputs.memory_mean});
   if (inputs.record != nullptr) {
-    inputs.record->layers.push_back({stack_, index_, route.losses, std::move(route.statistics)});
+    inputs.record->layers.push_back(
+        {stack_, index_, route.losses, std::move(route.statistics), route.experts});
   }
   return std::get<expert::ExpertLayer>(feed_forward_)
       .forward(x, route, activation, inputs.context.operations);

@@ -29,6 +29,7 @@ struct RouteRecord {
     int64_t layer = 0;
     routing::RouteLosses losses;
     routing::RouteStatistics statistics;
+    at::Tensor experts = {};  // as routing::Route has them
   };
   std::vector<OfLayer> layers;
 };

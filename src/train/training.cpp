@@ -258,6 +258,9 @@ void Session::validate_now() {
   const ValidationResult result = validate(state_, data_, config_.train, pool_);
   drop_time();
   log_->validated(progress, result);
+  if (!result.routes.empty()) {
+    store::write_routing_snapshot(directory_.path(), {.update = progress.update, .layers = result.routes});
+  }
   const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
   const bool better = !progress.best || merit(found, config_.train.validation) >
                                             merit(*progress.best, config_.train.validation);

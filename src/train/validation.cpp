@@ -35,8 +35,26 @@ class ServedValues {
   TrainingState& state_;
 };
 
+// The first choice of each token, behind what was there of the same layers.
+void add_routes(const model::RouteRecord& record, std::vector<store::RoutingSnapshot::Layer>& routes) {
+  for (size_t i = 0; i < record.layers.size(); ++i) {
+    const auto& of = record.layers[i];
+    if (i == routes.size()) {
+      routes.push_back({fmt::format("{} {}", store::stack_name(of.stack), of.layer), {}});
+    }
+    const int64_t rows = of.experts.size(0), choices = of.experts.size(1);
+    const int64_t* const expert = of.experts.data_ptr<int64_t>();
+    for (int64_t row = 0; row < rows; ++row) {
+      if (expert[row * choices] >= 0) {
+        routes[i].experts.push_back(static_cast<uint16_t>(expert[row * choices]));
+      }
+    }
+  }
+}
+
+// Also fills in the routes, where the model has a router of its own.
 double loss_per_token(const TrainingState& state, const data::ExampleSet& examples, int64_t batch_tokens,
-                      const config::Dispatch& dispatch) {
+                      const config::Dispatch& dispatch, ValidationResult& result) {
   const at::NoGradGuard no_gradients;
   data::BatchStream stream(examples,
                            {.max_tokens = batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
@@ -45,7 +63,9 @@ double loss_per_token(const TrainingState& state, const data::ExampleSet& exampl
   int64_t tokens = 0;
   for (int64_t i = stream.batches(); i > 0; --i) {
     const data::TranslationBatch batch = stream.next();
-    const at::Tensor states = state.model.forward(batch, context);
+    model::RouteRecord record;
+    const at::Tensor states = state.model.forward(batch, context, &record);
+    if (dispatch.mode == config::DispatchMode::kRouter) add_routes(record, result.routes);
     nll += objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1});
     tokens += batch.target_tokens;
   }
@@ -107,7 +127,7 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   const config::Dispatch dispatch = validation_dispatch(config, state.model.config());
   ValidationResult result;
   result.routing = state.model.config().experts.count > 1 ? config::to_string(dispatch) : "dense";
-  result.loss = loss_per_token(state, data.valid, config.batch_tokens, dispatch);
+  result.loss = loss_per_token(state, data.valid, config.batch_tokens, dispatch, result);
   if (config.validation.bleu) {
     const std::vector<std::string> translations = translate(state, data, config, pool);
     const auto metric = metric::make_metric("bleu");

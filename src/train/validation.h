@@ -6,21 +6,24 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "config/run_config.h"
 #include "data/prepared_data.h"
+#include "store/routing_snapshot.h"
 #include "train/run_directory.h"
 
 namespace megin::train {
 
 struct ValidationResult {
-  double loss = 0;             // nats a token, not smoothed
-  std::optional<double> bleu;  // sacreBLEU's default
-  std::string signature;       // of the BLEU
-  std::string routing;         // the dispatch used, as --experts takes it
-  std::string search;          // "greedy" or "beam 5"
-  int64_t sentences = 0;       // translated
+  double loss = 0;                                    // nats a token, not smoothed
+  std::optional<double> bleu;                         // sacreBLEU's default
+  std::string signature;                              // of the BLEU
+  std::string routing;                                // the dispatch used, as --experts takes it
+  std::string search;                                 // "greedy" or "beam 5"
+  int64_t sentences = 0;                              // translated
+  std::vector<store::RoutingSnapshot::Layer> routes;  // of a model with a router of its own, encoder first
   double seconds = 0;
 };
 
