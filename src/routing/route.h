@@ -24,7 +24,7 @@ struct RouteLosses {
 struct RouteStatistics {
   std::vector<int64_t> load = {};  // choices of each expert, before any were dropped; empty: not counted
   int64_t routed = 0;              // tokens or sentences
-  int64_t dropped = 0;             // choices that met a full expert
+  int64_t dropped = 0;             // choices that met a full expert, or were sampled away
   double confidence = 0;           // sum of the first choice's probability
   double entropy = 0;              // sum of the entropies of the probabilities, in nats
 };
