@@ -3,10 +3,9 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 #include "store/routing_snapshot.h"
 
 namespace megin::cli {
@@ -35,23 +34,10 @@ class AnalyzeCommandTest : public testing::Test {
     }
   }
 
-  int run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "analyze");
-    out_.str("");
-    errors_.clear();
-    Streams streams{
-        .in = in_,
-        .out = out_,
-        .screen = {.write = [this](std::string_view text) { errors_ += text; }, .width = [] { return 0; }}};
-    Program program;
-    add_analyze_command(program);
-    return program.run(std::move(arguments), streams);
-  }
+  int run(std::vector<std::string> arguments) { return command_.run(std::move(arguments)); }
 
   fs::path folder_;
-  std::istringstream in_;
-  std::ostringstream out_;
-  std::string errors_;
+  CommandRunner command_{"analyze", &add_analyze_command};
 };
 
 TEST_F(AnalyzeCommandTest, CountsTokensThatMoveLate) {
@@ -59,8 +45,8 @@ TEST_F(AnalyzeCommandTest, CountsTokensThatMoveLate) {
   EXPECT_EQ(run({"fluctuation", folder_.string(), "--json", "--csv", (folder_ / "f.csv").string(), "--svg",
                  (folder_ / "f.svg").string()}),
             0)
-      << errors_;
-  const auto json = nlohmann::json::parse(out_.str());
+      << command_.errors();
+  const auto json = nlohmann::json::parse(command_.output());
   EXPECT_EQ(json["snapshots"], 4);
   ASSERT_EQ(json["layers"].size(), 3u);
   EXPECT_NEAR(json["layers"][0]["beyond_20_percent"], 1.0 / 3, 1e-12);  // last differs at 50 %
@@ -71,17 +57,17 @@ TEST_F(AnalyzeCommandTest, CountsTokensThatMoveLate) {
   EXPECT_THAT(read_file(folder_ / "f.csv"), HasSubstr("decoder 0,50,0.500000,0.333333\n"));
   EXPECT_THAT(read_file(folder_ / "f.svg"), HasSubstr(">Routing fluctuation<"));
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 0);
-  EXPECT_THAT(out_.str(), HasSubstr("encoder 0        3       33.3 %        0.0 %        0.0 %\n"));
+  EXPECT_THAT(command_.output(), HasSubstr("encoder 0        3       33.3 %        0.0 %        0.0 %\n"));
 }
 
 TEST_F(AnalyzeCommandTest, SaysWhatIsMissing) {
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 1);
-  EXPECT_THAT(errors_, HasSubstr("found no routes of its validations"));
+  EXPECT_THAT(command_.errors(), HasSubstr("found no routes of its validations"));
   store::write_routing_snapshot(folder_, {.update = 1, .layers = {{"encoder 0", {0}}}});
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 1);
-  EXPECT_THAT(errors_, HasSubstr("wanted two validations or more"));
+  EXPECT_THAT(command_.errors(), HasSubstr("wanted two validations or more"));
   EXPECT_EQ(run({"load", folder_.string()}), 2);
-  EXPECT_THAT(errors_, HasSubstr("WHAT: wanted fluctuation; found 'load'"));
+  EXPECT_THAT(command_.errors(), HasSubstr("WHAT: wanted fluctuation; found 'load'"));
 }
 
 }  // namespace

@@ -2,10 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 
 namespace megin::cli {
 
@@ -28,45 +27,33 @@ class PlotCommandTest : public testing::Test {
                           "{\"event\":\"validation\",\"update\":20,\"bleu\":9.5,\"flops\":4e12}\n");
   }
 
-  int run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "plot");
-    Streams streams{
-        .in = in_,
-        .out = out_,
-        .screen = {.write = [this](std::string_view text) { errors_ += text; }, .width = [] { return 0; }}};
-    Program program;
-    add_plot_command(program);
-    return program.run(std::move(arguments), streams);
-  }
+  int run(std::vector<std::string> arguments) { return command_.run(std::move(arguments)); }
 
   fs::path folder_;
-  std::istringstream in_;
-  std::ostringstream out_;
-  std::string errors_;
+  CommandRunner command_{"plot", &add_plot_command};
 };
 
 TEST_F(PlotCommandTest, DrawsTheRunByItsName) {
-  EXPECT_EQ(run({(folder_ / "one/").string()}), 0) << errors_;
-  EXPECT_THAT(out_.str(), HasSubstr("<svg"));
-  EXPECT_THAT(out_.str(), HasSubstr(">one<"));
+  EXPECT_EQ(run({(folder_ / "one/").string()}), 0) << command_.errors();
+  EXPECT_THAT(command_.output(), HasSubstr("<svg"));
+  EXPECT_THAT(command_.output(), HasSubstr(">one<"));
 }
 
 TEST_F(PlotCommandTest, NamesWhatIsMissing) {
   EXPECT_EQ(run({folder_.string()}), 1);
-  EXPECT_THAT(errors_, HasSubstr("log.jsonl"));
-  errors_.clear();
+  EXPECT_THAT(command_.errors(), HasSubstr("log.jsonl"));
   EXPECT_EQ(run({(folder_ / "one").string(), "--key", "chrf"}), 1);
-  EXPECT_THAT(errors_, HasSubstr("'chrf'"));
+  EXPECT_THAT(command_.errors(), HasSubstr("'chrf'"));
 }
 
 TEST_F(PlotCommandTest, TheAxisMayBeWhatTrainingCost) {
-  EXPECT_EQ(run({(folder_ / "one").string(), "--x", "flops"}), 0) << errors_;
-  EXPECT_THAT(out_.str(), HasSubstr(">training TFLOP<"));
-  EXPECT_THAT(out_.str(), HasSubstr(">4.0<"));
+  EXPECT_EQ(run({(folder_ / "one").string(), "--x", "flops"}), 0) << command_.errors();
+  EXPECT_THAT(command_.output(), HasSubstr(">training TFLOP<"));
+  EXPECT_THAT(command_.output(), HasSubstr(">4.0<"));
   EXPECT_EQ(run({(folder_ / "one").string(), "--x", "hours"}), 2);
-  EXPECT_THAT(errors_, HasSubstr("updates, share, minutes, cpu-minutes, flops; found 'hours'"));
+  EXPECT_THAT(command_.errors(), HasSubstr("updates, share, minutes, cpu-minutes, flops; found 'hours'"));
   EXPECT_EQ(run({(folder_ / "one").string(), "--x", "minutes"}), 1);
-  EXPECT_THAT(errors_, HasSubstr("an older megin"));
+  EXPECT_THAT(command_.errors(), HasSubstr("an older megin"));
 }
 
 }  // namespace

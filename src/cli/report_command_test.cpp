@@ -3,10 +3,9 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 
 namespace megin::cli {
 
@@ -50,30 +49,17 @@ class ReportCommandTest : public testing::Test {
                                                               "\n  run: runs/" + name + "\n  seed: 1\n");
   }
 
-  int run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "report");
-    out_.str("");
-    errors_.clear();
-    Streams streams{
-        .in = in_,
-        .out = out_,
-        .screen = {.write = [this](std::string_view text) { errors_ += text; }, .width = [] { return 0; }}};
-    Program program;
-    add_report_command(program);
-    return program.run(std::move(arguments), streams);
-  }
+  int run(std::vector<std::string> arguments) { return command_.run(std::move(arguments)); }
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   fs::path folder_;
-  std::istringstream in_;
-  std::ostringstream out_;
-  std::string errors_;
+  CommandRunner command_{"report", &add_report_command};
 };
 
 TEST_F(ReportCommandTest, ShowsRunsCurvesLoadsAndDifferencesOnOnePage) {
-  EXPECT_EQ(run({path("one"), path("two"), "--title", "A <b> & c"}), 0) << errors_;
-  const std::string page = out_.str();
+  EXPECT_EQ(run({path("one"), path("two"), "--title", "A <b> & c"}), 0) << command_.errors();
+  const std::string page = command_.output();
   EXPECT_THAT(page, HasSubstr("<h1>A &lt;b&gt; &amp; c</h1>"));
   EXPECT_THAT(page, HasSubstr(">9.25</td>"));  // the best of two validations is the one with the higher BLEU
   EXPECT_THAT(page, HasSubstr(">3.500</td>"));
@@ -92,8 +78,8 @@ TEST_F(ReportCommandTest, ShowsRunsCurvesLoadsAndDifferencesOnOnePage) {
 
 TEST_F(ReportCommandTest, WritesNumbersAndPictures) {
   EXPECT_EQ(run({path("one"), path("two"), "--json", "--csv", path("all.csv"), "--svg", path("pictures")}), 0)
-      << errors_;
-  const auto json = nlohmann::json::parse(out_.str());
+      << command_.errors();
+  const auto json = nlohmann::json::parse(command_.output());
   EXPECT_EQ(json["runs"][0]["best"]["bleu"], 9.25);
   EXPECT_EQ(json["runs"][1]["flops"], 1e12);
   EXPECT_EQ(json["runs"][1]["ended_by"], "max_updates");
@@ -108,9 +94,9 @@ TEST_F(ReportCommandTest, WritesNumbersAndPictures) {
 
 TEST_F(ReportCommandTest, SaysWhatItCannotShow) {
   EXPECT_EQ(run({folder_.string()}), 1);
-  EXPECT_THAT(errors_, HasSubstr("log.jsonl"));
+  EXPECT_THAT(command_.errors(), HasSubstr("log.jsonl"));
   EXPECT_EQ(run(std::vector<std::string>(9, path("one"))), 2);
-  EXPECT_THAT(errors_, HasSubstr("at most 8"));
+  EXPECT_THAT(command_.errors(), HasSubstr("at most 8"));
 }
 
 }  // namespace
