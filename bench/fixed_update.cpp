@@ -26,13 +26,13 @@ int main() {
   train::set_library_threads(1, train::operations_of(config));
 
   ThreadPool pool(1);
-  model::EncoderDecoder model(model_config);
+  model::Transformer model(model_config);
   net::initialise(model.parameters(), model_config, 1);
   train::OptimizerState state(model, config);
   train::TrainingStep step(config, model, pool);
   const data::MemoryExamples examples = bench::random_pairs(200, 1000);
-  data::BatchStream stream(examples, {.max_tokens = 256, .seed = 1, .corpus_weights = {}});
-  const data::TranslationBatch batch = stream.next();
+  data::PairStream stream(examples, {.max_tokens = 256, .seed = 1, .corpus_weights = {}});
+  const data::TokenBatch batch = stream.next();
   CALLGRIND_START_INSTRUMENTATION;
   const double norm = step.run(std::span(&batch, 1), 0, state).gradient_norm;
   CALLGRIND_STOP_INSTRUMENTATION;

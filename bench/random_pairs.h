@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "data/batch_stream.h"
+#include "data/pair_stream.h"
 
 namespace megin::bench {
 

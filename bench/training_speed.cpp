@@ -70,13 +70,13 @@ struct Case {
     return config;
   }
 
-  void pass(const data::TranslationBatch& batch) {
+  void pass(const data::TokenBatch& batch) {
     train::UpdateReport report;
     step.accumulate(batch, updates, 0, report);
   }
 
   config::TrainConfig config;
-  model::EncoderDecoder model;
+  model::Transformer model;
   train::OptimizerState state;
   train::TrainingStep step;
   int64_t updates = 0;
@@ -85,7 +85,7 @@ struct Case {
 };
 
 // Floating-point operations of an update's matrix products.
-double update_flops(const Case& one, const data::TranslationBatch& batch) {
+double update_flops(const Case& one, const data::TokenBatch& batch) {
   return store::count_training_flops(
       store::count_token_flops(one.model.config(), one.model.config().experts.active, 0),
       one.config.objective.passes, batch.source_tokens, batch.target_tokens);
@@ -127,7 +127,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void measure(Case& one, data::BatchStream& stream, bool counted) {
+void measure(Case& one, data::PairStream& stream, bool counted) {
   const auto batch = stream.next();
   const double tokens = static_cast<double>(batch.target_tokens);
   const Times pass = timed([&] { one.pass(batch); });
@@ -222,7 +222,7 @@ int main(int argc, char** argv) {
   train::set_library_threads(pool.threads(), operations);
   if (operations.fused(config::FusedPart::kMemory)) keep_freed_memory();
   const data::MemoryExamples examples = bench::random_pairs(8000, options.vocabulary);
-  data::BatchStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
+  data::PairStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;
   for (const int64_t count : options.experts)
     cases.push_back(std::make_unique<Case>(options, count, config, pool));

@@ -17,8 +17,8 @@
 #include "config/enums.h"
 #include "config/method.h"
 #include "runtime/batched_search.h"
-#include "runtime/encoder_decoder.h"
 #include "runtime/random_weights.h"
+#include "runtime/transformer.h"
 
 namespace megin::cli {
 namespace {
@@ -110,7 +110,7 @@ std::vector<search::Source> make_sources(const BenchOptions& options) {
 // outputs.
 Rates measure(const Cell& cell, const BenchOptions& options, std::span<const search::Source> sources,
               ThreadPool& pool) {
-  const runtime::EncoderDecoder model(cell.model->weights, config::parse_dispatch(cell.dispatch, 1));
+  const runtime::Transformer model(cell.model->weights, config::parse_dispatch(cell.dispatch, 1));
   search::SearchOptions search;
   search.beam = cell.beam;
   search.max_length_extra = options.length - 1;

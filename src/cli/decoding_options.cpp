@@ -10,7 +10,7 @@ namespace megin::cli {
 namespace {
 
 std::string served_modes(const config::ModelConfig& config) {
-  const int64_t layers = runtime::expert_layers(config);
+  const int64_t layers = config::count_expert_layers(config);
   if (layers == 0)
     return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
   if (!config::is_drawn(config.experts.router)) return "the model serves router (or auto, which means it)";
@@ -23,8 +23,7 @@ std::string served_modes(const config::ModelConfig& config) {
 
 }  // namespace
 
-void add_decoding_options(CLI::App& command, DecodingOptions& options) {
-  search::SearchOptions& search = options.search.search;
+void add_model_options(CLI::App& command, DecodingOptions& options) {
   command.add_option("MODEL", options.model, "model directory, or a run directory (then its model/)")
       ->required();
   command
@@ -34,6 +33,16 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
                   "experts are drawn, router where the model chooses; auto: sentence, or router")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
+  command
+      .add_option("--batch-tokens", options.search.batch_tokens,
+                  "source tokens times hypotheses decoded side by side; sets memory and speed, never results")
+      ->capture_default_str();
+  add_threads_option(command, options.threads);
+}
+
+void add_decoding_options(CLI::App& command, DecodingOptions& options) {
+  add_model_options(command, options);
+  search::SearchOptions& search = options.search.search;
   command.add_option("--beam", search.beam, "hypotheses kept for a sentence; 1: greedy")
       ->capture_default_str();
   command
@@ -46,12 +55,15 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
   command.add_option("--max-length-a", search.max_length_ratio, "most output tokens: A * source tokens + B")
       ->capture_default_str();
   command.add_option("--max-length-b", search.max_length_extra, "B of the same")->capture_default_str();
-  command
-      .add_option("--batch-tokens", options.search.batch_tokens,
-                  "source tokens times hypotheses decoded side by side; sets memory and speed, never results")
-      ->capture_default_str();
   command.add_option("--tag", options.tag, "target-language tag put before each source line, as <2de>");
-  add_threads_option(command, options.threads);
+}
+
+void require_kind(const runtime::ModelBundle& bundle, config::ModelKind wanted, const std::string& path) {
+  if (bundle.weights->config.kind == wanted) return;
+  fail_usage("{}: {}", path,
+             wanted == config::ModelKind::kCausalLm
+                 ? "wanted a language model, found one that translates; use megin translate"
+                 : "wanted a model that translates, found a language model; use megin generate");
 }
 
 runtime::BatchedSearch batched_search(const DecodingOptions& options) {
@@ -61,8 +73,8 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options) {
   return search;
 }
 
-runtime::EncoderDecoder serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
-                                      uint64_t seed_offset) {
+runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
+                                   uint64_t seed_offset) {
   try {
     return {bundle.weights, config::parse_dispatch_or_auto(options.experts, options.seed + seed_offset,
                                                            bundle.weights->config.experts.router,

@@ -19,18 +19,22 @@ struct DecodingOptions {
   runtime::BatchedSearch search;
 };
 
-// Adds MODEL, --experts, --seed, --beam, --length-penalty, --lenpen, --max-length-a, --max-length-b,
-// --batch-tokens,
-// --tag and --threads.
+// Adds MODEL, --experts, --seed, --batch-tokens and --threads.
+void add_model_options(CLI::App& command, DecodingOptions& options);
+
+// The same and --beam, --length-penalty, --lenpen, --max-length-a, --max-length-b and --tag.
 void add_decoding_options(CLI::App& command, DecodingOptions& options);
+
+// Throws UsageError, with the command to use instead, for a model (opened from `path`) of another kind.
+void require_kind(const runtime::ModelBundle& bundle, config::ModelKind wanted, const std::string& path);
 
 // The search settings with every name resolved. Throws UsageError for a name that is none.
 runtime::BatchedSearch batched_search(const DecodingOptions& options);
 
 // The model with the dispatch that --experts and --seed + `seed_offset` ask for. Throws UsageError, with the
 // modes that this model serves, when it cannot serve that one.
-runtime::EncoderDecoder serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
-                                      uint64_t seed_offset = 0);
+runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
+                                   uint64_t seed_offset = 0);
 
 // Warns when the model was trained with target-language tags and --tag is not given.
 void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options);

@@ -1,4 +1,5 @@
-// megin evaluate: loss, perplexity and BLEU of a model on a test set.
+// megin evaluate: loss, perplexity and BLEU of a model on a test set, or perplexity of a language model on a
+// text.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -14,8 +15,10 @@
 #include "cli/decoding_options.h"
 #include "metric/corpus.h"
 #include "metric/perplexity.h"
+#include "runtime/text_scorer.h"
 #include "runtime/translator.h"
 #include "text/line_reader.h"
+#include "text/unicode.h"
 
 namespace megin::cli {
 namespace {
@@ -25,6 +28,8 @@ constexpr size_t kWindowLines = 2000;
 struct EvaluateOptions {
   DecodingOptions decoding;
   std::string source, reference;
+  std::string text;  // for a language model
+  int64_t block_tokens = 0;
   int64_t seeds = 1;
   bool loss_only = false;
 };
@@ -36,6 +41,7 @@ struct Evaluation {
   metric::LogLoss loss;
   metric::Score bleu;
   uint64_t lines = 0;
+  uint64_t words = 0;     // of a text, line ends included
   uint64_t left_out = 0;  // of the loss: pairs with an empty side
   double seconds = 0;
 };
@@ -49,7 +55,7 @@ struct Pairs {
 class Evaluator {
  public:
   Evaluator(const EvaluateOptions& options, const runtime::ModelBundle& bundle,
-            const runtime::EncoderDecoder& model, ThreadPool& pool)
+            const runtime::Transformer& model, ThreadPool& pool)
       : options_(options),
         bundle_(bundle),
         model_(model),
@@ -138,7 +144,7 @@ class Evaluator {
 
   const EvaluateOptions& options_;
   const runtime::ModelBundle& bundle_;
-  const runtime::EncoderDecoder& model_;
+  const runtime::Transformer& model_;
   ThreadPool& pool_;
   runtime::BatchedSearch search_;
   runtime::LineEncoder encoder_;
@@ -146,6 +152,27 @@ class Evaluator {
   std::unique_ptr<metric::Metric> bleu_;
   metric::Corpus corpus_;
 };
+
+// The perplexity of a text.
+Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBundle& bundle,
+                         const runtime::Transformer& model, ThreadPool& pool, Progress& progress) {
+  Evaluation result{.experts = config::to_string(model.dispatch())};
+  const double start = system_clock().steady_seconds();
+  const int64_t block = options.block_tokens > 0 ? options.block_tokens : model.max_length();
+  runtime::TextScorer scorer(model, block, options.decoding.search, pool);
+  text::LineReader lines(options.text);
+  for (std::string line; lines.next(line); progress.advance()) {
+    if (!text::is_valid_utf8(line))
+      fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
+    scorer.add(bundle.target.encode(line));
+    result.words += text::count_words_and_ends({&line, 1});
+    ++result.lines;
+  }
+  const runtime::TextScore score = scorer.finish();
+  result.loss = {.nats = -score.log_probability, .tokens = score.tokens};
+  result.seconds = system_clock().steady_seconds() - start;
+  return result;
+}
 
 // Mean, and variance with n - 1, of one number over the runs.
 struct Spread {
@@ -176,12 +203,18 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
   nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", runs[0].experts}};
   json["lines"] = runs[0].lines;
   json["tokens"] = runs[0].loss.tokens;
-  json["left_out"] = runs[0].left_out;
+  const bool of_text = !options.text.empty();
+  if (of_text) {
+    json["words"] = runs[0].words;
+  } else {
+    json["left_out"] = runs[0].left_out;
+  }
   for (const Evaluation& run : runs) {
     nlohmann::ordered_json one = {{"seed", run.seed},
                                   {"loss", loss_of(run)},
                                   {"perplexity", run.loss.perplexity()},
                                   {"seconds", run.seconds}};
+    if (of_text) one["word_perplexity"] = run.loss.perplexity_per(run.words);
     if (!options.loss_only) one.update({{"bleu", run.bleu.value}, {"signature", run.bleu.signature}});
     json["runs"].push_back(one);
   }
@@ -199,6 +232,10 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
     if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
     out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {})\n", loss_of(run),
                        run.loss.perplexity(), run.loss.tokens, run.experts);
+    if (!options.text.empty()) {
+      out << fmt::format("perplexity {:.3f} a word ({} words and line ends)\n",
+                         run.loss.perplexity_per(run.words), run.words);
+    }
     if (!options.loss_only) out << metric::format_score(run.bleu, 2) << "\n";
   }
   if (runs[0].left_out > 0)
@@ -213,9 +250,25 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
   line("seconds", spread(runs, seconds_of));
 }
 
-void evaluate(const EvaluateOptions& options, CommandContext& context) {
+// A language model needs a text, one that translates pairs.
+void check_files(const EvaluateOptions& options, const config::ModelConfig& model) {
+  const bool pairs = !options.source.empty() && !options.reference.empty();
+  const bool no_pairs = options.source.empty() && options.reference.empty();
+  if (config::is_causal_lm(model)) {
+    if (options.text.empty() || !no_pairs)
+      fail_usage("wanted --text FILE for a language model, and no --src or --ref");
+  } else if (!pairs || !options.text.empty()) {
+    fail_usage("wanted --src FILE and --ref FILE for a model that translates, and no --text");
+  }
+}
+
+void evaluate(const EvaluateOptions& given, CommandContext& context) {
+  EvaluateOptions options = given;
   if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
+  check_files(options, bundle.weights->config);
+  const bool of_text = !options.text.empty();
+  options.loss_only = options.loss_only || of_text;
   warn_about_tags(bundle, options.decoding);
   ThreadPool pool(thread_count(options.decoding));
   std::vector<Evaluation> runs;
@@ -223,7 +276,8 @@ void evaluate(const EvaluateOptions& options, CommandContext& context) {
     Progress progress({.label = "evaluate", .unit = "lines"}, context.console);
     for (int64_t i = 0; i < options.seeds; ++i) {
       const auto model = serving_model(bundle, options.decoding, static_cast<uint64_t>(i));
-      runs.push_back(Evaluator(options, bundle, model, pool).run(progress));
+      runs.push_back(of_text ? evaluate_text(options, bundle, model, pool, progress)
+                             : Evaluator(options, bundle, model, pool).run(progress));
       runs.back().seed = model.dispatch().seed;
     }
   }
@@ -250,8 +304,13 @@ void add_evaluate_command(Program& program) {
                    "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json"},
       [options](CommandContext& context) { evaluate(*options, context); });
   add_decoding_options(command, options->decoding);
-  command.add_option("--src", options->source, "source lines; also .gz or .zst")->required();
-  command.add_option("--ref", options->reference, "reference lines; also .gz or .zst")->required();
+  command.add_option("--src", options->source, "source lines; also .gz or .zst");
+  command.add_option("--ref", options->reference, "reference lines; also .gz or .zst");
+  command.add_option("--text", options->text, "text for a language model; also .gz or .zst");
+  command
+      .add_option("--block-tokens", options->block_tokens,
+                  "blocks that the text is cut into; 0: as long as the model reads")
+      ->capture_default_str();
   command.add_option("--seeds", options->seeds, "how many seeds, from --seed on")->capture_default_str();
   command.add_flag("--loss-only", options->loss_only, "no translations and no BLEU");
 }

@@ -93,7 +93,7 @@ ModelInfo inspect(const InfoOptions& options) {
   info.active = store::count_active_parameters(model, model.experts.active);
   info.one_expert = store::count_token_flops(model, model.experts.active, options.length);
   info.all_experts = store::count_token_flops(model, model.experts.count, options.length);
-  info.expert_layers = store::count_expert_layers(model);
+  info.expert_layers = config::count_expert_layers(model);
   info.bytes = bytes_in(info.path);
   info.modes = dispatch_modes(model.experts, info.expert_layers);
   return info;

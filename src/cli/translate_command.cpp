@@ -151,7 +151,8 @@ runtime::TranslatorOptions translator_options(const TranslateOptions& options) {
 
 void translate(const TranslateOptions& options, CommandContext& context) {
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
-  const runtime::EncoderDecoder model = serving_model(bundle, options.decoding);
+  require_kind(bundle, config::ModelKind::kEncoderDecoder, options.decoding.model);
+  const runtime::Transformer model = serving_model(bundle, options.decoding);
   const runtime::Translator translator(model, bundle.source, bundle.target, translator_options(options));
   warn_about_tags(bundle, options.decoding);
   ThreadPool pool(thread_count(options.decoding));

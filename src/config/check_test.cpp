@@ -65,14 +65,65 @@ TEST(PresetTest, AreTheArchitecturesOfThePapers) {
   EXPECT_EQ(tiny, ModelConfig{}) << "the struct's defaults are the preset it names";
 }
 
+ModelConfig with_experts(const ExpertConfig& experts, int64_t layers) {
+  ModelConfig config;
+  config.encoder_layers = config.decoder_layers = layers;
+  config.experts = experts;
+  return config;
+}
+
+// Whether each layer of the decoder has experts: "x.x." of every second one.
+std::string expert_layers_of(const ModelConfig& config) {
+  std::string layers;
+  for (int64_t i = 0; i < config.decoder_layers; ++i) {
+    layers += is_expert_layer(config, Stack::kDecoder, i) ? 'x' : '.';
+  }
+  return layers;
+}
+
 TEST(ExpertLayerTest, CountsFromTheOffset) {
-  const ExpertConfig published{.count = 2, .every = 2, .offset = 0};
-  EXPECT_TRUE(is_expert_layer(published, 0));
-  EXPECT_FALSE(is_expert_layer(published, 1));
-  EXPECT_TRUE(is_expert_layer(published, 4));
-  EXPECT_FALSE(is_expert_layer({.count = 1, .every = 1, .offset = 0}, 0));
-  EXPECT_TRUE(is_expert_layer({.count = 2, .every = 1, .offset = 0}, 3));
-  EXPECT_TRUE(is_expert_layer({.count = 2, .every = 3, .offset = 2}, 5));
+  EXPECT_EQ(expert_layers_of(with_experts({.count = 2, .every = 2, .offset = 0}, 5)), "x.x.x");
+  EXPECT_EQ(expert_layers_of(with_experts({.count = 1, .every = 1, .offset = 0}, 3)), "...");
+  EXPECT_EQ(expert_layers_of(with_experts({.count = 2, .every = 1, .offset = 0}, 4)), "xxxx");
+  EXPECT_EQ(expert_layers_of(with_experts({.count = 2, .every = 3, .offset = 2}, 6)), "..x..x");
+}
+
+// stablemoe spec 1.1: one layer behind block 6 of 12 and 12 of 24; three behind 3, 6 and 9 (the published
+// code puts the later ones too early, spec 1.1 and 5.8); the translation model's behind block 3 of both
+// stacks.
+TEST(ExpertLayerTest, InsertedLayersStandEvenly) {
+  const auto inserted = [](int64_t count, int64_t layers, int64_t all) {
+    return with_experts({.count = count, .body = ExpertBody::kInsert, .layers = layers}, all);
+  };
+  EXPECT_EQ(expert_layers_of(inserted(2, 1, 12)), ".....x......");
+  EXPECT_EQ(expert_layers_of(inserted(2, 1, 24)), std::string(11, '.') + "x" + std::string(12, '.'));
+  EXPECT_EQ(expert_layers_of(inserted(2, 3, 12)), "..x..x..x...");
+  EXPECT_EQ(expert_layers_of(inserted(2, 1, 6)), "..x...");
+  EXPECT_EQ(count_expert_layers(inserted(2, 1, 6)), 2);
+  EXPECT_EQ(expert_layer_number(inserted(2, 3, 12), Stack::kDecoder, 5), 4);
+  const ModelConfig one = inserted(1, 1, 4);
+  EXPECT_EQ(expert_layers_of(one), "....") << "one expert is no choice";
+  EXPECT_TRUE(has_inserted_layer(one, Stack::kDecoder, 1)) << "but a layer";
+  EXPECT_FALSE(has_inserted_layer(one, Stack::kDecoder, 2));
+}
+
+TEST(ModelCheckTest, ALanguageModelHasNoEncoder) {
+  for (const char* name : {"tiny_lm", "base_lm", "large_lm"}) {
+    ModelConfig c;
+    apply_model_preset(c, name);
+    EXPECT_NO_THROW(check(c));
+    EXPECT_TRUE(is_causal_lm(c));
+    EXPECT_EQ(c.norm_position, NormPosition::kPre);
+  }
+  ModelConfig c;
+  apply_model_preset(c, "tiny_lm");
+  c.encoder_layers = 1;
+  EXPECT_THROW(check(c), UsageError);
+  c.encoder_layers = 0;
+  c.experts = {.count = 4, .router = RouterKind::kSentence, .gate = Gate::kSoftmax};
+  EXPECT_THROW(check(c), UsageError) << "looks ahead";
+  c.experts = {.count = 4, .body = ExpertBody::kInsert, .layers = 4};
+  EXPECT_THROW(check(c), UsageError) << "no four places between four layers";
 }
 
 TEST(ModelCheckTest, NamesTheFirstFieldThatCannotBe) {

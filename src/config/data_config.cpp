@@ -29,8 +29,26 @@ void check_corpus(const CorpusConfig& c, const std::string& path) {
           c.target_column);
 }
 
-void check_corpora(const std::vector<CorpusConfig>& corpora, const std::string& path) {
-  for (size_t i = 0; i < corpora.size(); ++i) check_corpus(corpora[i], fmt::format("{}.{}", path, i));
+void check_text(const CorpusConfig& c, const std::string& path) {
+  require(c.format == "auto" || c.format == "plain", path + ".format",
+          "auto or plain for the text of a language model", "'" + c.format + "'");
+  require(c.paths.size() == 1, path + ".paths", "one file of text for a language model",
+          fmt::format("{} files", c.paths.size()));
+  require(!c.paths[0].empty(), path + ".paths", "the name of a file", "an empty one");
+  require(c.weight == 1.0, path + ".weight", "1: a text is read as it runs", c.weight);
+  require(c.tag.empty(), path + ".tag", "none for a language model", "'" + c.tag + "'");
+}
+
+void check_corpora(const DataConfig& config, const std::vector<CorpusConfig>& corpora,
+                   const std::string& path) {
+  for (size_t i = 0; i < corpora.size(); ++i) {
+    const std::string place = fmt::format("{}.{}", path, i);
+    if (config.task == Task::kTranslation) {
+      check_corpus(corpora[i], place);
+    } else {
+      check_text(corpora[i], place);
+    }
+  }
 }
 
 void check_cleaning(const CleaningConfig& c) {
@@ -62,10 +80,15 @@ void check_subword(const SubwordConfig& c) {
 void check(const DataConfig& c) {
   require(!c.source_language.empty(), "data.source_language", "a language, as en", "an empty text");
   require(!c.target_language.empty(), "data.target_language", "a language, as de", "an empty text");
-  check_corpora(c.corpora, "data.corpora");
+  check_corpora(c, c.corpora, "data.corpora");
   check_cleaning(c.cleaning);
-  check_corpora(c.split.valid, "data.split.valid");
-  check_corpora(c.split.test, "data.split.test");
+  check_corpora(c, c.split.valid, "data.split.valid");
+  check_corpora(c, c.split.test, "data.split.test");
+  if (c.task == Task::kLanguageModel) {
+    require(c.subword.joint, "data.subword.joint", "true for a language model, which has one side", false);
+    require(!c.split.valid.empty() || c.corpora.empty(), "data.split.valid",
+            "a text for validation: a running text is not cut by chance, as pairs are", "none");
+  }
   require(c.split.valid_pairs >= 0, "data.split.valid_pairs", "0 or more", c.split.valid_pairs);
   require(c.split.test_pairs >= 0, "data.split.test_pairs", "0 or more", c.split.test_pairs);
   check_subword(c.subword);

@@ -9,9 +9,16 @@
 
 namespace megin::config {
 
+// translation: pairs of a source and a target, for an encoder-decoder.
+// language_model: a running text, line by line, for a causal_lm.
+enum class Task { kTranslation, kLanguageModel };
+constexpr auto enum_names(Task) {
+  return std::array<std::string_view, 2>{"translation", "language_model"};
+}
+
 struct CorpusConfig {
-  std::string format = "auto";          // auto, plain, tsv, tmx, po, mo (each also .gz or .zst)
-  std::vector<std::string> paths = {};  // one file; two for plain (source, target)
+  std::string format = "auto";  // auto, plain, tsv, tmx, po, mo (each also .gz or .zst); a text is plain
+  std::vector<std::string> paths = {};  // one file; two for plain pairs (source, target)
   double weight = 1.0;                  // how often a pair is drawn relative to other corpora's pairs
   std::string tag = {};       // target-language tag put before each source, e.g. "<2de>"; empty: none
   int64_t source_column = 1;  // of TSV, from 1
@@ -21,7 +28,7 @@ struct CorpusConfig {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("format", self.format, "auto (by name), plain, tsv, tmx, po or mo");
-    field("paths", self.paths, "one file, or two (source, target) for plain");
+    field("paths", self.paths, "one file, or two (source, target) for plain pairs");
     field("weight", self.weight, "how often a pair is drawn relative to other corpora's");
     field("tag", self.tag, "target-language tag put before each source; empty = none");
     field("source_column", self.source_column, "of TSV, from 1");
@@ -97,9 +104,10 @@ struct SubwordConfig {
 };
 
 struct DataConfig {
+  Task task = Task::kTranslation;
   std::string output = {};             // folder made by `megin prepare`
   std::string source_language = "en";  // BCP 47, used to choose sides in TMX and printed in reports
-  std::string target_language = "de";
+  std::string target_language = "de";  // of a language model the same as source_language
   std::vector<CorpusConfig> corpora = {};
   CleaningConfig cleaning = {};
   SplitConfig split = {};
@@ -111,14 +119,15 @@ struct DataConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
+    field("task", self.task, "what the data is for");
     field("output", self.output, "folder made by `megin prepare`");
-    field("source_language", self.source_language, "language of the source side");
+    field("source_language", self.source_language, "language of the source side, or of the text");
     field("target_language", self.target_language, "language of the target side");
     field("corpora", self.corpora, "what to read");
-    field("cleaning", self.cleaning, "what to drop");
+    field("cleaning", self.cleaning, "which pairs to drop");
     field("split", self.split, "validation and test sets");
     field("subword", self.subword, "the subword model");
-    field("max_tokens", self.max_tokens, "longest side in subwords; longer pairs are dropped");
+    field("max_tokens", self.max_tokens, "longest side of a pair in subwords; longer pairs are dropped");
     field("seed", self.seed, "of the hashed split and of samples");
     field("threads", self.threads, "0 = all processors this process may use");
   }

@@ -37,9 +37,6 @@ struct Dispatch {
 Dispatch parse_dispatch(std::string_view text, uint64_t seed);
 std::string to_string(const Dispatch& dispatch);
 
-// The two stacks of an encoder-decoder, as draws name them.
-enum class Stack : uint64_t { kEncoder = 0, kDecoder = 1 };
-
 // Where a token is, for a draw.
 struct TokenPlace {
   uint64_t sentence = 0;  // number of the sentence in its input, from 0: not its row in a batch

@@ -1,5 +1,6 @@
 #include "config/model_config.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -11,25 +12,59 @@
 namespace megin::config {
 namespace {
 
+// Fields that are the same in all presets of a kind are set in apply_model_preset.
 struct Preset {
   std::string_view name;
+  ModelKind kind;
   int64_t width, feed_forward, heads, encoder_layers, decoder_layers;
   double dropout;
+  int64_t max_length;
 };
 
-// fairseq's transformer_iwslt_de_en, transformer, transformer_vaswani_wmt_en_de_big; the tiny one of Wu et
-// al. 2021 for Multi30k; multilingual as Zuo et al. 2022. small is ours, for laptops.
+// Translation: fairseq's transformer_iwslt_de_en, transformer, transformer_vaswani_wmt_en_de_big; the tiny
+// one of Wu et al. 2021 for Multi30k; multilingual as Zuo et al. 2022. small is ours, for laptops. Language
+// models: base_lm and large_lm as Dai et al. 2022 (Table 7); tiny_lm is ours.
+constexpr auto kTranslate = ModelKind::kEncoderDecoder;
+constexpr auto kGoOn = ModelKind::kCausalLm;
 constexpr Preset kPresets[] = {
-    {"tiny", 128, 256, 4, 4, 4, 0.3},   {"small", 256, 512, 4, 3, 3, 0.3},
-    {"iwslt", 512, 1024, 4, 6, 6, 0.3}, {"base", 512, 2048, 8, 6, 6, 0.1},
-    {"big", 1024, 4096, 16, 6, 6, 0.3}, {"multilingual", 768, 3072, 12, 12, 6, 0.1},
+    {"tiny", kTranslate, 128, 256, 4, 4, 4, 0.3, 1024},
+    {"small", kTranslate, 256, 512, 4, 3, 3, 0.3, 1024},
+    {"iwslt", kTranslate, 512, 1024, 4, 6, 6, 0.3, 1024},
+    {"base", kTranslate, 512, 2048, 8, 6, 6, 0.1, 1024},
+    {"big", kTranslate, 1024, 4096, 16, 6, 6, 0.3, 1024},
+    {"multilingual", kTranslate, 768, 3072, 12, 12, 6, 0.1, 1024},
+    {"tiny_lm", kGoOn, 128, 512, 4, 0, 4, 0.0, 128},
+    {"base_lm", kGoOn, 768, 3072, 12, 0, 12, 0.0, 1024},
+    {"large_lm", kGoOn, 1024, 4096, 16, 0, 24, 0.0, 1024},
 };
 
 void require_rate(double rate, std::string_view path) {
   require(rate >= 0.0 && rate < 1.0, path, "a probability from 0 to below 1", rate);
 }
 
-void check_router(const ExpertConfig& e) {
+void check_experts(const ModelConfig& c) {
+  const ExpertConfig& e = c.experts;
+  require(e.count >= 1, "model.experts.count", "1 (dense) or more", e.count);
+  require(e.every >= 1, "model.experts.every", "1 or more", e.every);
+  require(e.offset >= 0 && e.offset < e.every, "model.experts.offset",
+          fmt::format("from 0 to below model.experts.every ({})", e.every), e.offset);
+  require(e.sublayers >= 1, "model.experts.sublayers", "1 or more", e.sublayers);
+  require(e.feed_forward >= 0, "model.experts.feed_forward", "0 (model.feed_forward) or more",
+          e.feed_forward);
+  require(e.layers >= 1, "model.experts.layers", "1 or more", e.layers);
+  if (e.body == ExpertBody::kInsert) {
+    const int64_t least = is_causal_lm(c) ? c.decoder_layers : std::min(c.encoder_layers, c.decoder_layers);
+    require(e.layers < least, "model.experts.layers",
+            fmt::format("less than the layers of a stack ({}), between which they stand", least), e.layers);
+  } else {
+    require(e.sublayers == 1, "model.experts.sublayers", "1 for model.experts.body replace", e.sublayers);
+    require(e.count == 1 || e.offset < std::max(c.encoder_layers, c.decoder_layers), "model.experts.offset",
+            "an index that a layer has, or the model has no expert layer", e.offset);
+  }
+}
+
+void check_router(const ModelConfig& c) {
+  const ExpertConfig& e = c.experts;
   if (e.count == 1) return;
   const std::string_view router = enum_name(e.router), gate = enum_name(e.gate);
   require(e.active >= 1 && e.active <= e.count, "model.experts.active",
@@ -48,6 +83,8 @@ void check_router(const ExpertConfig& e) {
   require(!is_learned(e.router) || e.gate != Gate::kNone, "model.experts.gate",
           fmt::format("softmax or sigmoid for the router {}: without a gate nothing trains it", router),
           gate);
+  require(e.router != RouterKind::kSentence || !is_causal_lm(c), "model.experts.router",
+          "another one in a causal_lm: the mean of a text looks at what is still to come", router);
 }
 
 }  // namespace
@@ -64,6 +101,11 @@ void apply_model_preset(ModelConfig& config, std::string_view name) {
     config.encoder_layers = preset.encoder_layers;
     config.decoder_layers = preset.decoder_layers;
     config.dropout = preset.dropout;
+    config.max_length = preset.max_length;
+    config.kind = preset.kind;
+    const bool language_model = preset.kind == ModelKind::kCausalLm;
+    config.norm_position = language_model ? NormPosition::kPre : NormPosition::kPost;
+    config.positions = language_model ? Positions::kLearned : Positions::kSinusoidal;
     return;
   }
   fail_usage("model.preset: no preset '{}'{} wanted one of {}", name,
@@ -75,7 +117,12 @@ void check(const ModelConfig& c) {
   require(c.feed_forward > 0, "model.feed_forward", "a positive number", c.feed_forward);
   require(c.heads > 0 && c.width % c.heads == 0, "model.heads",
           fmt::format("a number that divides model.width ({})", c.width), c.heads);
-  require(c.encoder_layers > 0, "model.encoder_layers", "a positive number", c.encoder_layers);
+  if (is_causal_lm(c)) {
+    require(c.encoder_layers == 0, "model.encoder_layers", "0 in a causal_lm, which has no encoder",
+            c.encoder_layers);
+  } else {
+    require(c.encoder_layers > 0, "model.encoder_layers", "a positive number", c.encoder_layers);
+  }
   require(c.decoder_layers > 0, "model.decoder_layers", "a positive number", c.decoder_layers);
   require_rate(c.dropout, "model.dropout");
   require_rate(c.attention_dropout, "model.attention_dropout");
@@ -93,14 +140,8 @@ void check(const ModelConfig& c) {
           "model.target_vocabulary",
           fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
           c.target_vocabulary);
-  const ExpertConfig& e = c.experts;
-  require(e.count >= 1, "model.experts.count", "1 (dense) or more", e.count);
-  require(e.every >= 1, "model.experts.every", "1 or more", e.every);
-  require(e.offset >= 0 && e.offset < e.every, "model.experts.offset",
-          fmt::format("from 0 to below model.experts.every ({})", e.every), e.offset);
-  require(e.count == 1 || e.offset < c.encoder_layers || e.offset < c.decoder_layers, "model.experts.offset",
-          "an index that a layer has, or the model has no expert layer", e.offset);
-  check_router(e);
+  check_experts(c);
+  check_router(c);
 }
 
 }  // namespace megin::config

@@ -10,6 +10,16 @@
 
 namespace megin::config {
 
+// encoder_decoder: reads a source, writes a target (Vaswani et al. 2017).
+// causal_lm: a decoder alone, which goes on with a text; the encoder has no layers and there is no source.
+enum class ModelKind { kEncoderDecoder, kCausalLm };
+constexpr auto enum_names(ModelKind) {
+  return std::array<std::string_view, 2>{"encoder_decoder", "causal_lm"};
+}
+
+// The two stacks of an encoder-decoder; a causal language model is a decoder.
+enum class Stack : uint64_t { kEncoder = 0, kDecoder = 1 };
+
 enum class NormPosition { kPost, kPre };
 constexpr auto enum_names(NormPosition) {
   return std::array<std::string_view, 2>{"post", "pre"};
@@ -81,10 +91,25 @@ constexpr auto enum_names(HashTable) {
   return std::array<std::string_view, 2>{"balanced", "random"};
 }
 
+// What an expert is.
+//   replace  a feed-forward that takes the place of a layer's (THOR, Switch)
+//   insert   a stack of residual feed-forwards x + W2 act(W1 norm(x)), a layer of its own between two others,
+//            without attention and norm around it; a gate g mixes: g E(x) + (1 - g) x (BASE: Lewis et al.
+//            2021; StableMoE: Dai et al. 2022, eq. 7)
+enum class ExpertBody { kReplace, kInsert };
+constexpr auto enum_names(ExpertBody) {
+  return std::array<std::string_view, 2>{"replace", "insert"};
+}
+
 struct ExpertConfig {
   int64_t count = 1;  // N, experts of an expert layer; 1: no expert layers, a dense model
-  int64_t every = 2;  // an expert layer is layer i of a stack with i % every == offset (i from 0, each stack)
-  int64_t offset = 0;  // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
+  ExpertBody body = ExpertBody::kReplace;
+  // Of body replace: an expert layer is layer i of a stack with i % every == offset (i from 0, each stack).
+  int64_t every = 2;
+  int64_t offset = 0;        // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
+  int64_t layers = 1;        // of body insert: so many in each stack, evenly between its layers
+  int64_t sublayers = 1;     // of body insert: S, residual feed-forwards of an expert
+  int64_t feed_forward = 0;  // inner width of an expert; 0: the model's
   RouterKind router = RouterKind::kRandom;
   int64_t active = 1;  // k, experts of a token; of top_k
   Gate gate = Gate::kNone;
@@ -97,8 +122,13 @@ struct ExpertConfig {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("count", self.count, "experts of an expert layer; dense and r_drop make it 1");
-    field("every", self.every, "an expert layer in every so many layers of each stack; 1 = all layers");
-    field("offset", self.offset, "index (from 0) of the first expert layer of each stack");
+    field("body", self.body,
+          "a feed-forward in place of a layer's, or residual ones as a layer of their own");
+    field("every", self.every, "of replace: an expert layer in every so many layers of each stack; 1 = all");
+    field("offset", self.offset, "of replace: index (from 0) of the first expert layer of each stack");
+    field("layers", self.layers, "of insert: layers of experts in each stack, evenly between its own");
+    field("sublayers", self.sublayers, "of insert: residual feed-forwards of an expert");
+    field("feed_forward", self.feed_forward, "inner width of an expert; 0 = model.feed_forward");
     field("router", self.router, "how a token's experts are chosen; else by the method");
     field("active", self.active, "experts of a token, of top_k; else by the method");
     field("gate", self.gate, "what an expert's output is multiplied by; else by the method");
@@ -111,11 +141,12 @@ struct ExpertConfig {
 };
 
 struct ModelConfig {
-  std::string preset = "tiny";  // fills the fields below that are not given; see presets.h
-  int64_t width = 128;          // d, of hidden states
-  int64_t feed_forward = 256;   // f, inner width of a feed-forward, and of each expert
-  int64_t heads = 4;            // attention heads; must divide width
-  int64_t encoder_layers = 4;
+  std::string preset = "tiny";  // fills the fields below that are not given
+  ModelKind kind = ModelKind::kEncoderDecoder;
+  int64_t width = 128;         // d, of hidden states
+  int64_t feed_forward = 256;  // f, inner width of a feed-forward, and of each expert
+  int64_t heads = 4;           // attention heads; must divide width
+  int64_t encoder_layers = 4;  // 0 in a causal_lm
   int64_t decoder_layers = 4;
   double dropout = 0.3;             // on embeddings and on every sublayer's output
   double attention_dropout = 0.0;   // on attention probabilities
@@ -133,7 +164,8 @@ struct ModelConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("preset", self.preset, "tiny, small, iwslt, base, big or multilingual; fills the fields not given");
+    field("preset", self.preset, "a named architecture; fills the fields not given");
+    field("kind", self.kind, "what the model reads and writes; else by the preset");
     field("width", self.width, "d, width of the hidden states");
     field("feed_forward", self.feed_forward, "f, inner width of a feed-forward and of each expert");
     field("heads", self.heads, "attention heads; must divide width");
@@ -156,12 +188,55 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Whether layer `layer` (from 0) of either stack holds experts.
-constexpr bool is_expert_layer(const ExpertConfig& experts, int64_t layer) {
-  return experts.count > 1 && layer % experts.every == experts.offset;
+constexpr bool is_causal_lm(const ModelConfig& config) {
+  return config.kind == ModelKind::kCausalLm;
 }
 
-// Overwrites the dimensions with those of the named preset (the papers' architectures). Throws UsageError
+constexpr int64_t layers_of(const ModelConfig& config, Stack stack) {
+  return stack == Stack::kEncoder ? config.encoder_layers : config.decoder_layers;
+}
+
+// Inner width of an expert.
+constexpr int64_t expert_feed_forward(const ModelConfig& config) {
+  return config.experts.feed_forward > 0 ? config.experts.feed_forward : config.feed_forward;
+}
+
+// Whether a layer of residual feed-forwards stands behind layer `layer` (from 0) of a stack: of L layers
+// behind the first floor((i + 1) L / (m + 1)), i = 0 ... m - 1 (Dai et al. 2022, section 4.2). With one
+// expert it is a dense layer that costs what a token's expert costs.
+constexpr bool has_inserted_layer(const ModelConfig& config, Stack stack, int64_t layer) {
+  if (config.experts.body != ExpertBody::kInsert) return false;
+  const int64_t all = layers_of(config, stack), count = config.experts.layers;
+  for (int64_t i = 0; i < count; ++i) {
+    if ((i + 1) * all / (count + 1) == layer + 1) return true;
+  }
+  return false;
+}
+
+// Whether tokens choose among experts in, or behind, layer `layer` (from 0) of a stack.
+constexpr bool is_expert_layer(const ModelConfig& config, Stack stack, int64_t layer) {
+  const ExpertConfig& experts = config.experts;
+  if (experts.count == 1) return false;
+  if (experts.body == ExpertBody::kInsert) return has_inserted_layer(config, stack, layer);
+  return layer % experts.every == experts.offset;
+}
+
+// Number of the expert layer `layer` of a stack over both stacks, encoder first: how many stand before it.
+constexpr int64_t expert_layer_number(const ModelConfig& config, Stack stack, int64_t layer) {
+  int64_t number = 0;
+  if (stack == Stack::kDecoder) {
+    for (int64_t i = 0; i < config.encoder_layers; ++i) number += is_expert_layer(config, Stack::kEncoder, i);
+  }
+  for (int64_t i = 0; i < layer; ++i) number += is_expert_layer(config, stack, i);
+  return number;
+}
+
+// Expert layers of both stacks.
+constexpr int64_t count_expert_layers(const ModelConfig& config) {
+  return expert_layer_number(config, Stack::kDecoder, config.decoder_layers);
+}
+
+// Overwrites the architecture with that of the named preset (the papers'). Throws UsageError
 // with the list of presets for an unknown name.
 void apply_model_preset(ModelConfig& config, std::string_view name);
 

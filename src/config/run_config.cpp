@@ -80,7 +80,15 @@ void apply_method(RunConfig& config, const Given& given) {
   take("model.experts.biased", experts.biased, traits.biased);
   take("model.experts.active", experts.active, traits.active);
   if (!traits.has_experts) {
-    experts = {.every = experts.every, .offset = experts.offset};
+    const ExpertConfig given_experts = experts;
+    experts = {};
+    // Where experts would be; an inserted layer stays, with one expert.
+    experts.body = given_experts.body;
+    experts.every = given_experts.every;
+    experts.offset = given_experts.offset;
+    experts.layers = given_experts.layers;
+    experts.sublayers = given_experts.sublayers;
+    experts.feed_forward = given_experts.feed_forward;
     config.train.routing = {};
   } else if (!given.contains("model.experts.count")) {
     experts.count = 2 * traits.active;
@@ -94,6 +102,34 @@ void apply_method(RunConfig& config, const Given& given) {
         "model.experts.count: method {} gives each token {} experts, so it wants more than that to "
         "choose from, found {}; set it, or model.experts.active",
         enum_name(config.train.method), traits.active, experts.count);
+  }
+}
+
+// What a running text wants otherwise than pairs do.
+void apply_task(RunConfig& config, const Given& given) {
+  if (config.data.task == Task::kLanguageModel && !given.contains("data.target_language")) {
+    config.data.target_language = config.data.source_language;
+  }
+  if (!is_causal_lm(config.model)) return;
+  if (!given.contains("train.objective.label_smoothing")) config.train.objective.label_smoothing = 0.0;
+  ValidationConfig& validation = config.train.validation;
+  if (!given.contains("train.validation.bleu")) validation.bleu = false;
+  if (!given.contains("train.validation.best_by")) validation.best_by = "loss";
+  if (!given.contains("model.encoder_layers")) config.model.encoder_layers = 0;
+}
+
+// The preset comes first, as whatever is given wins over it.
+void apply_preset(RunConfig& config, const Value& root) {
+  const Value* const model = root.find("model");
+  const Value* const data = root.find("data");
+  const Value* const preset = model ? model->find("preset") : nullptr;
+  const Value* const task = data ? data->find("task") : nullptr;
+  if (preset) {
+    read_field(*preset, "model.preset", config.model.preset);
+    at_place(preset->where, [&] { apply_model_preset(config.model, config.model.preset); });
+  } else if (task) {
+    read_field(*task, "data.task", config.data.task);
+    if (config.data.task == Task::kLanguageModel) apply_model_preset(config.model, "tiny_lm");
   }
 }
 
@@ -159,6 +195,25 @@ void check_together(const RunConfig& config) {
         "or "
         "share_embeddings to decoder or none");
   }
+  if ((config.data.task == Task::kLanguageModel) != is_causal_lm(config.model)) {
+    fail_usage(
+        "data.task: {} is for another model than model.kind {}; the presets of language models are tiny_lm, "
+        "base_lm and large_lm",
+        enum_name(config.data.task), enum_name(config.model.kind));
+  }
+  if (is_causal_lm(config.model)) {
+    if (config.train.validation.bleu) {
+      fail_usage("train.validation.bleu: wanted false for a causal_lm, which translates nothing");
+    }
+    if (config.train.block_tokens > config.model.max_length) {
+      fail_usage("train.block_tokens: wanted at most model.max_length ({}), found {}",
+                 config.model.max_length, config.train.block_tokens);
+    }
+    return;
+  }
+  if (config.train.block_tokens != 0) {
+    fail_usage("train.block_tokens: wanted 0 for a model of pairs, found {}", config.train.block_tokens);
+  }
   if (config.data.max_tokens > config.model.max_length) {
     fail_usage("data.max_tokens: wanted at most model.max_length ({}), found {}", config.model.max_length,
                config.data.max_tokens);
@@ -172,14 +227,11 @@ RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& 
   const Value root = read_tree(file, overrides, environment);
   reject_keys_without_section(root);
   RunConfig config;
-  const Value* model = root.find("model");
-  if (const Value* preset = model ? model->find("preset") : nullptr) {
-    read_field(*preset, "model.preset", config.model.preset);
-    at_place(preset->where, [&] { apply_model_preset(config.model, config.model.preset); });
-  }
+  apply_preset(config, root);
   Given given;
   read_field(root, "", config, given);
   apply_method(config, given);
+  apply_task(config, given);
   if (!given.contains("train.data")) config.train.data = config.data.output;
   check(config.data);
   check(config.model);

@@ -32,16 +32,19 @@ struct RunConfig {
 //   1. `include: other.yaml` (relative to the file) is read first; keys of the including file win;
 //   2. `overrides` ("train.seed=2") are applied in order;
 //   3. ${NAME} is replaced (variables.h);
-//   4. fields that were not given come from the model preset;
-//   5. the method sets what it is made of (below);
+//   4. fields that were not given come from the model preset, which is tiny_lm where no preset is given and
+//      data.task is language_model;
+//   5. the method sets what it is made of (below), and a causal_lm what it cannot have otherwise: no label
+//      smoothing unless given, no BLEU;
 //   6. train.data, when not given, is data.output;
 //   7. every value is checked.
 // What it returns, printed with to_yaml and read again, gives the same.
 //
 // The method sets train.objective.passes and train.objective.shared_dropout where they are not given. It
-// always decides whether there are experts: dense and r_drop make model.experts.count 1 whatever was given,
-// so that recipes that differ only in the method can share a base with the number of experts in it; thor and
-// thor_shared_dropout keep a given count, which must be 2 or more, and else take 2.
+// always decides whether there are experts: dense and r_drop make model.experts.count 1 whatever was given
+// (a layer of model.experts.body insert stays, with one expert and no choice), so that recipes that differ
+// only in the method can share a base with the number of experts in it; thor and thor_shared_dropout keep a
+// given count, which must be 2 or more, and else take 2.
 //
 // Throws UsageError with file, line and column for what is wrong in it, Error when a file cannot be read.
 RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,

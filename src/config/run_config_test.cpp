@@ -95,7 +95,9 @@ TEST_F(RunConfigTest, ReadsEveryKindOfField) {
 TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
   EXPECT_EQ(error_of("model:\n  experts:\n    cuont: 2\n"),
             "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
-            "count, every, offset, router, active, gate, noisy, biased, hash, distilled_width");
+            "count, body, every, offset, layers, sublayers, feed_forward, router, active, gate, noisy, "
+            "biased, hash, "
+            "distilled_width");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -107,7 +109,7 @@ TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
   EXPECT_TRUE(error_of("", {"model.expert.count=2"})
                   .starts_with(
                       "--set model.expert.count=2: unknown key 'model.expert'; did you mean 'experts'? model "
-                      "has preset, width, "));
+                      "has preset, kind, width, "));
 }
 
 TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
@@ -157,7 +159,7 @@ TEST_F(RunConfigTest, ThePresetFillsWhatIsNotGiven) {
   EXPECT_EQ(error_of("model: {preset: smal}"),
             "recipe.yaml:1:17: model.preset: no preset 'smal'; did you mean 'small'? wanted one of tiny, "
             "small, iwslt, "
-            "base, big, multilingual");
+            "base, big, multilingual, tiny_lm, base_lm, large_lm");
 }
 
 TEST_F(RunConfigTest, TheMethodIsOneKeyOverASharedBase) {
@@ -410,6 +412,44 @@ TEST(RecipesTest, EveryRecipeOfTheProjectResolves) {
 TEST(ProcessEnvironmentTest, ReadsTheProcess) {
   EXPECT_TRUE(process_environment("PATH").has_value());
   EXPECT_FALSE(process_environment("MEGIN_NO_SUCH_VARIABLE").has_value());
+}
+
+// A task or a preset of language models brings what a running text wants.
+TEST_F(RunConfigTest, ALanguageModelIsOneKeyAway) {
+  const RunConfig lm = load_text("data: {task: language_model, source_language: fi}\n");
+  EXPECT_EQ(lm.model.preset, "tiny_lm");
+  EXPECT_EQ(lm.model.kind, ModelKind::kCausalLm);
+  EXPECT_EQ(lm.model.encoder_layers, 0);
+  EXPECT_EQ(lm.data.target_language, "fi");
+  EXPECT_EQ(lm.train.objective.label_smoothing, 0.0);
+  EXPECT_FALSE(lm.train.validation.bleu);
+  EXPECT_EQ(lm.train.validation.best_by, "loss");
+  const RunConfig smoothed = load_text(
+      "data: {task: language_model}\nmodel: {preset: base_lm}\ntrain: {objective: {label_smoothing: 0.2}}\n");
+  EXPECT_EQ(smoothed.model.width, 768);
+  EXPECT_EQ(smoothed.train.objective.label_smoothing, 0.2);
+
+  EXPECT_EQ(error_of("model: {preset: base_lm}"),
+            "data.task: translation is for another model than model.kind causal_lm; the presets of language "
+            "models are tiny_lm, base_lm and large_lm");
+  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {bleu: true}}"),
+            "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
+  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {block_tokens: 129}"),
+            "train.block_tokens: wanted at most model.max_length (128), found 129");
+  EXPECT_EQ(error_of("train: {block_tokens: 5}"),
+            "train.block_tokens: wanted 0 for a model of pairs, found 5");
+}
+
+// The layer that the others' experts stand in stays: a control that costs as much (stablemoe spec 2).
+TEST_F(RunConfigTest, ADenseModelKeepsAnInsertedLayer) {
+  const RunConfig config = load_text(
+      "model: {experts: {count: 8, body: insert, sublayers: 3, feed_forward: 64}}\n"
+      "train: {method: dense}\n");
+  EXPECT_EQ(config.model.experts.count, 1);
+  EXPECT_EQ(config.model.experts.body, ExpertBody::kInsert);
+  EXPECT_EQ(config.model.experts.sublayers, 3);
+  EXPECT_EQ(config.model.experts.feed_forward, 64);
+  EXPECT_TRUE(has_inserted_layer(config.model, Stack::kEncoder, 1));
 }
 
 }  // namespace

@@ -75,7 +75,8 @@ struct ObjectiveConfig {
     field("weight_first", self.weight_first, "of the first pass's cross-entropy");
     field("weight_second", self.weight_second, "of the second pass's cross-entropy");
     field("weight_consistency", self.weight_consistency, "multiplies alpha times the consistency term");
-    field("label_smoothing", self.label_smoothing, "probability given to the other symbols");
+    field("label_smoothing", self.label_smoothing,
+          "probability given to the other symbols; if not given, 0 for a causal_lm");
     field("pair", self.pair, "may the experts of the two passes coincide");
     field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
     field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
@@ -129,9 +130,9 @@ constexpr auto enum_names(OptimizerKind) {
   return std::array<std::string_view, 3>{"adam", "adamw", "radam"};
 }
 
-enum class ScheduleKind { kInverseSqrt, kCosine, kConstant };
+enum class ScheduleKind { kInverseSqrt, kCosine, kLinear, kConstant };
 constexpr auto enum_names(ScheduleKind) {
-  return std::array<std::string_view, 3>{"inverse_sqrt", "cosine", "constant"};
+  return std::array<std::string_view, 4>{"inverse_sqrt", "cosine", "linear", "constant"};
 }
 
 struct OptimizerConfig {
@@ -146,7 +147,7 @@ struct OptimizerConfig {
   ScheduleKind schedule = ScheduleKind::kInverseSqrt;
   int64_t warmup = 4000;               // updates of linear warm-up
   double warmup_start = 0.0;           // learning rate of update 0
-  double minimum_learning_rate = 0.0;  // where the cosine ends
+  double minimum_learning_rate = 0.0;  // where cosine and linear end
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -160,7 +161,7 @@ struct OptimizerConfig {
     field("schedule", self.schedule, "of the learning rate after the warm-up");
     field("warmup", self.warmup, "updates of linear warm-up");
     field("warmup_start", self.warmup_start, "learning rate of the first update");
-    field("minimum_learning_rate", self.minimum_learning_rate, "where the cosine ends");
+    field("minimum_learning_rate", self.minimum_learning_rate, "where cosine and linear end");
   }
   bool operator==(const OptimizerConfig&) const = default;
 };
@@ -169,7 +170,7 @@ struct ValidationConfig {
   int64_t every = 500;           // updates between validations; 0: only at the end
   bool bleu = true;              // translate the validation set and score it
   int64_t beam = 1;              // 1: greedy
-  int64_t sentences = 0;         // of the validation set used for BLEU; 0: all
+  int64_t sentences = 0;         // of the set used for BLEU, or a causal_lm's blocks; 0: all
   std::string experts = "auto";  // routing used: a dispatch mode (dispatch.h), or auto
   int64_t patience = 0;          // stop after so many validations without a better one; 0: never
   std::string best_by = "bleu";  // bleu or loss: what decides the best checkpoint and the patience
@@ -177,14 +178,15 @@ struct ValidationConfig {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("every", self.every, "updates between validations; 0 = only at the end");
-    field("bleu", self.bleu, "translate the validation set and score it");
+    field("bleu", self.bleu, "translate the validation set and score it; false for a causal_lm");
     field("beam", self.beam, "beam width of that translation; 1 = greedy");
-    field("sentences", self.sentences, "how many of the validation set are translated; 0 = all");
+    field("sentences", self.sentences,
+          "how many of the set are translated, or blocks of a causal_lm; 0 = all");
     field("experts", self.experts,
           "routing used: sentence, token, batch, ensemble, path:..., router; auto = ensemble for random "
           "experts, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
-    field("best_by", self.best_by, "bleu or loss");
+    field("best_by", self.best_by, "bleu or loss; loss for a causal_lm");
   }
   bool operator==(const ValidationConfig&) const = default;
 };
@@ -224,6 +226,7 @@ struct TrainConfig {
   int64_t max_epochs = 0;       // 0: no limit
   double max_minutes = 0;       // of training, validation included; 0: no limit (a resumed run counts on)
   int64_t batch_tokens = 4096;  // padded tokens of a micro-batch: longest side times sentences
+  int64_t block_tokens = 0;     // of a language model: length of the blocks its text is cut into
   int64_t accumulate = 1;       // micro-batches of an update
   Method method = Method::kThor;
   ObjectiveConfig objective = {};
@@ -249,6 +252,8 @@ struct TrainConfig {
     field("max_epochs", self.max_epochs, "passes over the data; 0 = no limit");
     field("max_minutes", self.max_minutes, "of training; 0 = no limit");
     field("batch_tokens", self.batch_tokens, "padded tokens of a micro-batch");
+    field("block_tokens", self.block_tokens,
+          "of a language model: tokens of a block of text; 0 = model.max_length");
     field("accumulate", self.accumulate, "micro-batches of an update");
     field("method", self.method, "sets passes, experts and dropout sharing");
     field("objective", self.objective, "the loss");

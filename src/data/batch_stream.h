@@ -1,24 +1,12 @@
-// The endless stream of training batches, and one pass over a validation set.
+// What training and validation take their batches from, whatever they are made of.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "data/example_set.h"
-#include "data/translation_batch.h"
+#include "data/token_batch.h"
 
 namespace megin::data {
-
-struct BatchOptions {
-  int64_t max_tokens =
-      4096;             // padded tokens of a batch: its longest side, end mark included, times its sentences
-  uint64_t seed = 1;    // of the order; unused without shuffle
-  bool shuffle = true;  // off: every epoch goes by length in the order of the set, for validation
-
-  // How often a pair of each corpus is drawn in an epoch: 2 is twice, 0.25 in every fourth epoch on average
-  // (by a hashed draw). Empty: each pair once.
-  std::vector<double> corpus_weights = {};
-};
 
 // Where a stream is. Two numbers are all that a checkpoint has to keep.
 struct StreamPosition {
@@ -28,48 +16,28 @@ struct StreamPosition {
   bool operator==(const StreamPosition&) const = default;
 };
 
-// Token-budget batches by length, as fairseq's (thor spec 4.5): a random permutation, stably sorted by
-// target length and then by source length, is cut greedily; a batch holds less than eight sentences or a
-// multiple of eight. The size of a pair is its longer side with the end mark; a pair above max_tokens is a
-// batch of its own.
-//
-// Which pairs share a batch is decided once, as in fairseq; every epoch has its own order of the batches.
-// Only when a weight is not whole does each epoch have a new draw of pairs and so new batches.
-//
-// The stream is a pure function of the examples, the options and the position. Memory: 8 bytes a drawn pair
-// while batches are planned, 4 afterwards, and 8 a batch. Not for two threads at once. Keeps a reference to
-// the source.
 class BatchStream {
  public:
-  // Throws Error when there is no example to draw, or more than 2^32 - 1.
-  BatchStream(const ExampleSource& examples, const BatchOptions& options);
+  virtual ~BatchStream() = default;
 
   // The next batch; after the last one of an epoch comes the first of the next.
-  TranslationBatch next();
+  virtual TokenBatch next() = 0;
 
   // Position of the batch that next() will give.
-  StreamPosition position() const { return position_; }
+  virtual StreamPosition position() const = 0;
 
   // Continues exactly as a stream that reached `position` by itself. Throws Error when this stream has no
   // such position: the data or the batch size changed since.
-  void seek(StreamPosition position);
+  virtual void seek(StreamPosition position) = 0;
 
   // Batches of the current epoch.
-  int64_t batches() const { return static_cast<int64_t>(starts_.size()) - 1; }
-
- private:
-  void enter_epoch(int64_t epoch);
-  void plan(int64_t draw_epoch);
-  void cut();
-  void order_batches(int64_t epoch);
-
-  const ExampleSource& examples_;
-  BatchOptions options_;
-  bool redraw_ = false;  // a weight is not whole
-  StreamPosition position_;
-  std::vector<uint32_t> order_;    // drawn examples, batch after batch
-  std::vector<uint32_t> starts_;   // [batches + 1], into order_
-  std::vector<uint32_t> batches_;  // this epoch's order of the batches
+  virtual int64_t batches() const = 0;
 };
+
+// Throws the Error of seek() unless `position` may be one of a stream with so many batches in its epoch.
+void require_position(StreamPosition position, int64_t batches);
+
+// In place, a permutation that depends on nothing but the key.
+void shuffle(std::vector<uint32_t>& items, uint64_t key);
 
 }  // namespace megin::data

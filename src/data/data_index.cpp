@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "config/enums.h"
 
 namespace megin::data {
 namespace {
@@ -21,6 +22,8 @@ std::string hex(uint64_t number) {
 
 DataIndex from_json(const Json& json) {
   DataIndex index;
+  // Absent in folders made before there was more than one task.
+  index.task = config::parse_enum<config::Task>(json.value("task", "translation"), "task");
   index.source_language = json.at("source_language");
   index.target_language = json.at("target_language");
   index.joint = json.at("joint");
@@ -62,6 +65,7 @@ Json index_to_json(const DataIndex& index) {
   Json json = {{"format", kFormat},
                {"version", kVersion},
                {"fingerprint", index.fingerprint()},
+               {"task", config::enum_name(index.task)},
                {"source_language", index.source_language},
                {"target_language", index.target_language},
                {"joint", index.joint},

@@ -25,6 +25,7 @@ struct FileEntry {
 
 // What opening a folder needs of data.json; the file holds the report and the configuration besides.
 struct DataIndex {
+  config::Task task = config::Task::kTranslation;
   std::string source_language;
   std::string target_language;
   bool joint = true;

@@ -47,7 +47,7 @@ class SplitWriter {
  public:
   explicit SplitWriter(const EncodeOptions& options) : options_(options) {
     if (options.keep_text) {
-      source_.emplace(options.folder / (options.split + ".src"));
+      if (options.pairs) source_.emplace(options.folder / (options.split + ".src"));
       target_.emplace(options.folder / (options.split + ".tgt"));
     }
   }
@@ -94,9 +94,10 @@ class SplitWriter {
 }  // namespace
 
 EncodedSplit encode_split(const PairSpool& pairs, const EncodeOptions& options, const EncodeTools& tools) {
-  Progress progress(
-      {.label = "encode " + options.split, .unit = "pairs", .total = static_cast<int64_t>(pairs.size())},
-      tools.console);
+  Progress progress({.label = "encode " + options.split,
+                     .unit = options.pairs ? "pairs" : "lines",
+                     .total = static_cast<int64_t>(pairs.size())},
+                    tools.console);
   SplitWriter writer(options);
   SpoolReader reader(pairs);
   std::vector<Encoded> chunk(kChunk);

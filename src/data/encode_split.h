@@ -21,6 +21,7 @@ struct EncodeOptions {
   std::string split;                  // "train", "valid" or "test": their name
   int64_t max_tokens = 0;             // of a side with its end mark; longer pairs are left out; 0: no limit
   bool keep_text = false;             // also write <split>.src and <split>.tgt, a line an example
+  bool pairs = true;                  // false: a running text, whose lines have no source
   int64_t shard_bytes = kShardBytes;  // a new shard begins above it
 };
 

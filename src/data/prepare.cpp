@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "config/fields.h"
 #include "data/collect_pairs.h"
+#include "data/collect_text.h"
 #include "data/data_index.h"
 #include "data/encode_split.h"
 #include "data/prepare_subword.h"
@@ -36,6 +37,7 @@ void write_models(const fs::path& folder, const SubwordPair& subwords, bool join
 PrepareReport start_report(const config::DataConfig& config, const CollectedPairs& pairs,
                            const SubwordPair& subwords) {
   PrepareReport report;
+  report.task = config.task;
   report.folder = config.output;
   report.source_language = config.source_language;
   report.target_language = config.target_language;
@@ -51,11 +53,12 @@ PrepareReport start_report(const config::DataConfig& config, const CollectedPair
 void encode_splits(PrepareReport& report, const fs::path& folder, const CollectedPairs& pairs,
                    const EncodeTools& tools) {
   for (size_t i = 0; i < kSplits.size(); ++i) {
-    const bool train = i == 0;
+    const bool train = i == 0, of_pairs = report.task == config::Task::kTranslation;
     const EncodeOptions options = {.folder = folder,
                                    .split = kSplits[i],
-                                   .max_tokens = train ? report.max_tokens : 0,
-                                   .keep_text = !train};
+                                   .max_tokens = train && of_pairs ? report.max_tokens : 0,
+                                   .keep_text = !train,
+                                   .pairs = of_pairs};
     EncodedSplit encoded = encode_split(pairs.splits[i], options, tools);
     encoded.report.given = pairs.given[i];
     report.splits[i] = std::move(encoded.report);
@@ -72,6 +75,7 @@ void encode_splits(PrepareReport& report, const fs::path& folder, const Collecte
 
 DataIndex index_of(const PrepareReport& report, const config::DataConfig& config, const fs::path& folder) {
   DataIndex index;
+  index.task = report.task;
   index.source_language = report.source_language;
   index.target_language = report.target_language;
   index.joint = report.joint;
@@ -104,7 +108,9 @@ PrepareReport prepare(const config::DataConfig& config, Existing existing, Conso
   ThreadPool pool(config.threads > 0 ? static_cast<int>(config.threads) : usable_processors());
   PrepareReport report;
   const auto fill = [&](const fs::path& folder) {
-    const CollectedPairs pairs = collect_pairs(config, folder, console);
+    const bool of_pairs = config.task == config::Task::kTranslation;
+    const CollectedPairs pairs =
+        of_pairs ? collect_pairs(config, folder, console) : collect_text(config, folder, console);
     const SubwordPair subwords = make_subwords(config, pairs.splits[0], console);
     report = start_report(config, pairs, subwords);
     write_models(folder, subwords, report.joint);

@@ -118,6 +118,16 @@ std::string drops_table(const PrepareReport& report, size_t most_corpora) {
   return table(rows);
 }
 
+std::string lines_table(const PrepareReport& report) {
+  std::vector<Row> rows = {{"split", "lines", "tokens", "end marks", "unknown"}};
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const SplitReport& split = report.splits[i];
+    rows.push_back({kSplits[i], count(split.pairs), count(split.target.tokens), count(split.pairs),
+                    fmt::format("{:.3f} %", 100 * share(split.target.unknowns, split.target.tokens))});
+  }
+  return table(rows);
+}
+
 std::string splits_table(const PrepareReport& report) {
   std::vector<Row> rows = {
       {"split", "side", "pairs", "tokens", "mean", "median", "95 %", "longest", "unknown"}};
@@ -182,6 +192,16 @@ Json report_to_json(const PrepareReport& report) {
 }
 
 std::string report_to_text(const PrepareReport& report, size_t most_corpora) {
+  if (report.task == config::Task::kLanguageModel) {
+    std::string text =
+        fmt::format("# {}: {} training tokens\n\nSubwords: {} symbols; {}.\n\n", report.target_language,
+                    count(report.splits[0].target.tokens + report.splits[0].pairs),
+                    grouped(report.target_vocabulary), report.subword);
+    if (const std::string dropped = drops_table(report, most_corpora); !dropped.empty())
+      text += dropped + "\n";
+    return text + lines_table(report) +
+           "\nAn end mark stands behind every line; a model predicts tokens and end marks.\n";
+  }
   const std::string symbols =
       report.joint ? fmt::format("{} joint symbols", grouped(report.source_vocabulary))
                    : fmt::format("{} source and {} target symbols", grouped(report.source_vocabulary),

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/data_config.h"
 #include "text/cleaning.h"
 
 namespace megin::data {
@@ -42,7 +43,7 @@ struct SideReport {
 };
 
 struct SplitReport {
-  uint64_t pairs = 0;
+  uint64_t pairs = 0;  // or lines of a running text, which are all target
   uint64_t shards = 0;
   bool given = false;  // used as it is, not cut from the corpora
   SideReport source;
@@ -50,6 +51,7 @@ struct SplitReport {
 };
 
 struct PrepareReport {
+  config::Task task = config::Task::kTranslation;
   std::string folder;
   std::string source_language;
   std::string target_language;

@@ -110,6 +110,10 @@ SubwordPair make_subwords(const config::DataConfig& config, const PairSpool& tra
     return {source, target, "taken over from a given model"};
   }
   std::string description = fmt::format("{}, trained here", config::enum_name(subword.kind));
+  if (config.task == config::Task::kLanguageModel) {
+    const text::SubwordModel model = train_on(config, train, Sides::kTarget, console);
+    return {model, model, std::move(description)};
+  }
   if (subword.joint) {
     const text::SubwordModel model = train_on(config, train, Sides::kBoth, console);
     return {model, model, std::move(description)};

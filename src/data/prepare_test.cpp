@@ -72,6 +72,40 @@ TEST_F(PrepareTest, GivenSetsAreUsedAsTheyAreAndTheirSourcesLeaveTraining) {
   EXPECT_TRUE(report.splits[1].given);
 }
 
+TEST_F(PrepareTest, ARunningTextKeepsEveryLineInItsOrder) {
+  const auto text = [&](const std::string& name, const std::string& lines) {
+    config::CorpusConfig corpus;
+    corpus.paths = {put(name, lines)};
+    return corpus;
+  };
+  std::string lines;
+  for (uint64_t i = 0; i < 300; ++i) lines += sentence_pair(i).first + (i % 10 == 9 ? "\n\n" : "\n");
+  config::DataConfig lm = config({text("train.txt", lines), text("more.txt", "bad \xFF byte\nthe dog .\n")});
+  lm.task = config::Task::kLanguageModel;
+  lm.subword.vocabulary = 300;
+  lm.target_language = lm.source_language;
+  lm.split.valid = {text("valid.txt", "the cat .\n\nthe dog sees the house today .\n")};
+  const PrepareReport report = run(lm);
+  EXPECT_EQ(report.splits[0].pairs, 331u);
+  EXPECT_EQ(report.corpora[1].counts[text::Verdict::kInvalidUtf8], 1u);
+  const PreparedData data = open_prepared(folder_ / "out");
+  EXPECT_EQ(data.task, config::Task::kLanguageModel);
+  EXPECT_EQ(data.train.size(), 331);
+  EXPECT_TRUE(data.joint);
+  EXPECT_TRUE(data.train.example(0).source.empty());
+  EXPECT_EQ(data.target_subword->decode(data.train.example(9).target), sentence_pair(9).first);
+  EXPECT_TRUE(data.train.example(10).target.empty()) << "an empty line stays one";
+  EXPECT_EQ(data.target_subword->decode(data.train.example(330).target), "the dog .");
+  EXPECT_THAT(data.valid_text.target, ElementsAre("the cat .", "", "the dog sees the house today ."));
+  EXPECT_EQ(data.test.size(), 0);
+  EXPECT_THAT(read_file(folder_ / "out" / "report.md"), HasSubstr("invalid_utf8"));
+
+  lm.split.valid = {text("valid.txt", "bad \xFF byte\n")};
+  EXPECT_THAT(error_of(lm, Existing::kReplace), HasSubstr("valid.txt:1: this line of a given valid set"));
+  lm.split.valid.clear();
+  EXPECT_THAT(error_of(lm, Existing::kReplace), HasSubstr("data.split.valid"));
+}
+
 TEST_F(PrepareTest, EveryDroppedPairIsCountedUnderItsRule) {
   config::DataConfig some =
       config({corpus("good", 0, 600), tsv("bad.tsv",

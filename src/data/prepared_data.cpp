@@ -42,8 +42,13 @@ std::vector<std::string> read_lines(const fs::path& path, int64_t wanted) {
   return lines;
 }
 
-ParallelText read_text(const fs::path& folder, const std::string& split, int64_t lines) {
-  return {read_lines(folder / (split + ".src"), lines), read_lines(folder / (split + ".tgt"), lines)};
+ParallelText read_text(const PreparedData& data, const std::string& split, int64_t lines) {
+  ParallelText text;
+  if (data.task == config::Task::kTranslation) {
+    text.source = read_lines(data.folder / (split + ".src"), lines);
+  }
+  text.target = read_lines(data.folder / (split + ".tgt"), lines);
+  return text;
 }
 
 ExampleSet open_split(const fs::path& folder, const DataIndex& index, size_t split) {
@@ -73,13 +78,14 @@ PreparedData open_prepared(const fs::path& folder) {
     if (!is_shard(file)) check_content(folder / file.name, file);
   }
   PreparedData data;
+  data.task = index.task;
   data.folder = folder;
   data.source_language = index.source_language;
   data.target_language = index.target_language;
   data.train = open_split(folder, index, 0);
   data.valid = open_split(folder, index, 1);
   data.test = open_split(folder, index, 2);
-  data.valid_text = read_text(folder, "valid", data.valid.size());
+  data.valid_text = read_text(data, "valid", data.valid.size());
   data.joint = index.joint;
   data.source_vocabulary = index.source_vocabulary;
   data.target_vocabulary = index.target_vocabulary;
@@ -100,7 +106,7 @@ void verify_prepared(const fs::path& folder) {
 }
 
 ParallelText test_text(const PreparedData& data) {
-  return read_text(data.folder, "test", data.test.size());
+  return read_text(data, "test", data.test.size());
 }
 
 }  // namespace megin::data

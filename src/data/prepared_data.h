@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/data_config.h"
 #include "data/example_set.h"
 #include "text/subword.h"
 
@@ -14,12 +15,13 @@ namespace megin::data {
 
 // The text behind a validation or test set; line i belongs to example i.
 struct ParallelText {
-  std::vector<std::string> source;  // with the target-language tag, as translate takes it
-  std::vector<std::string> target;  // the reference, as it was given
+  std::vector<std::string> source;  // with the target-language tag, as translate takes it; none of a text
+  std::vector<std::string> target;  // the reference, or the line of a text, as it was given
 };
 
 // Movable. Everything in it is const in use and safe to read from any number of threads.
 struct PreparedData {
+  config::Task task = config::Task::kTranslation;
   std::filesystem::path folder;
   std::string source_language;  // BCP 47
   std::string target_language;
@@ -32,7 +34,7 @@ struct PreparedData {
   bool joint = true;              // one model, one vocabulary: embeddings may be shared
   int64_t source_vocabulary = 0;  // symbols, the four special ones included
   int64_t target_vocabulary = 0;
-  std::vector<double> corpus_weights;  // for BatchOptions
+  std::vector<double> corpus_weights;  // for PairStreamOptions
   std::string fingerprint;             // of the whole content: a resumed run compares it
 };
 

@@ -22,6 +22,8 @@ struct LogLoss {
   double per_token() const { return per(tokens); }
   double perplexity() const { return std::exp(per_token()); }
   double bits_per_token() const { return bits_per(tokens); }
+  // Perplexity per word, say: exp(nats / units). May be compared between vocabularies too.
+  double perplexity_per(uint64_t units) const { return std::exp(per(units)); }
   // Bits per character or byte: `units` is how many the text has that the tokens stand for. Unlike the
   // perplexity it may be compared between vocabularies.
   double bits_per(uint64_t units) const { return per(units) / std::numbers::ln2; }

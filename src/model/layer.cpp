@@ -7,20 +7,13 @@ namespace {
 
 std::variant<net::FeedForward, expert::ExpertLayer> make_feed_forward(const net::ParameterMemory& parameters,
                                                                       const config::ModelConfig& config,
-                                                                      const std::string& prefix,
-                                                                      int64_t index) {
-  if (config::is_expert_layer(config.experts, index)) return expert::ExpertLayer(parameters, prefix, config);
-  return net::FeedForward(parameters, prefix, config);
-}
-
-// Number of the expert layer over both stacks, encoder first.
-int64_t expert_layer_number(const config::ModelConfig& config, config::Stack stack, int64_t index) {
-  int64_t number = 0;
-  if (stack == config::Stack::kDecoder) {
-    for (int64_t i = 0; i < config.encoder_layers; ++i) number += config::is_expert_layer(config.experts, i);
+                                                                      config::Stack stack, int64_t index) {
+  const std::string prefix = store::layer_prefix(stack, index) + "feed_forward.";
+  const bool replaced = config.experts.body == config::ExpertBody::kReplace;
+  if (replaced && config::is_expert_layer(config, stack, index)) {
+    return expert::ExpertLayer(parameters, prefix, config);
   }
-  for (int64_t i = 0; i < index; ++i) number += config::is_expert_layer(config.experts, i);
-  return number;
+  return net::FeedForward(parameters, prefix, config);
 }
 
 }  // namespace
@@ -32,17 +25,19 @@ Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& 
       index_(index),
       self_attention_(parameters, store::layer_prefix(stack, index) + "self_attention.", config),
       self_attention_norm_(parameters, store::layer_prefix(stack, index) + "self_attention.norm.", config),
-      feed_forward_(
-          make_feed_forward(parameters, config, store::layer_prefix(stack, index) + "feed_forward.", index)),
+      feed_forward_(make_feed_forward(parameters, config, stack, index)),
       feed_forward_norm_(parameters, store::layer_prefix(stack, index) + "feed_forward.norm.", config) {
-  if (stack == config::Stack::kDecoder) {
+  if (stack == config::Stack::kDecoder && !config::is_causal_lm(config)) {
     const std::string prefix = store::layer_prefix(stack, index) + "cross_attention.";
     cross_attention_.emplace(parameters, prefix, config);
     cross_attention_norm_.emplace(parameters, prefix + "norm.", config);
   }
-  if (config::is_expert_layer(config.experts, index)) {
-    router_ = routing::make_router(config.experts, routing, parameters,
-                                   store::layer_prefix(stack, index) + "feed_forward.");
+  if (config::has_inserted_layer(config, stack, index)) {
+    inserted_.emplace(parameters, store::expert_prefix(config, stack, index), config);
+  }
+  if (config::is_expert_layer(config, stack, index)) {
+    router_ =
+        routing::make_router(config.experts, routing, parameters, store::expert_prefix(config, stack, index));
   }
 }
 
@@ -63,22 +58,33 @@ at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs) c
   const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
   if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_))
     return dense->forward(x, activation, inputs.context.operations);
+  return std::get<expert::ExpertLayer>(feed_forward_)
+      .forward(x, route(x, inputs), activation, inputs.context.operations);
+}
+
+at::Tensor Layer::inserted(const at::Tensor& x, const LayerInputs& inputs) const {
+  const expert::ResidualDropout dropout{
+      .output = mask(inputs, config_.dropout, net::DropoutSite::kInserted),
+      .activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kInsertedActivation)};
+  if (!router_) return inserted_->forward_one(x, 0, dropout, inputs.context.operations);
+  return inserted_->forward(x, route(x, inputs), dropout, inputs.context.operations);
+}
+
+routing::Route Layer::route(const at::Tensor& x, const LayerInputs& inputs) const {
   routing::Route route = router_->route({.hidden = x,
                                          .sentences = inputs.sentences,
                                          .length = inputs.shape.length,
                                          .stack = stack_,
                                          .layer = index_,
-                                         .expert_layer = expert_layer_number(config_, stack_, index_),
+                                         .expert_layer = config::expert_layer_number(config_, stack_, index_),
                                          .context = inputs.context,
                                          .lengths = inputs.lengths,
                                          .tokens = inputs.tokens,
                                          .memory_mean = inputs.memory_mean});
   if (inputs.record != nullptr) {
-    inputs.record->layers.push_back(
-        {stack_, index_, route.losses, std::move(route.statistics), route.experts});
+    inputs.record->layers.push_back({stack_, index_, route.losses, route.statistics, route.experts});
   }
-  return std::get<expert::ExpertLayer>(feed_forward_)
-      .forward(x, route, activation, inputs.context.operations);
+  return route;
 }
 
 at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs) const {
@@ -101,8 +107,9 @@ at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs) co
                        mask(inputs, config_.attention_dropout, Site::kCrossAttentionProbabilities));
                  });
   }
-  return residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), operations},
-                  [&](const at::Tensor& h) { return feed_forward(h, inputs); });
+  x = residual(x, {feed_forward_norm_, mask(inputs, config_.dropout, Site::kFeedForward), operations},
+               [&](const at::Tensor& h) { return feed_forward(h, inputs); });
+  return inserted_ ? inserted(x, inputs) : x;
 }
 
 }  // namespace megin::model

@@ -1,5 +1,6 @@
-// One layer of the encoder or the decoder: attention, cross-attention in the decoder, feed-forward or
-// experts, each a residual sublayer with its norm after (post) or before (pre) it.
+// One layer of the encoder or the decoder: attention, cross-attention in the decoder of an encoder-decoder,
+// feed-forward or experts, each a residual sublayer with its norm after (post) or before (pre) it; and behind
+// them the layer of residual experts, where one is inserted.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "expert/expert_layer.h"
+#include "expert/residual_experts.h"
 #include "net/attention.h"
 #include "net/feed_forward.h"
 #include "net/forward_context.h"
@@ -68,6 +70,8 @@ class Layer {
   };
   at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
   at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs) const;
+  at::Tensor inserted(const at::Tensor& x, const LayerInputs& inputs) const;
+  routing::Route route(const at::Tensor& x, const LayerInputs& inputs) const;
   net::DropoutMask mask(const LayerInputs& inputs, double probability, net::DropoutSite::Place place) const;
 
   const config::ModelConfig& config_;
@@ -78,8 +82,9 @@ class Layer {
   std::optional<net::CrossAttention> cross_attention_;
   std::optional<net::Norm> cross_attention_norm_;
   std::variant<net::FeedForward, expert::ExpertLayer> feed_forward_;
-  std::unique_ptr<routing::Router> router_;  // of an expert layer
   net::Norm feed_forward_norm_;
+  std::optional<expert::ResidualExperts> inserted_;
+  std::unique_ptr<routing::Router> router_;  // of an expert layer, replaced or inserted
 };
 
 }  // namespace megin::model

@@ -40,6 +40,8 @@ struct DropoutSite {
     kCrossAttentionProbabilities,
     kFeedForward,
     kActivation,
+    kInserted,
+    kInsertedActivation,
   } place = kEmbedding;
 };
 

@@ -33,7 +33,14 @@ bool starts_orthogonal(std::string_view name, const config::ModelConfig& config)
           (router == config::RouterKind::kBase || router == config::RouterKind::kDistilled));
 }
 
-Rule rule_for(std::string_view name, const config::ModelConfig& config) {
+// Of the feed-forward that a parameter belongs to.
+int64_t inner_width(const Parameter& parameter, const config::ModelConfig& config) {
+  const bool of_expert = parameter.experts > 0 || contains(parameter.name, ".inserted.");
+  return of_expert ? config::expert_feed_forward(config) : config.feed_forward;
+}
+
+Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
+  const std::string_view name = parameter.name;
   const double d = static_cast<double>(config.width);
   const bool bias = name.ends_with(".bias");
   if (contains(name, "norm.")) return {Rule::Kind::kConstant, bias ? 0.0 : 1.0};
@@ -56,10 +63,12 @@ Rule rule_for(std::string_view name, const config::ModelConfig& config) {
     return {Rule::Kind::kUniform,
             bias ? 1.0 / std::sqrt(d) : xavier_bound(config.width, config.width, 1.0 / std::sqrt(2.0))};
   }
-  if (contains(name, ".feed_forward.fc2.")) {
-    return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(config.feed_forward))};
+  // Inserted experts begin as what they are given plus a small constant (Dai et al. 2022).
+  if (contains(name, ".inserted.") && name.ends_with("fc2.weight")) return {Rule::Kind::kConstant, 0.0};
+  if (contains(name, ".fc2.")) {
+    return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(inner_width(parameter, config)))};
   }
-  if (contains(name, ".feed_forward.")) return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
+  if (contains(name, ".fc1.") || contains(name, ".gate.")) return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
   return {Rule::Kind::kNormal, 1.0 / std::sqrt(d)};  // embeddings, learned positions, an untied output
 }
 
@@ -106,13 +115,15 @@ void make_orthogonal(std::span<float> values, int64_t rows, int64_t columns, dou
 
 void initialise(ParameterMemory& parameters, const config::ModelConfig& config, uint64_t seed) {
   for (const Parameter& parameter : parameters.all()) {
-    const Rule rule = rule_for(parameter.name, config);
+    const Rule rule = rule_for(parameter, config);
     const std::span<float> values = parameters.values_of(parameter);
     const int64_t parts = std::max<int64_t>(1, parameter.experts);
     const size_t size = values.size() / static_cast<size_t>(parts);
     for (int64_t part = 0; part < parts; ++part) {
-      const uint64_t key =
-          draw_key(seed, Purpose::kInitialisation, {checksum(parameter.name), static_cast<uint64_t>(part)});
+      // Inserted experts all begin alike, as published (Dai et al. 2022).
+      const bool alike = contains(parameter.name, ".inserted.");
+      const uint64_t key = draw_key(seed, Purpose::kInitialisation,
+                                    {checksum(parameter.name), alike ? 0 : static_cast<uint64_t>(part)});
       fill(values.subspan(static_cast<size_t>(part) * size, size), rule, key);
     }
     if (starts_orthogonal(parameter.name, config)) {

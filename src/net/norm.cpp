@@ -7,9 +7,10 @@
 
 namespace megin::net {
 
-Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config)
-    : kind_(config.norm), epsilon_(config.norm_epsilon), weight_(parameters.get(prefix + "weight")) {
-  if (kind_ == config::NormKind::kLayerNorm) bias_ = parameters.get(prefix + "bias");
+Norm::Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config,
+           int64_t expert)
+    : kind_(config.norm), epsilon_(config.norm_epsilon), weight_(parameters.get(prefix + "weight", expert)) {
+  if (kind_ == config::NormKind::kLayerNorm) bias_ = parameters.get(prefix + "bias", expert);
 }
 
 bool Norm::fuses(const at::Tensor& x, Operations operations) const {

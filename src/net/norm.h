@@ -13,8 +13,9 @@ namespace megin::net {
 
 class Norm {
  public:
-  // Uses prefix + "weight" and, for LayerNorm, prefix + "bias".
-  Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config);
+  // Uses prefix + "weight" and, for LayerNorm, prefix + "bias"; where experts have norms, those of `expert`.
+  Norm(const ParameterMemory& parameters, const std::string& prefix, const config::ModelConfig& config,
+       int64_t expert = 0);
 
   // x: [rows, d], fp32. Returns the same shape. Fused where it is a LayerNorm on the CPU.
   at::Tensor forward(const at::Tensor& x, Operations operations) const;

@@ -18,15 +18,6 @@ int64_t product(const std::vector<int64_t>& shape) {
   return size;
 }
 
-// A feed-forward tensor with one dimension more than a dense layer's holds experts.
-bool holds_experts(const store::TensorShape& tensor) {
-  if (tensor.name.find(".feed_forward.fc") == std::string::npos &&
-      tensor.name.find(".feed_forward.gate") == std::string::npos) {
-    return false;
-  }
-  return tensor.shape.size() == (tensor.name.ends_with(".weight") ? 3u : 2u);
-}
-
 }  // namespace
 
 void ParameterMemory::Free::operator()(float* memory) const {
@@ -44,7 +35,7 @@ std::unique_ptr<float, ParameterMemory::Free> ParameterMemory::allocate(int64_t 
 ParameterMemory::ParameterMemory(const config::ModelConfig& config) {
   for (auto& tensor : store::tensor_shapes(config)) {
     Parameter parameter;
-    parameter.experts = holds_experts(tensor) ? tensor.shape[0] : 0;
+    parameter.experts = tensor.experts;
     parameter.trained = store::is_trained(tensor.name);
     parameter.name = std::move(tensor.name);
     parameter.shape = std::move(tensor.shape);

@@ -40,6 +40,16 @@ TEST(Schedule, CosineIsHalfWayDownInTheMiddle) {
   EXPECT_DOUBLE_EQ(learning_rate(config, 5000, kLast), 1e-4);
 }
 
+TEST(Schedule, LinearFallsEvenly) {
+  const OptimizerConfig config{
+      .learning_rate = 6e-4, .schedule = ScheduleKind::kLinear, .warmup = 100, .minimum_learning_rate = 1e-4};
+  EXPECT_DOUBLE_EQ(learning_rate(config, 50, 1100), 3e-4);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 100, 1100), 6e-4);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 300, 1100), 5e-4);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 1100, 1100), 1e-4);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 2000, 1100), 1e-4);
+}
+
 TEST(Schedule, ConstantStaysAtThePeak) {
   const OptimizerConfig config{.learning_rate = 1e-3, .schedule = ScheduleKind::kConstant, .warmup = 10};
   EXPECT_DOUBLE_EQ(learning_rate(config, 0, 0), 0.0);

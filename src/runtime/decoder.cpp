@@ -34,12 +34,17 @@ class DecoderStep {
     const int64_t i = static_cast<int64_t>(index);
     residual(weights_, layer.self_norm, x, state_.work,
              [&](ConstRows in, Rows out) { self_attention(layer, i, in, out); });
-    residual(weights_, layer.cross_norm, x, state_.work,
-             [&](ConstRows in, Rows out) { cross_attention(layer, i, in, out); });
+    if (!config::is_causal_lm(weights_.config)) {
+      residual(weights_, layer.cross_norm, x, state_.work,
+               [&](ConstRows in, Rows out) { cross_attention(layer, i, in, out); });
+    }
     residual(weights_, layer.feed_forward_norm, x, state_.work, [&](ConstRows in, Rows out) {
       if (layer.experts->count() > 1) choose_experts(layer, index, in);
       feed_forward(weights_, layer, dispatch_.mode, in, out, state_.work);
     });
+    if (layer.inserted.empty()) return;
+    if (layer.chooses) choose_experts(layer, index, x);
+    run_inserted(weights_, layer, dispatch_.mode, x, state_.work);
   }
 
   void self_attention(const LayerWeights& layer, int64_t index, ConstRows in, Rows out) {
@@ -114,7 +119,7 @@ class DecoderStep {
                                      .layer = index,
                                      .expert_layer = layer.expert_layer};
       state_.work.experts[static_cast<size_t>(r)] =
-          config::draw_expert(dispatch_, place, layer.experts->count());
+          config::draw_expert(dispatch_, place, weights_.config.experts.count);
     }
   }
 
@@ -169,10 +174,20 @@ void SourceMemory::blocks(int64_t source, int64_t layer, std::vector<const float
   for (int64_t b = 0; b < count; ++b) blocks[static_cast<size_t>(b)] = first + b * shape_.block_floats();
 }
 
+namespace {
+
+SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispatch,
+                          std::span<const search::Source> sources, Workspace& work) {
+  if (config::is_causal_lm(weights.config)) return {};
+  return {weights, encode(weights, dispatch, sources, work), work};
+}
+
+}  // namespace
+
 DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispatch,
                            std::span<const search::Source> sources, int64_t rows_per_source)
     : work(weights.config),
-      memory(weights, encode(weights, dispatch, sources, work), work),
+      memory(read_sources(weights, dispatch, sources, work)),
       cache(weights.attention(), weights.config.decoder_layers,
             static_cast<int64_t>(sources.size()) * rows_per_source, weights.config.max_length) {
   for (size_t s = 0; s < sources.size(); ++s) {

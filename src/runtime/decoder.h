@@ -14,6 +14,7 @@ namespace megin::runtime {
 // encoder's states and shared by all rows of a source.
 class SourceMemory {
  public:
+  SourceMemory() = default;  // of a causal_lm, which has no sources to look at
   SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work);
 
   int64_t length(int64_t source) const { return lengths_[static_cast<size_t>(source)]; }

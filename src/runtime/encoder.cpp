@@ -30,6 +30,9 @@ class EncoderRun {
         if (layer.experts->count() > 1) choose_experts(layer, i, in);
         feed_forward(weights_, layer, dispatch_.mode, in, out, work_);
       });
+      if (layer.inserted.empty()) continue;
+      if (layer.chooses) choose_experts(layer, i, x);
+      run_inserted(weights_, layer, dispatch_.mode, x, work_);
     }
     if (weights_.config.norm_position == config::NormPosition::kPre) normalise(weights_.encoder.norm, x, x);
     return std::move(encoded_);
@@ -112,7 +115,8 @@ class EncoderRun {
                                      .stack = config::Stack::kEncoder,
                                      .layer = index,
                                      .expert_layer = layer.expert_layer};
-      work_.experts[static_cast<size_t>(row)] = config::draw_expert(dispatch_, place, layer.experts->count());
+      work_.experts[static_cast<size_t>(row)] =
+          config::draw_expert(dispatch_, place, weights_.config.experts.count);
     });
   }
 

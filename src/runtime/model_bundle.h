@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "runtime/encoder_decoder.h"
+#include "runtime/transformer.h"
 #include "text/subword.h"
 
 namespace megin::runtime {

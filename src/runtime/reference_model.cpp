@@ -43,8 +43,8 @@ Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t 
   return y;
 }
 
-Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix) const {
-  const auto weight = tensors_(prefix + "norm.weight");
+Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix, int64_t expert) const {
+  const auto weight = tensors_(prefix + "norm.weight").subspan(static_cast<size_t>(expert) * x[0].size());
   const bool rms = config_.norm == config::NormKind::kRmsNorm;
   Matrix y = x;
   for (auto& row : y) {
@@ -55,7 +55,7 @@ Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix) const {
     for (const double v : row) square += (v - mean) * (v - mean) / n;
     for (size_t c = 0; c < row.size(); ++c) {
       row[c] = (row[c] - mean) / std::sqrt(square + config_.norm_epsilon) * weight[c];
-      if (!rms) row[c] += tensors_(prefix + "norm.bias")[c];
+      if (!rms) row[c] += tensors_(prefix + "norm.bias")[static_cast<size_t>(expert) * x[0].size() + c];
     }
   }
   return y;
@@ -160,25 +160,54 @@ double ReferenceModel::act(double x) const {
   }
 }
 
-Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const {
-  const bool experts = config::is_expert_layer(config_.experts, place.layer);
-  const int64_t count = experts ? config_.experts.count : 1, d = config_.width, f = config_.feed_forward;
-  std::vector<Matrix> all;
-  for (int64_t e = 0; e < count; ++e) {
-    Matrix hidden = linear(x, prefix + "fc1", e * f, f);
-    const bool gated = config::is_gated(config_.activation);
-    const Matrix gate = gated ? linear(x, prefix + "gate", e * f, f) : hidden;
-    for (size_t r = 0; r < hidden.size(); ++r) {
-      for (int64_t c = 0; c < f; ++c) hidden[r][c] = act(gate[r][c]) * (gated ? hidden[r][c] : 1.0);
-    }
-    all.push_back(linear(hidden, prefix + "fc2", e * d, d));
+Matrix ReferenceModel::run_expert(const Matrix& x, const std::string& prefix, int64_t expert,
+                                  int64_t f) const {
+  Matrix hidden = linear(x, prefix + "fc1", expert * f, f);
+  const bool gated = config::is_gated(config_.activation);
+  const Matrix gate = gated ? linear(x, prefix + "gate", expert * f, f) : hidden;
+  for (size_t r = 0; r < hidden.size(); ++r) {
+    for (int64_t c = 0; c < f; ++c) hidden[r][c] = act(gate[r][c]) * (gated ? hidden[r][c] : 1.0);
   }
-  Matrix y(x.size(), std::vector<double>(static_cast<size_t>(d), 0.0));
+  return linear(hidden, prefix + "fc2", expert * config_.width, config_.width);
+}
+
+Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const {
+  const bool experts = config_.experts.body == config::ExpertBody::kReplace &&
+                       config::is_expert_layer(config_, place.stack, place.layer);
+  if (!experts) return run_expert(x, prefix, 0, config_.feed_forward);
+  std::vector<Matrix> all;
+  for (int64_t e = 0; e < config_.experts.count; ++e) {
+    all.push_back(run_expert(x, prefix, e, config::expert_feed_forward(config_)));
+  }
+  Matrix y(x.size(), std::vector<double>(x[0].size(), 0.0));
   for (size_t t = 0; t < x.size(); ++t) {
-    const std::vector<double> weights =
-        count == 1 ? std::vector<double>{1.0} : expert_weights(x, t, prefix, place);
+    const std::vector<double> weights = expert_weights(x, t, prefix, place);
     for (size_t e = 0; e < weights.size(); ++e) {
       for (size_t c = 0; c < y[t].size(); ++c) y[t][c] += weights[e] * all[e][t][c];
+    }
+  }
+  return y;
+}
+
+// g E(x) + (1 - g) x, where a row has one expert.
+Matrix ReferenceModel::inserted(const Matrix& x, const std::string& prefix, const Place& place) const {
+  std::vector<Matrix> all;
+  for (int64_t e = 0; e < config_.experts.count; ++e) {
+    Matrix h = x;
+    for (int64_t s = 0; s < config_.experts.sublayers; ++s) {
+      const std::string sublayer = prefix + std::to_string(s) + ".";
+      h = plus(h, run_expert(norm(h, sublayer, e), sublayer, e, config::expert_feed_forward(config_)));
+    }
+    all.push_back(h);
+  }
+  if (all.size() == 1) return all[0];
+  Matrix y = x;
+  for (size_t t = 0; t < x.size(); ++t) {
+    const std::vector<double> weights = expert_weights(x, t, prefix, place);
+    const double kept = 1.0 - std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (size_t c = 0; c < y[t].size(); ++c) {
+      y[t][c] = kept * x[t][c];
+      for (size_t e = 0; e < weights.size(); ++e) y[t][c] += weights[e] * all[e][t][c];
     }
   }
   return y;
@@ -206,18 +235,12 @@ std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, co
     const std::vector<double> input = by_sentence ? mean_of(place.memory ? *place.memory : x) : x[t];
     return routed_weights(input, prefix + "router.", place.symbols[t]);
   }
-  // Expert layers are counted over both stacks.
-  uint64_t number = 0;
-  const bool decoder = place.stack == config::Stack::kDecoder;
-  for (int64_t i = 0; decoder && i < config_.encoder_layers; ++i) {
-    number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
-  }
-  for (int64_t i = 0; i < place.layer; ++i) number += config::is_expert_layer(config_.experts, i) ? 1 : 0;
-  const config::TokenPlace token{.sentence = place.sentence,
-                                 .position = t,
-                                 .stack = place.stack,
-                                 .layer = static_cast<uint64_t>(place.layer),
-                                 .expert_layer = number};
+  const config::TokenPlace token{
+      .sentence = place.sentence,
+      .position = t,
+      .stack = place.stack,
+      .layer = static_cast<uint64_t>(place.layer),
+      .expert_layer = static_cast<uint64_t>(config::expert_layer_number(config_, place.stack, place.layer))};
   std::vector<double> weights(static_cast<size_t>(count), 0.0);
   weights[static_cast<size_t>(config::draw_expert(dispatch_, token, count))] = 1.0;
   return weights;
@@ -287,16 +310,15 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
 
 Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& start) const {
   const bool pre = config_.norm_position == config::NormPosition::kPre;
-  const int64_t layers = memory ? config_.decoder_layers : config_.encoder_layers;
-  for (int64_t i = 0; i < layers; ++i) {
+  const bool decoder = start.stack == config::Stack::kDecoder;
+  for (int64_t i = 0; i < config::layers_of(config_, start.stack); ++i) {
     const std::string layer = store::layer_prefix(start.stack, i);
     const auto sublayer = [&](const std::string& name, auto&& f) {
       const std::string prefix = layer + name + ".";
       x = pre ? plus(x, f(norm(x, prefix), prefix)) : norm(plus(x, f(x, prefix)), prefix);
     };
-    sublayer("self_attention", [&](const Matrix& in, const std::string& p) {
-      return self_attention(in, p, memory != nullptr);
-    });
+    sublayer("self_attention",
+             [&](const Matrix& in, const std::string& p) { return self_attention(in, p, decoder); });
     if (memory) {
       sublayer("cross_attention",
                [&](const Matrix& in, const std::string& p) { return cross_attention(in, *memory, p); });
@@ -304,6 +326,7 @@ Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& st
     const Place place{start.stack, i, start.sentence, start.symbols, memory};
     sublayer("feed_forward",
              [&](const Matrix& in, const std::string& p) { return feed_forward(in, p, place); });
+    if (config::has_inserted_layer(config_, start.stack, i)) x = inserted(x, layer + "inserted.", place);
   }
   return pre ? norm(x, store::stack_name(start.stack) + ".") : x;
 }
@@ -311,10 +334,12 @@ Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& st
 Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
                                  uint64_t sentence) const {
   using config::Stack;
-  const Matrix memory =
-      run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence, source});
-  const Matrix states =
-      run_stack(embed(Stack::kDecoder, target), &memory, {Stack::kDecoder, 0, sentence, target});
+  Matrix memory;
+  if (!config::is_causal_lm(config_)) {
+    memory = run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence, source});
+  }
+  const Matrix states = run_stack(embed(Stack::kDecoder, target), memory.empty() ? nullptr : &memory,
+                                  {Stack::kDecoder, 0, sentence, target});
   const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
                      : config_.share_embeddings == config::ShareEmbeddings::kDecoder
                          ? "target_embedding.weight"

@@ -1,4 +1,4 @@
-// For tests: an encoder-decoder as plain loops in double precision, straight from the formulas (thor
+// For tests: a Transformer as plain loops in double precision, straight from the formulas (thor
 // spec 1.1, 1.5 and 3), without caches, packing or batches. Every expert of a layer is computed and then one
 // is picked.
 #pragma once
@@ -19,7 +19,8 @@ class ReferenceModel {
   ReferenceModel(const config::ModelConfig& config, TensorSource tensors, config::Dispatch dispatch)
       : config_(config), tensors_(std::move(tensors)), dispatch_(std::move(dispatch)) {}
 
-  // Log-probabilities after each of the `target` tokens, [target length][vocabulary].
+  // Log-probabilities after each of the `target` tokens, [target length][vocabulary]. A causal_lm reads no
+  // source.
   Matrix log_probs(std::span<const int32_t> source, std::span<const int32_t> target, uint64_t sentence) const;
 
  private:
@@ -37,13 +38,16 @@ class ReferenceModel {
   Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
   Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;
   Matrix feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const;
+  // One expert of a feed-forward of inner width f.
+  Matrix run_expert(const Matrix& x, const std::string& prefix, int64_t expert, int64_t f) const;
+  Matrix inserted(const Matrix& x, const std::string& prefix, const Place& place) const;
   // What each expert's output on row t of x is multiplied by; 0 where it is not chosen.
   std::vector<double> expert_weights(const Matrix& x, size_t t, const std::string& prefix,
                                      const Place& place) const;
   std::vector<double> routed_weights(const std::vector<double>& input, const std::string& prefix,
                                      int32_t symbol) const;
   Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
-  Matrix norm(const Matrix& x, const std::string& prefix) const;
+  Matrix norm(const Matrix& x, const std::string& prefix, int64_t expert = 0) const;
   Matrix rotated(Matrix x) const;
   double act(double x) const;
 

@@ -10,22 +10,23 @@ namespace megin::runtime {
 namespace {
 
 // One expert on rows of x.
-void run_expert(const config::ModelConfig& config, const FeedForward& expert, ConstRows x, Rows y,
-                Workspace& work) {
+void run_expert(const config::ModelConfig& config, const Experts& experts, int64_t number, ConstRows x,
+                Rows y, Workspace& work) {
+  const FeedForward& expert = experts[number];
   const Rows hidden = work.hidden.rows(x.count);
   const Rows gate = work.gate.rows(x.count);
   expert.fc1(x, hidden);
   if (config::is_gated(config.activation)) expert.gate(x, gate);
-  activate(config.activation, config.feed_forward, gate, hidden);
+  activate(config.activation, experts.feed_forward(), gate, hidden);
   expert.fc2(hidden, y);
 }
 
 void run_ensemble(const config::ModelConfig& config, const Experts& experts, ConstRows x, Rows y,
                   Workspace& work) {
-  run_expert(config, experts[0], x, y, work);
+  run_expert(config, experts, 0, x, y, work);
   const Rows one = work.gathered_out.rows(x.count);
   for (int64_t e = 1; e < experts.count(); ++e) {
-    run_expert(config, experts[e], x, one, work);
+    run_expert(config, experts, e, x, one, work);
     add(one, config.width, y);
   }
   scale(1.0F / static_cast<float>(experts.count()), config.width, y);
@@ -63,14 +64,14 @@ void run_chosen(const config::ModelConfig& config, const Experts& experts, Const
     const int64_t begin = work.ends[e], count = work.ends[e + 1] - begin;
     if (count == 0) continue;
     if (k == 1 && count == x.count) {
-      run_expert(config, experts[e], x, y, work);
+      run_expert(config, experts, e, x, y, work);
       for (int64_t r = 0; work.gated && r < y.count; ++r) scale_row(work.gates[r], width, y.row(r));
       return;
     }
     const Rows in = work.gathered.rows(count), out = work.gathered_out.rows(count);
     const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
     for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(choice_of(i) / k), width, in.row(i));
-    run_expert(config, experts[e], in, out, work);
+    run_expert(config, experts, e, in, out, work);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t choice = choice_of(i);
       float* const to = y.row(choice / k);
@@ -131,8 +132,8 @@ Workspace::Workspace(const config::ModelConfig& config)
       output(config.width),
       projected(3 * config.width),
       context(config.width),
-      hidden(config.feed_forward),
-      gate(config.feed_forward),
+      hidden(std::max(config.feed_forward, config::expert_feed_forward(config))),
+      gate(std::max(config.feed_forward, config::expert_feed_forward(config))),
       gathered(config.width),
       gathered_out(config.width),
       router_scores(3 * config.experts.count),
@@ -240,12 +241,68 @@ void feed_forward(const Weights& weights, const LayerWeights& layer, config::Dis
                   Rows y, Workspace& work) {
   const Experts& experts = *layer.experts;
   if (experts.count() == 1) {
-    run_expert(weights.config, experts[0], x, y, work);
+    run_expert(weights.config, experts, 0, x, y, work);
   } else if (mode == config::DispatchMode::kEnsemble) {
     run_ensemble(weights.config, experts, x, y, work);
   } else {
     run_chosen(weights.config, experts, x, y, work);
   }
+}
+
+namespace {
+
+// Passes rows through one inserted expert, in place.
+void run_residual_expert(const Weights& weights, const LayerWeights& layer, int64_t expert, Rows x,
+                         Workspace& work) {
+  for (const ResidualSublayer& sublayer : layer.inserted) {
+    const Rows normed = work.normed.rows(x.count), added = work.gathered_out.rows(x.count);
+    normalise(sublayer.norms[static_cast<size_t>(expert)], x, normed);
+    run_expert(weights.config, *sublayer.experts, expert, normed, added, work);
+    add(added, weights.config.width, x);
+  }
+}
+
+// to += factor * (after - before).
+void add_scaled_change(const float* before, const float* after, float factor, int64_t width, float* to) {
+  for (int64_t i = 0; i < width; ++i) to[i] += factor * (after[i] - before[i]);
+}
+
+}  // namespace
+
+void run_inserted(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
+                  Workspace& work) {
+  const int64_t experts = layer.inserted[0].experts->count(), width = weights.config.width;
+  if (experts == 1) return run_residual_expert(weights, layer, 0, x, work);
+  const Rows change = work.output.rows(x.count);
+  for (int64_t r = 0; r < x.count; ++r) std::fill_n(change.row(r), width, 0.0F);
+  // An expert on `count` choices: row_of(i) is the row of the i-th, factor_of(i) what its change counts.
+  const auto run = [&](int64_t expert, int64_t count, auto&& row_of, auto&& factor_of) {
+    const Rows in = work.gathered.rows(count);
+    for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(row_of(i)), width, in.row(i));
+    run_residual_expert(weights, layer, expert, in, work);
+    for (int64_t i = 0; i < count; ++i) {
+      add_scaled_change(x.row(row_of(i)), in.row(i), factor_of(i), width, change.row(row_of(i)));
+    }
+  };
+  if (mode == config::DispatchMode::kEnsemble) {
+    const float share = 1.0F / static_cast<float>(experts);
+    for (int64_t e = 0; e < experts; ++e) {
+      run(
+          e, x.count, [](int64_t i) { return i; }, [share](int64_t) { return share; });
+    }
+  } else {
+    const int64_t k = work.choices;
+    sort_by_expert(x.count * k, experts, work);
+    for (int64_t e = 0; e < experts; ++e) {
+      const int64_t begin = work.ends[e], count = work.ends[e + 1] - begin;
+      if (count == 0) continue;
+      const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
+      run(
+          e, count, [&](int64_t i) { return choice_of(i) / k; },
+          [&](int64_t i) { return work.gated ? work.gates[choice_of(i)] : 1.0F; });
+    }
+  }
+  add(change, width, x);
 }
 
 }  // namespace megin::runtime

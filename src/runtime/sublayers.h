@@ -1,6 +1,6 @@
-// The steps that encoder and decoder layers share: token embedding, residual with norm, rotary positions, and
-// the feed-forward whose expert is drawn. All work on rows of tokens; which sentence a row belongs to is the
-// caller's knowledge, told in its draws.
+// The steps that encoder and decoder layers share: token embedding, residual with norm, rotary positions, the
+// feed-forward whose expert is chosen, and inserted experts. All work on rows of tokens; which sentence a row
+// belongs to is the caller's knowledge, told in its draws.
 #pragma once
 
 #include <span>
@@ -21,7 +21,7 @@ struct Workspace {
   RowBuffer normed, output;          // of residual(): what a sublayer reads and writes
   RowBuffer projected;               // [3 * width]: query, key, value
   RowBuffer context;                 // of attention
-  RowBuffer hidden, gate;            // [feed_forward]
+  RowBuffer hidden, gate;            // [feed_forward], of the layers' or the experts', whichever is wider
   RowBuffer gathered, gathered_out;  // rows of one expert
   std::vector<float> scores;         // of attend(), for max_length positions
   std::vector<const float*> blocks;  // of attend()
@@ -67,6 +67,11 @@ void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRow
 
 // Fills work.gates of rows of x whose expert is chosen already, one for each.
 void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work);
+
+// Passes rows of x through the experts inserted behind a layer, in place: x + sum of gate * (E(x) - x).
+// Choices and mode as for feed_forward().
+void run_inserted(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
+                  Workspace& work);
 
 // The feed-forward of a layer. work.experts and work.gates hold the choices of each row, unless the layer is
 // dense or the mode is ensemble: then every row meets the only expert, or the mean of all. Runs no expert

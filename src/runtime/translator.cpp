@@ -33,7 +33,7 @@ struct Translator::Window {
   TranslationTotals& totals;
 };
 
-Translator::Translator(const EncoderDecoder& model, const text::SubwordModel& source,
+Translator::Translator(const Transformer& model, const text::SubwordModel& source,
                        const text::SubwordModel& target, TranslatorOptions options)
     : model_(model),
       target_(target),

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "runtime/batched_search.h"
-#include "runtime/encoder_decoder.h"
 #include "runtime/line_encoder.h"
+#include "runtime/transformer.h"
 #include "text/subword.h"
 
 namespace megin::runtime {
@@ -54,7 +54,7 @@ struct TranslationTotals {
 class Translator {
  public:
   // Throws UsageError when the options cannot be, or the tag is none of the source vocabulary.
-  Translator(const EncoderDecoder& model, const text::SubwordModel& source, const text::SubwordModel& target,
+  Translator(const Transformer& model, const text::SubwordModel& source, const text::SubwordModel& target,
              TranslatorOptions options);
 
   // Translates a whole stream. Memory is that of a window: at most 2,000 lines. After each window `flush` is
@@ -71,7 +71,7 @@ class Translator {
   void add(const TranslationInput& line, uint64_t number, Window& window) const;
   search::Tokens encode_prefix(const TranslationInput& line, const search::Source& source) const;
 
-  const EncoderDecoder& model_;
+  const Transformer& model_;
   const text::SubwordModel& target_;
   LineEncoder encoder_;
   BatchedSearch search_;

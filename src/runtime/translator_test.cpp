@@ -45,8 +45,8 @@ const text::SubwordModel& subword() {
   return model;
 }
 
-const EncoderDecoder& model() {
-  static const EncoderDecoder made = [] {
+const Transformer& model() {
+  static const Transformer made = [] {
     config::ModelConfig config;
     config.width = 16;
     config.feed_forward = 24;
@@ -55,7 +55,7 @@ const EncoderDecoder& model() {
     config.experts = {.count = 4, .every = 1, .offset = 0};
     config.max_length = 40;
     config.source_vocabulary = config.target_vocabulary = subword().size();
-    return EncoderDecoder(std::make_shared<Weights>(config, random_weights(config, 3)), {});
+    return Transformer(std::make_shared<Weights>(config, random_weights(config, 3)), {});
   }();
   return made;
 }

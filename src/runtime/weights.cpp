@@ -1,5 +1,7 @@
 #include "runtime/weights.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -93,18 +95,43 @@ class Loader {
     layer.query_key_value = linear(prefix + "self_attention.query_key_value.", 3 * d, d);
     layer.self_output = linear(prefix + "self_attention.output.", d, d);
     layer.self_norm = norm(prefix + "self_attention.norm.");
-    if (stack == Stack::kDecoder) {
+    if (stack == Stack::kDecoder && !config::is_causal_lm(config_)) {
       layer.cross_query = linear(prefix + "cross_attention.query.", d, d);
       layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * d, d);
       layer.cross_output = linear(prefix + "cross_attention.output.", d, d);
       layer.cross_norm = norm(prefix + "cross_attention.norm.");
     }
-    const int64_t count = config::is_expert_layer(config_.experts, index) ? config_.experts.count : 1;
-    const TensorSource checked = [this](const std::string& name) { return tensor(name); };
-    layer.experts = std::make_unique<Experts>(config_, checked, prefix + "feed_forward.", count);
+    layer.chooses = config::is_expert_layer(config_, stack, index);
+    layer.expert_layer = static_cast<uint64_t>(config::expert_layer_number(config_, stack, index));
+    const bool inserted = config::has_inserted_layer(config_, stack, index);
+    const int64_t width = config::expert_feed_forward(config_);
+    const bool replaced = layer.chooses && !inserted;
+    layer.experts = experts(prefix + "feed_forward.", replaced ? config_.experts.count : 1,
+                            replaced ? width : config_.feed_forward);
     layer.feed_forward_norm = norm(prefix + "feed_forward.norm.");
-    if (count > 1) layer.router = router(prefix + "feed_forward.router.");
+    for (int64_t j = 0; inserted && j < config_.experts.sublayers; ++j) {
+      layer.inserted.push_back(residual_sublayer(fmt::format("{}inserted.{}.", prefix, j), width));
+    }
+    if (layer.chooses) layer.router = router(store::expert_prefix(config_, stack, index) + "router.");
     return layer;
+  }
+
+  std::unique_ptr<Experts> experts(const std::string& prefix, int64_t count, int64_t feed_forward) const {
+    const TensorSource checked = [this](const std::string& name) { return tensor(name); };
+    return std::make_unique<Experts>(config_, checked, prefix, Experts::Size{count, feed_forward});
+  }
+
+  ResidualSublayer residual_sublayer(const std::string& prefix, int64_t feed_forward) const {
+    const int64_t count = config_.experts.count;
+    const auto width = static_cast<size_t>(config_.width);
+    const NormWeights all = norm(prefix + "norm.");
+    ResidualSublayer sublayer{.norms = {}, .experts = experts(prefix, count, feed_forward)};
+    for (size_t e = 0; e < static_cast<size_t>(count); ++e) {
+      sublayer.norms.push_back({all.weight.subspan(e * width, width),
+                                all.bias.empty() ? all.bias : all.bias.subspan(e * width, width),
+                                all.epsilon});
+    }
+    return sublayer;
   }
 
  private:
@@ -118,24 +145,15 @@ StackWeights load_stack(const Loader& loader, const ModelConfig& config, Stack s
   const bool shared = config.share_embeddings == config::ShareEmbeddings::kAll;
   const char* own = stack == Stack::kEncoder ? "source_embedding.weight" : "target_embedding.weight";
   weights.embedding = loader.tensor(shared ? "embedding.weight" : own);
-  const int64_t layers = stack == Stack::kEncoder ? config.encoder_layers : config.decoder_layers;
-  for (int64_t i = 0; i < layers; ++i) weights.layers.push_back(loader.layer(stack, i));
+  for (int64_t i = 0; i < config::layers_of(config, stack); ++i) {
+    weights.layers.push_back(loader.layer(stack, i));
+  }
   const std::string prefix = store::stack_name(stack) + ".";
   if (config.norm_position == config::NormPosition::kPre) weights.norm = loader.norm(prefix + "norm.");
   if (config.positions == config::Positions::kLearned) {
     weights.positions = loader.tensor(prefix + "positions.weight");
   }
   return weights;
-}
-
-void number_expert_layers(Weights& weights) {
-  uint64_t next = 0;
-  for (StackWeights* stack : {&weights.encoder, &weights.decoder}) {
-    for (LayerWeights& layer : stack->layers) {
-      layer.expert_layer = next;
-      if (layer.experts->count() > 1) ++next;
-    }
-  }
 }
 
 }  // namespace
@@ -146,16 +164,15 @@ TensorSource tensors_of(std::shared_ptr<const store::ModelDirectory> directory) 
   };
 }
 
-Experts::Experts(const ModelConfig& config, const TensorSource& tensors, const std::string& prefix,
-                 int64_t count)
-    : count_(count), slots_(std::make_unique<Slot[]>(static_cast<size_t>(count))) {
+Experts::Experts(const ModelConfig& config, const TensorSource& tensors, const std::string& prefix, Size size)
+    : size_(size), slots_(std::make_unique<Slot[]>(static_cast<size_t>(size.count))) {
   const auto matrix = [&](const char* name, int64_t outputs, int64_t inputs) {
     const std::string start = prefix + name;
     return Matrix{tensors(start + ".weight"), tensors(start + ".bias"), outputs, inputs};
   };
-  fc1_ = matrix("fc1", config.feed_forward, config.width);
-  if (config::is_gated(config.activation)) gate_ = matrix("gate", config.feed_forward, config.width);
-  fc2_ = matrix("fc2", config.width, config.feed_forward);
+  fc1_ = matrix("fc1", size.feed_forward, config.width);
+  if (config::is_gated(config.activation)) gate_ = matrix("gate", size.feed_forward, config.width);
+  fc2_ = matrix("fc2", config.width, size.feed_forward);
 }
 
 Linear Experts::pack(const Matrix& matrix, int64_t expert) {
@@ -179,9 +196,8 @@ const FeedForward& Experts::operator[](int64_t expert) const {
 Weights::Weights(const ModelConfig& model_config, TensorSource source)
     : config(model_config), tensors(std::move(source)) {
   const Loader loader(config, tensors);
-  encoder = load_stack(loader, config, Stack::kEncoder);
+  if (!config::is_causal_lm(config)) encoder = load_stack(loader, config, Stack::kEncoder);
   decoder = load_stack(loader, config, Stack::kDecoder);
-  number_expert_layers(*this);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output = PackedMatrix(own_output ? loader.tensor("output.weight") : decoder.embedding,
                         config.target_vocabulary, config.width);

@@ -1,4 +1,4 @@
-// The weights of an encoder-decoder, ready for use: matrices packed for multiply(), the rest viewed where it
+// The weights of a Transformer, ready for use: matrices packed for multiply(), the rest viewed where it
 // lies.
 //
 // Memory: the source of the tensors stays in use (embeddings, norms, biases, experts not yet packed), and
@@ -43,14 +43,19 @@ struct FeedForward {
   Linear fc1, gate, fc2;
 };
 
-// The feed-forwards of one layer: one, or one per expert. Packed at first use, by whichever thread comes
-// first.
+// The feed-forwards of one layer, or of one sublayer of inserted experts: one, or one per expert. Packed at
+// first use, by whichever thread comes first.
 class Experts {
  public:
+  struct Size {
+    int64_t count = 1;         // of experts
+    int64_t feed_forward = 0;  // inner width
+  };
   Experts(const config::ModelConfig& config, const TensorSource& tensors, const std::string& prefix,
-          int64_t count);
+          Size size);
 
-  int64_t count() const { return count_; }
+  int64_t count() const { return size_.count; }
+  int64_t feed_forward() const { return size_.feed_forward; }
   const FeedForward& operator[](int64_t expert) const;
 
  private:
@@ -64,7 +69,7 @@ class Experts {
   };
   static Linear pack(const Matrix& matrix, int64_t expert);
 
-  int64_t count_;
+  Size size_;
   Matrix fc1_, gate_, fc2_;
   std::unique_ptr<Slot[]> slots_;
 };
@@ -77,14 +82,22 @@ struct RouterWeights {
   std::vector<int64_t> table;   // [vocabulary of the stack], the expert of each symbol: hash and distilled
 };
 
+// A sublayer of inserted experts: x + fc2(act(fc1(norm(x)))), norm and feed-forward of each expert its own.
+struct ResidualSublayer {
+  std::vector<NormWeights> norms;  // [experts]
+  std::unique_ptr<Experts> experts;
+};
+
 struct LayerWeights {
   Linear query_key_value, self_output;
   NormWeights self_norm;
-  Linear cross_query, cross_key_value, cross_output;  // decoder only
-  NormWeights cross_norm;                             // decoder only
+  Linear cross_query, cross_key_value, cross_output;  // decoder of an encoder-decoder only
+  NormWeights cross_norm;                             // the same
   std::unique_ptr<Experts> experts;
-  RouterWeights router;
   NormWeights feed_forward_norm;
+  std::vector<ResidualSublayer> inserted;  // what stands behind the layer; mostly nothing
+  RouterWeights router;                    // of the experts, replaced or inserted
+  bool chooses = false;                    // whether its tokens choose among experts
   uint64_t expert_layer = 0;  // its number over both stacks, encoder first; counts expert layers only
 };
 
@@ -106,8 +119,8 @@ struct Weights {
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;
-  TensorSource tensors;  // kept for what it keeps open
-  StackWeights encoder, decoder;
+  TensorSource tensors;               // kept for what it keeps open
+  StackWeights encoder, decoder;      // a causal_lm has no encoder layers
   PackedMatrix output;                // [target vocabulary, width]; no bias
   std::vector<float> sinusoid;        // [max_length, width]
   std::vector<float> rotary_cosines;  // [max_length, head_width / 2]

@@ -28,6 +28,15 @@ TEST(ForcedDecoding, AddsTheLogProbabilitiesOfTheGivenTokens) {
   EXPECT_NEAR(scored[3].log_probability, std::log(.3), 1e-6);
 }
 
+// A text that goes on is begun by the token before it: the toy model checks what it is fed first.
+TEST(ForcedDecoding, FeedsTheSourcesOwnBeginning) {
+  const ToyModel model(40, 12, hashed_distribution(9, 40));
+  std::vector<Source> sources = toy_sources(3);
+  sources[1].begin = kB;
+  const std::vector<Tokens> targets = {{kA, kB}, {kB}, {kEnd}};
+  EXPECT_EQ(score_targets(model, sources, targets, {}).size(), 3U);
+}
+
 TEST(ForcedDecoding, GivesSearchResultsTheirOwnScores) {
   const ToyModel model(40, 12, hashed_distribution(9, 40));
   const std::vector<Source> sources = toy_sources(6);

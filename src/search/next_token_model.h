@@ -9,11 +9,14 @@
 
 namespace megin::search {
 
-// One sentence to be decoded.
+// One sentence to be decoded, or one text to go on with.
 struct Source {
-  std::vector<int32_t> tokens;  // source ids, end mark included; empty for a language model without a prompt
+  std::vector<int32_t> tokens;  // source ids, end mark included; of a language model the prompt, whose length
+                                // counts for the length limit, while the prefix is what is fed
   uint64_t sentence = 0;        // its number in the input: random dispatch draws by it, so that neither batch
                                 // size nor order changes an output
+  int32_t begin = -1;  // fed first instead of SearchOptions::begin, where what is decoded goes on with
+                       // a text (scoring and sampling); -1: that one
 };
 
 // The changing part of a decoding: caches and buffers, owned by the caller. One state is used by one thread

@@ -48,7 +48,7 @@ void decode_paths(const NextTokenModel& model, std::span<const Source> sources, 
   while (!active.empty()) {
     inputs.clear();
     for (const Path* path : active) {
-      inputs.push_back(path->output.tokens.empty() ? rules.options.begin : path->output.tokens.back());
+      inputs.push_back(path->output.tokens.empty() ? path->begin : path->output.tokens.back());
     }
     decoder.step(inputs);
     rows.clear();
@@ -77,6 +77,7 @@ std::vector<Path> make_paths(const NextTokenModel& model, std::span<const Source
       Path path;
       path.source = i;
       path.sentence = sources[i].sentence;
+      path.begin = sources[i].begin >= 0 ? sources[i].begin : options.begin;
       path.number = number;
       path.limit = static_cast<size_t>(limit);
       paths.push_back(std::move(path));

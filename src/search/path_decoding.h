@@ -16,6 +16,7 @@ namespace megin::search {
 struct Path {
   size_t source = 0;  // index of its source
   uint64_t sentence = 0;
+  int32_t begin = 0;                // fed first
   int64_t number = 0;               // among the paths of its source
   std::span<const int32_t> forced;  // its first tokens
   bool ends_when_forced = false;    // with the last forced token; else with the end mark

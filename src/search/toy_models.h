@@ -51,10 +51,11 @@ class ToyModel : public NextTokenModel {
     ASSERT_EQ(log_probs.size(), rows.size() * static_cast<size_t>(vocabulary_));
     for (size_t i = 0; i < rows.size(); ++i) {
       rows[i].fed.push_back(tokens[i]);
-      ASSERT_EQ(rows[i].fed.front(), SearchOptions().begin);
+      const Source& source = rows[i].source;
+      ASSERT_EQ(rows[i].fed.front(), source.begin >= 0 ? source.begin : SearchOptions().begin);
       ASSERT_LE(static_cast<int64_t>(rows[i].fed.size()), max_length_);
       const Tokens history(rows[i].fed.begin() + 1, rows[i].fed.end());
-      const std::vector<double> probabilities = distribution_(rows[i].source, history);
+      const std::vector<double> probabilities = distribution_(source, history);
       for (size_t token = 0; token < probabilities.size(); ++token) {
         log_probs[i * probabilities.size() + token] = static_cast<float>(std::log(probabilities[token]));
       }

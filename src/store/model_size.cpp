@@ -17,6 +17,12 @@ int64_t elements(const TensorShape& tensor) {
   return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
 }
 
+// Those that a token meets which uses `active` experts.
+int64_t active_elements(const TensorShape& tensor, int64_t active) {
+  const int64_t all = elements(tensor);
+  return tensor.experts > 0 ? all / tensor.experts * active : all;
+}
+
 bool is_embedding(const TensorShape& tensor) {
   return contains(tensor.name, "embedding") || tensor.name == "output.weight";
 }
@@ -25,20 +31,15 @@ bool is_norm(const TensorShape& tensor) {
   return contains(tensor.name, "norm.");
 }
 
-// Weights of experts have a dimension more than those of a feed-forward: [N, f, d] and, of biases, [N, f].
-bool is_expert(const TensorShape& tensor) {
-  const size_t dense = tensor.name.ends_with(".bias") ? 1 : 2;
-  return contains(tensor.name, "feed_forward") && !is_norm(tensor) && tensor.shape.size() > dense;
-}
-
 // The field of the counts that a tensor belongs to.
 int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
+  if (tensor.experts > 0) return counts.experts;
   if (is_embedding(tensor)) return counts.embeddings;
   if (contains(tensor.name, "positions")) return counts.positions;
   if (is_norm(tensor)) return counts.norms;
   if (contains(tensor.name, "router.")) return counts.routers;
   if (contains(tensor.name, "attention")) return counts.attention;
-  return is_expert(tensor) ? counts.experts : counts.feed_forward;
+  return counts.feed_forward;
 }
 
 }  // namespace
@@ -50,17 +51,9 @@ ParameterCounts count_parameters(const config::ModelConfig& config) {
 ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
   ParameterCounts counts;
   for (const TensorShape& tensor : tensor_shapes(config)) {
-    const int64_t all = elements(tensor);
-    field_of(counts, tensor) += is_expert(tensor) ? all / tensor.shape.front() * active : all;
+    field_of(counts, tensor) += active_elements(tensor, active);
   }
   return counts;
-}
-
-int64_t count_expert_layers(const config::ModelConfig& config) {
-  int64_t layers = 0;
-  for (int64_t i = 0; i < config.encoder_layers; ++i) layers += config::is_expert_layer(config.experts, i);
-  for (int64_t i = 0; i < config.decoder_layers; ++i) layers += config::is_expert_layer(config.experts, i);
-  return layers;
 }
 
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length) {
@@ -68,8 +61,7 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   for (const TensorShape& tensor : tensor_shapes(config)) {
     if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;
     if (contains(tensor.name, "positions")) continue;
-    const int64_t used =
-        is_expert(tensor) ? elements(tensor) / tensor.shape.front() * active : elements(tensor);
+    const int64_t used = active_elements(tensor, active);
     const bool of_source =
         tensor.name.starts_with("encoder.") || contains(tensor.name, "cross_attention.key_value");
     (of_source ? flops.source : flops.target) += 2.0 * static_cast<double>(used);
@@ -80,7 +72,8 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   const double look = 4.0 * width;
   const double tokens = static_cast<double>(length);
   flops.source_attention = look * tokens * static_cast<double>(config.encoder_layers);
-  flops.target_attention = look * (tokens + (tokens + 1) / 2) * static_cast<double>(config.decoder_layers);
+  const double of_source = config::is_causal_lm(config) ? 0.0 : tokens;
+  flops.target_attention = look * (of_source + (tokens + 1) / 2) * static_cast<double>(config.decoder_layers);
   return flops;
 }
 

@@ -12,8 +12,8 @@ struct ParameterCounts {
   int64_t embeddings = 0;    // with the output projection
   int64_t positions = 0;     // learned positions only
   int64_t attention = 0;     // self and cross, projections and biases
-  int64_t feed_forward = 0;  // of layers without experts
-  int64_t experts = 0;       // of layers with experts
+  int64_t feed_forward = 0;  // of layers without experts, inserted ones included
+  int64_t experts = 0;       // of experts, with the norms of inserted ones
   int64_t routers = 0;       // what chooses among them
   int64_t norms = 0;
 
@@ -28,9 +28,6 @@ ParameterCounts count_parameters(const config::ModelConfig& config);
 // Those that a sentence meets when each expert layer uses `active` of its experts: what a dense model of this
 // cost would have. active from 1 to config.experts.count.
 ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active);
-
-// Layers that hold experts, over both stacks.
-int64_t count_expert_layers(const config::ModelConfig& config);
 
 // Floating-point operations of inference, a multiply-add being two; biases, norms, activations and the
 // softmax are left out, as usual. Training costs three times as much per pass (forward, and twice that

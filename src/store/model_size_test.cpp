@@ -45,6 +45,52 @@ TEST(ParameterCountTest, ThorHasTheSizesOfThePaper) {
   EXPECT_EQ(total(every), 48'320'512 + 12 * 1'050'112);  // 61M
 }
 
+// stablemoe spec 3: 124.4M, 453.5M in 32 experts of 3 sublayers, 1.51B in those of 10; 354.8M and 3224.0M;
+// the dense controls 578M; the translation model 76.9M, 89.5M with one dense expert, 480.2M with 32.
+TEST(ParameterCountTest, StableMoeHasTheSizesOfThePaper) {
+  constexpr int64_t kVocabulary = 50'261;
+  const auto with_experts = [&](const char* name, int64_t count, int64_t sublayers, int64_t wider = 1) {
+    config::ModelConfig config = preset(name, kVocabulary, count);
+    config.experts.body = config::ExpertBody::kInsert;
+    config.experts.sublayers = sublayers;
+    config.experts.feed_forward = wider * config.feed_forward;
+    return config;
+  };
+  const auto millions = [](int64_t count) { return static_cast<double>(count) / 1e6; };
+  EXPECT_NEAR(millions(total(preset("base_lm", kVocabulary))), 124.4, 0.05);
+  EXPECT_NEAR(millions(count_parameters(with_experts("base_lm", 32, 3)).experts), 453.5, 0.05);
+  EXPECT_NEAR(millions(count_parameters(with_experts("base_lm", 32, 10)).experts), 1511, 1.5);
+  EXPECT_NEAR(millions(total(preset("large_lm", kVocabulary))), 354.8, 0.05);
+  EXPECT_NEAR(millions(count_parameters(with_experts("large_lm", 64, 6)).experts), 3224.0, 0.5);
+  EXPECT_NEAR(millions(total(with_experts("base_lm", 1, 96))), 578, 0.5) << "deeper";
+  EXPECT_NEAR(millions(total(with_experts("base_lm", 1, 3, 32))), 578, 0.5) << "wider";
+  config::ModelConfig translation = preset("base", 64'000);
+  EXPECT_NEAR(millions(total(translation)), 76.9, 0.05);
+  translation.experts.body = config::ExpertBody::kInsert;
+  translation.experts.sublayers = 3;
+  EXPECT_NEAR(millions(total(translation)), 89.5, 0.05);
+  translation.experts.count = 32;
+  EXPECT_NEAR(millions(total(translation)), 480.2, 0.05);
+}
+
+// stablemoe spec 2: 145.8, 160.3 and 609.7 billion multiply-adds for 1,024 tokens, with attention over all of
+// them whether it looks ahead or not.
+TEST(TokenFlopsTest, StableMoeCostsWhatThePaperSays) {
+  const auto billions = [](const config::ModelConfig& config) {
+    const TokenFlops token = count_token_flops(config, 1, 0);
+    const double attention = 2.0 * 1024 * static_cast<double>(config.width * config.decoder_layers);
+    return (token.target / 2 + attention) * 1024 / 1e9;
+  };
+  config::ModelConfig config = preset("base_lm", 50'261);
+  EXPECT_NEAR(billions(config), 145.8, 0.1);
+  config.experts.body = config::ExpertBody::kInsert;
+  config.experts.sublayers = 3;
+  config.experts.count = 32;
+  EXPECT_NEAR(billions(config), 160.3, 0.1);
+  config.experts = {.body = config::ExpertBody::kInsert, .sublayers = 96};
+  EXPECT_NEAR(billions(config), 609.7, 0.5);
+}
+
 TEST(ParameterCountTest, SplitsByWhatTheyAreFor) {
   // d 128, f 256: attention 66,048; feed-forward 65,920; norm 256.
   const ParameterCounts counts = count_parameters(preset("tiny", 1000, 4));
@@ -87,10 +133,10 @@ TEST(ParameterCountTest, CountsTheOptions) {
 }
 
 TEST(ExpertLayerCountTest, CountsBothStacks) {
-  EXPECT_EQ(count_expert_layers(preset("iwslt", 1, 2)), 6);
-  EXPECT_EQ(count_expert_layers(preset("multilingual", 1, 2)), 9);
-  EXPECT_EQ(count_expert_layers(preset("small", 1, 2)), 4);
-  EXPECT_EQ(count_expert_layers(preset("iwslt", 1, 1)), 0);
+  EXPECT_EQ(config::count_expert_layers(preset("iwslt", 1, 2)), 6);
+  EXPECT_EQ(config::count_expert_layers(preset("multilingual", 1, 2)), 9);
+  EXPECT_EQ(config::count_expert_layers(preset("small", 1, 2)), 4);
+  EXPECT_EQ(config::count_expert_layers(preset("iwslt", 1, 1)), 0);
 }
 
 TEST(TokenFlopsTest, AreTwoPerWeightMet) {

@@ -18,56 +18,71 @@ class Table {
 
   void add_embeddings() {
     const int64_t d = config_.width;
-    switch (config_.share_embeddings) {
-      case config::ShareEmbeddings::kAll:
-        add("embedding.weight", {config_.target_vocabulary, d});
-        return;
-      case config::ShareEmbeddings::kDecoder:
-        add("source_embedding.weight", {config_.source_vocabulary, d});
-        add("target_embedding.weight", {config_.target_vocabulary, d});
-        return;
-      case config::ShareEmbeddings::kNone:
-        add("source_embedding.weight", {config_.source_vocabulary, d});
-        add("target_embedding.weight", {config_.target_vocabulary, d});
-        add("output.weight", {config_.target_vocabulary, d});
-        return;
+    if (config_.share_embeddings == config::ShareEmbeddings::kAll) {
+      add("embedding.weight", {config_.target_vocabulary, d});
+      return;
+    }
+    if (!config::is_causal_lm(config_)) add("source_embedding.weight", {config_.source_vocabulary, d});
+    add("target_embedding.weight", {config_.target_vocabulary, d});
+    if (config_.share_embeddings == config::ShareEmbeddings::kNone) {
+      add("output.weight", {config_.target_vocabulary, d});
     }
   }
 
-  void add_stack(config::Stack stack, int64_t layers) {
+  void add_stack(config::Stack stack) {
     const std::string name = stack_name(stack);
     if (config_.positions == config::Positions::kLearned) {
       add(name + ".positions.weight", {config_.max_length, config_.width});
     }
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      const std::string prefix = layer_prefix(stack, layer);
-      add_self_attention(prefix + "self_attention.");
-      if (stack == config::Stack::kDecoder) add_cross_attention(prefix + "cross_attention.");
-      const bool experts = config::is_expert_layer(config_.experts, layer);
-      add_feed_forward(prefix + "feed_forward.", experts);
-      if (experts) add_router(prefix + "feed_forward.router.", stack);
-    }
-    if (config_.norm_position == config::NormPosition::kPre) add_norm(name + ".");
+    for (int64_t layer = 0; layer < config::layers_of(config_, stack); ++layer) add_layer(stack, layer);
+    if (config_.norm_position == config::NormPosition::kPre) add_norm(name + ".norm", 0);
   }
 
   std::vector<TensorShape> take() { return std::move(tensors_); }
 
  private:
-  void add_linear(const std::string& prefix, int64_t out, int64_t in) {
-    add(prefix + ".weight", {out, in});
-    add(prefix + ".bias", {out});
+  void add_layer(config::Stack stack, int64_t layer) {
+    const std::string prefix = layer_prefix(stack, layer);
+    add_self_attention(prefix + "self_attention.");
+    if (stack == config::Stack::kDecoder && !config::is_causal_lm(config_)) {
+      add_cross_attention(prefix + "cross_attention.");
+    }
+    const bool experts = config::is_expert_layer(config_, stack, layer);
+    const bool inserted = config::has_inserted_layer(config_, stack, layer);
+    const int64_t count = experts ? config_.experts.count : 0;
+    const int64_t width = config::expert_feed_forward(config_);
+    const bool replaced = experts && !inserted;
+    add_feed_forward(prefix + "feed_forward.", replaced ? width : config_.feed_forward, replaced ? count : 0);
+    add_norm(prefix + "feed_forward.norm", 0);
+    for (int64_t j = 0; inserted && j < config_.experts.sublayers; ++j) {
+      const std::string sublayer = fmt::format("{}inserted.{}.", prefix, j);
+      add_norm(sublayer + "norm", count);
+      add_feed_forward(sublayer, width, count);
+    }
+    if (experts) add_router(expert_prefix(config_, stack, layer) + "router.", stack);
   }
 
-  void add_norm(const std::string& prefix) {
-    add(prefix + "norm.weight", {config_.width});
-    if (config_.norm == config::NormKind::kLayerNorm) add(prefix + "norm.bias", {config_.width});
+  // With a leading dimension of `experts`, unless that is 0.
+  void add_stacked(std::string name, std::vector<int64_t> shape, int64_t experts) {
+    if (experts > 0) shape.insert(shape.begin(), experts);
+    tensors_.push_back({std::move(name), std::move(shape), experts});
+  }
+
+  void add_linear(const std::string& prefix, int64_t out, int64_t in, int64_t experts = 0) {
+    add_stacked(prefix + ".weight", {out, in}, experts);
+    add_stacked(prefix + ".bias", {out}, experts);
+  }
+
+  void add_norm(const std::string& prefix, int64_t experts) {
+    add_stacked(prefix + ".weight", {config_.width}, experts);
+    if (config_.norm == config::NormKind::kLayerNorm) add_stacked(prefix + ".bias", {config_.width}, experts);
   }
 
   void add_self_attention(const std::string& prefix) {
     const int64_t d = config_.width;
     add_linear(prefix + "query_key_value", 3 * d, d);
     add_linear(prefix + "output", d, d);
-    add_norm(prefix);
+    add_norm(prefix + "norm", 0);
   }
 
   void add_cross_attention(const std::string& prefix) {
@@ -75,21 +90,13 @@ class Table {
     add_linear(prefix + "query", d, d);
     add_linear(prefix + "key_value", 2 * d, d);
     add_linear(prefix + "output", d, d);
-    add_norm(prefix);
+    add_norm(prefix + "norm", 0);
   }
 
-  void add_feed_forward(const std::string& prefix, bool experts) {
-    const auto add_stacked = [&](const std::string& name, int64_t out, int64_t in) {
-      if (!experts) return add_linear(name, out, in);
-      add(name + ".weight", {config_.experts.count, out, in});
-      add(name + ".bias", {config_.experts.count, out});
-    };
-    add_stacked(prefix + "fc1", config_.feed_forward, config_.width);
-    if (config::is_gated(config_.activation)) {
-      add_stacked(prefix + "gate", config_.feed_forward, config_.width);
-    }
-    add_stacked(prefix + "fc2", config_.width, config_.feed_forward);
-    add_norm(prefix);
+  void add_feed_forward(const std::string& prefix, int64_t inner, int64_t experts) {
+    add_linear(prefix + "fc1", inner, config_.width, experts);
+    if (config::is_gated(config_.activation)) add_linear(prefix + "gate", inner, config_.width, experts);
+    add_linear(prefix + "fc2", config_.width, inner, experts);
   }
 
   void add_router(const std::string& prefix, config::Stack stack) {
@@ -124,11 +131,16 @@ std::string layer_prefix(config::Stack stack, int64_t layer) {
   return fmt::format("{}.layers.{}.", stack_name(stack), layer);
 }
 
+std::string expert_prefix(const config::ModelConfig& config, config::Stack stack, int64_t layer) {
+  const bool inserted = config.experts.body == config::ExpertBody::kInsert;
+  return layer_prefix(stack, layer) + (inserted ? "inserted." : "feed_forward.");
+}
+
 std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {
   Table table(config);
   table.add_embeddings();
-  table.add_stack(config::Stack::kEncoder, config.encoder_layers);
-  table.add_stack(config::Stack::kDecoder, config.decoder_layers);
+  if (!config::is_causal_lm(config)) table.add_stack(config::Stack::kEncoder);
+  table.add_stack(config::Stack::kDecoder);
   return table.take();
 }
 

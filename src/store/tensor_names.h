@@ -20,17 +20,20 @@
 //   S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]  (distilled: a vector of each symbol)
 //   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: and of each expert)
 //   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a whole number)
+//   S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}   sublayer J of the layer behind I (body insert)
+//   S.layers.I.inserted.router.*                              as feed_forward.router.*
 //   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
 //
-// In an expert layer fc1, gate and fc2 carry a leading dimension of experts: [N, f, d], [N, f],
-// [N, d, f], [N, d]. S is encoder or decoder, I counts from 0. All tensors are fp32.
+// Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
+// leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count
+// from 0. A causal_lm has the decoder alone, without cross-attention and source_embedding. All tensors are
+// fp32.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "config/dispatch.h"
 #include "config/model_config.h"
 
 namespace megin::store {
@@ -38,6 +41,7 @@ namespace megin::store {
 struct TensorShape {
   std::string name;
   std::vector<int64_t> shape;
+  int64_t experts = 0;  // N when the first dimension counts experts; 0: it does not
 };
 
 // Whether gradients change a tensor: not router.bias, which moves by a rule of its own, nor router.table.
@@ -48,6 +52,9 @@ std::string stack_name(config::Stack stack);
 
 // "encoder.layers.3." and so on.
 std::string layer_prefix(config::Stack stack, int64_t layer);
+
+// What the names of an expert layer's tensors begin with: "encoder.layers.3.feed_forward.", or "inserted.".
+std::string expert_prefix(const config::ModelConfig& config, config::Stack stack, int64_t layer);
 
 // Every tensor of a model with its shape, in the order in which they are declared and stored.
 std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config);

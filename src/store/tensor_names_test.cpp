@@ -143,5 +143,42 @@ TEST(TensorNames, AnExpertAddsItsFeedForwardOnly) {
   EXPECT_EQ(parameters(config) - dense, 2 * 2 * (2 * 4 * 6 + 4 + 6));
 }
 
+TEST(TensorNames, InsertedExpertsHaveNormsOfTheirOwn) {
+  config::ModelConfig config = one_layer_each();
+  config.encoder_layers = config.decoder_layers = 2;
+  config.experts = {.count = 5,
+                    .body = config::ExpertBody::kInsert,
+                    .sublayers = 2,
+                    .feed_forward = 7,
+                    .router = config::RouterKind::kDistilled,
+                    .gate = config::Gate::kSigmoid,
+                    .distilled_width = 3};
+  const auto tensors = table(config);
+  EXPECT_EQ(tensors.at("decoder.layers.0.inserted.0.norm.weight"), (Shape{5, 4}));
+  EXPECT_EQ(tensors.at("decoder.layers.0.inserted.1.fc1.weight"), (Shape{5, 7, 4}));
+  EXPECT_EQ(tensors.at("encoder.layers.0.inserted.1.fc2.bias"), (Shape{5, 4}));
+  EXPECT_EQ(tensors.at("encoder.layers.0.inserted.router.weight"), (Shape{5, 4}));
+  EXPECT_EQ(tensors.at("decoder.layers.0.inserted.router.centres"), (Shape{5, 3}));
+  EXPECT_EQ(tensors.at("decoder.layers.0.feed_forward.fc1.weight"), (Shape{6, 4})) << "the layer's own stays";
+  EXPECT_FALSE(tensors.contains("decoder.layers.1.inserted.0.norm.weight"));
+  config.experts.count = 1;
+  EXPECT_EQ(table(config).at("decoder.layers.0.inserted.0.fc1.weight"), (Shape{7, 4}));
+  EXPECT_FALSE(table(config).contains("decoder.layers.0.inserted.router.weight"));
+}
+
+TEST(TensorNames, ALanguageModelIsADecoderAlone) {
+  config::ModelConfig config = one_layer_each();
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  for (const auto share : {config::ShareEmbeddings::kAll, config::ShareEmbeddings::kNone}) {
+    config.share_embeddings = share;
+    for (const auto& [name, shape] : table(config)) {
+      EXPECT_FALSE(name.starts_with("encoder.") || name.starts_with("source_")) << name;
+      EXPECT_EQ(name.find("cross_attention"), std::string::npos) << name;
+    }
+  }
+  EXPECT_TRUE(table(config).contains("output.weight"));
+}
+
 }  // namespace
 }  // namespace megin::store

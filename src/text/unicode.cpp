@@ -132,6 +132,12 @@ size_t count_words(std::string_view text) {
   return words;
 }
 
+uint64_t count_words_and_ends(std::span<const std::string> lines) {
+  uint64_t words = lines.size();
+  for (const std::string& line : lines) words += count_words(line);
+  return words;
+}
+
 size_t count_letters(std::string_view text) {
   size_t letters = 0;
   for_each_character(text, [&](UChar32 c, size_t, size_t) { letters += weight_of(c).letters; });

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ std::string lower_case(std::string_view text);
 // characters, rounded up: two of Han, Hiragana or Katakana, or four of Thai, Lao, Khmer or Burmese, are a
 // word.
 size_t count_words(std::string_view text);
+
+// Words of a running text, the end of each line counted as one: what a perplexity per word is taken over.
+uint64_t count_words_and_ends(std::span<const std::string> lines);
 
 // A length in letters that is comparable between scripts: the number of code points, where a Han character
 // counts 3 and one of Hiragana, Katakana or Hangul 2 (what they take in alphabetic writing, roughly).

@@ -71,5 +71,10 @@ TEST(Unicode, ConvertsCharacterSets) {
   EXPECT_TRUE(contains(error_of([] { to_utf8("a", "NO-SUCH-SET"); }), "the character set 'NO-SUCH-SET'"));
 }
 
+TEST(Unicode, ARunningTextHasWordsAndLineEnds) {
+  const std::vector<std::string> lines = {"one two", "", "  three  "};
+  EXPECT_EQ(count_words_and_ends(lines), 6u);
+}
+
 }  // namespace
 }  // namespace megin::text

@@ -133,6 +133,7 @@ void EventLog::validated(const ProgressRecord& progress, const ValidationResult&
                          {"loss", result.loss},       {"perplexity", std::exp(result.loss)},
                          {"experts", result.routing}, {"seconds", result.seconds}};
   add_cost(line, progress.cost);
+  if (result.word_perplexity) line["word_perplexity"] = *result.word_perplexity;
   if (result.bleu) {
     line["bleu"] = *result.bleu;
     line["signature"] = result.signature;

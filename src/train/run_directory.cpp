@@ -33,8 +33,10 @@ constexpr std::array<std::string_view, 11> kFreeKeys = {"/train/data",
                                                         "/train/average_checkpoints"};
 
 bool is_free(const std::string& key, const config::OptimizerConfig& optimizer) {
-  // A cosine is as long as the run.
-  if (key == "/train/max_updates" && optimizer.schedule == config::ScheduleKind::kCosine) return false;
+  // Some schedules are as long as the run.
+  const bool ends = optimizer.schedule == config::ScheduleKind::kCosine ||
+                    optimizer.schedule == config::ScheduleKind::kLinear;
+  if (key == "/train/max_updates" && ends) return false;
   return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
 }
 

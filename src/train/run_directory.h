@@ -12,7 +12,7 @@
 #include "base/directory_lock.h"
 #include "config/run_config.h"
 #include "data/prepared_data.h"
-#include "model/encoder_decoder.h"
+#include "model/transformer.h"
 #include "store/safetensors.h"
 #include "train/progress_record.h"
 #include "train/training_step.h"
@@ -23,7 +23,7 @@ namespace megin::train {
 struct TrainingState {
   explicit TrainingState(const config::RunConfig& config);  // initialised by train.seed
 
-  model::EncoderDecoder model;
+  model::Transformer model;
   OptimizerState optimizer;
   ProgressRecord progress;
 

@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "model/encoder_decoder.h"
+#include "model/transformer.h"
 #include "net/initialisation.h"
-#include "runtime/encoder_decoder.h"
+#include "runtime/transformer.h"
 #include "text/vocabulary.h"
 
 namespace megin::train {
@@ -62,13 +62,16 @@ std::vector<config::ModelConfig> routed_variants() {
   return all;
 }
 
-// What initialisation leaves at zero.
+// What initialisation leaves at zero, or alike.
 void fill_routers(net::ParameterMemory& parameters) {
   for (const net::Parameter& parameter : parameters.all()) {
     const auto values = parameters.values_of(parameter);
     for (size_t i = 0; i < values.size(); ++i) {
       if (parameter.name.ends_with("router.table")) values[i] = static_cast<float>(i * 7 % 3);
       if (parameter.name.ends_with("router.bias")) values[i] = 0.05f * static_cast<float>(i);
+      const bool inserted = parameter.name.find(".inserted.") != std::string::npos;
+      if (inserted && parameter.name.ends_with("fc2.weight"))
+        values[i] = 0.02f * static_cast<float>(i * 31 % 17) - 0.1f;
     }
   }
 }
@@ -77,8 +80,8 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
   data::MemoryExamples examples;
   examples.add({5, 6, 7, 8, 9}, {9, 10, 11});
   examples.add({11, 12}, {13, 14, 15, 16, 17, 18});
-  const data::TranslationBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1});
-  model::EncoderDecoder trained(config);
+  const data::TokenBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1});
+  model::Transformer trained(config);
   net::initialise(trained.parameters(), config, 6);
   fill_routers(trained.parameters());
   const net::ParameterMemory& parameters = trained.parameters();
@@ -90,7 +93,7 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
     const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
     const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
 
-    const runtime::EncoderDecoder served(weights, dispatch);
+    const runtime::Transformer served(weights, dispatch);
     const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0},
                                                  {{11, 12, text::kEndId}, 1}};
     const auto state = served.begin(sources, 1);
@@ -106,6 +109,60 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
             << mode << " row " << row << " step " << t;
       }
     }
+  }
+}
+
+config::ModelConfig language_model() {
+  config::ModelConfig config = small_model();
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  config.norm_position = config::NormPosition::kPre;
+  config.positions = config::Positions::kLearned;
+  config.experts = {};
+  return config;
+}
+
+// Inserted experts in both kinds of model, and one that is dense.
+std::vector<config::ModelConfig> inserted_variants() {
+  std::vector<config::ModelConfig> all;
+  for (config::ModelConfig config : {small_model(), language_model()}) {
+    config.experts = {.count = 3, .body = config::ExpertBody::kInsert, .sublayers = 2, .feed_forward = 20};
+    all.push_back(config);
+    all.back().experts.layers = 2;
+  }
+  return all;
+}
+
+TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
+  expect_served_as_trained(language_model(), {"sentence"});
+  config::ModelConfig rotary = language_model();
+  rotary.positions = config::Positions::kRotary;
+  rotary.norm = config::NormKind::kRmsNorm;
+  rotary.activation = config::Activation::kSwiglu;
+  rotary.share_embeddings = config::ShareEmbeddings::kNone;
+  rotary.experts.count = 3;
+  expect_served_as_trained(rotary, {"sentence", "token", "ensemble", "path:1"});
+}
+
+TEST(ServedModel, ServesInsertedExpertsAsTheyWereTrained) {
+  for (config::ModelConfig config : inserted_variants()) {
+    SCOPED_TRACE(config::is_causal_lm(config) ? "causal_lm" : "encoder_decoder");
+    expect_served_as_trained(config, {"sentence", "token", "batch", "ensemble", "path:2"});
+    for (config::ModelConfig routed : routed_variants()) {
+      const auto router = routed.experts.router;
+      if (router == config::RouterKind::kSentence && config::is_causal_lm(config)) continue;
+      SCOPED_TRACE(enum_names(router)[static_cast<size_t>(router)]);
+      const config::ExpertConfig where = config.experts;
+      routed.experts.body = where.body;
+      routed.experts.layers = where.layers;
+      routed.experts.sublayers = where.sublayers;
+      routed.experts.feed_forward = where.feed_forward;
+      config::ModelConfig with_router = config;
+      with_router.experts = routed.experts;
+      expect_served_as_trained(with_router, {"router"});
+    }
+    config.experts.count = 1;
+    expect_served_as_trained(config, {"sentence"});
   }
 }
 

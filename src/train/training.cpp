@@ -16,9 +16,8 @@
 #include "base/progress.h"
 #include "base/stop_signal.h"
 #include "config/enums.h"
-#include "data/batch_stream.h"
-#include "runtime/encoder_decoder.h"
 #include "store/model_size.h"
+#include "train/batches.h"
 #include "train/event_log.h"
 #include "train/hash_tables.h"
 #include "train/library_threads.h"
@@ -30,6 +29,10 @@ namespace megin::train {
 namespace {
 
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
+  if ((data.task == config::Task::kLanguageModel) != config::is_causal_lm(config.model)) {
+    fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
+               config::enum_name(data.task), config::enum_name(config.model.kind));
+  }
   const auto take = [](int64_t& field, int64_t found, const char* name) {
     if (field != 0 && field != found) {
       fail_usage("model.{} is {}, but the data's vocabulary has {} symbols; leave it 0 to take the data's",
@@ -51,7 +54,7 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
 void check_validation(const config::RunConfig& config) {
   try {
     const config::Dispatch dispatch = validation_dispatch(config.train, config.model);
-    config::check(dispatch, config.model.experts, runtime::expert_layers(config.model));
+    config::check(dispatch, config.model.experts, config::count_expert_layers(config.model));
   } catch (const UsageError& error) {
     fail_usage("train.validation.experts: {}", error.what());
   }
@@ -86,7 +89,7 @@ class Session {
   TrainingState state_;
   store::TokenFlops token_flops_;
   RunDirectory directory_;
-  data::BatchStream stream_;
+  std::unique_ptr<data::BatchStream> stream_;
   TrainingStep step_;
   StopSignal stop_;
   std::unique_ptr<EventLog> log_;
@@ -130,10 +133,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       state_(config),
       token_flops_(store::count_token_flops(config.model, config.model.experts.active, 0)),
       directory_(config.train.run, config, data_),
-      stream_(data_.train, {.max_tokens = config.train.batch_tokens,
-                            .seed = static_cast<uint64_t>(config.train.seed),
-                            .shuffle = true,
-                            .corpus_weights = data_.corpus_weights}),
+      stream_(training_batches(config, data_)),
       step_(config.train, state_.model, pool_) {
   set_library_threads(pool_.threads(), operations_of(config.train));
   if (options.resume && directory_.holds_run()) {
@@ -156,7 +156,7 @@ void Session::restore() {
     return;
   }
   const ProgressRecord& progress = state_.progress;
-  stream_.seek(progress.position);
+  stream_->seek(progress.position);
   saved_ = progress.update;
   note(fmt::format("resuming {} after update {}", run, progress.update));
   // The former session may have been killed between saving and publishing.
@@ -176,17 +176,18 @@ std::string Session::describe() const {
   int64_t parameters = 0;
   for (const net::Parameter& p : state_.model.parameters().all()) parameters += p.size;
   const config::ModelConfig& model = state_.model.config();
-  return fmt::format("{}: {:.2f} M parameters, {} experts, {} pairs, {} batches an epoch, {} threads",
+  const std::string_view unit = config::is_causal_lm(model) ? "lines" : "pairs";
+  return fmt::format("{}: {:.2f} M parameters, {} experts, {} {}, {} batches an epoch, {} threads",
                      config::enum_name(config_.train.method), static_cast<double>(parameters) / 1e6,
-                     model.experts.count, data_.train.size(), stream_.batches(), pool_.threads());
+                     model.experts.count, data_.train.size(), unit, stream_->batches(), pool_.threads());
 }
 
 void Session::update() {
-  std::vector<data::TranslationBatch> batches;
-  for (int64_t i = 0; i < config_.train.accumulate; ++i) batches.push_back(stream_.next());
+  std::vector<data::TokenBatch> batches;
+  for (int64_t i = 0; i < config_.train.accumulate; ++i) batches.push_back(stream_->next());
   const UpdateReport report = step_.run(batches, state_.progress.update, state_.optimizer);
   ++state_.progress.update;
-  state_.progress.position = stream_.position();
+  state_.progress.position = stream_->position();
   state_.progress.target_tokens += report.target_tokens;
   state_.progress.cost.flops += store::count_training_flops(token_flops_, config_.train.objective.passes,
                                                             report.source_tokens, report.target_tokens);
@@ -274,6 +275,7 @@ void Session::validate_now() {
   }
   std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update,
                                  result.loss, std::exp(result.loss));
+  if (result.word_perplexity) line += fmt::format(" ({:.2f} a word)", *result.word_perplexity);
   if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
   note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds,
                    better ? ", best" : ""));

@@ -17,14 +17,19 @@
 namespace megin::train {
 namespace {
 
+// "encoder.layers.3" of "encoder.layers.3.feed_forward.fc1.weight".
+std::string layer_of(const std::string& name) {
+  constexpr std::string_view kLayers = ".layers.";
+  return name.substr(0, name.find('.', name.find(kLayers) + kLayers.size()));
+}
+
 // The number of the expert layer that a parameter belongs to, encoder first.
 // Tensors are declared encoder first and layer by layer, so the order of appearance is the number.
-std::map<std::string, int64_t> expert_layers(const model::EncoderDecoder& model) {
+std::map<std::string, int64_t> expert_layers(const model::Transformer& model) {
   std::map<std::string, int64_t> number;
   for (const net::Parameter& parameter : model.parameters().all()) {
     if (parameter.experts == 0) continue;
-    const std::string layer = parameter.name.substr(0, parameter.name.find(".feed_forward"));
-    number.emplace(layer, static_cast<int64_t>(number.size()));
+    number.emplace(layer_of(parameter.name), static_cast<int64_t>(number.size()));
   }
   return number;
 }
@@ -40,7 +45,7 @@ OptimizerState::When when_trained(const net::Parameter& parameter) {
 
 }  // namespace
 
-OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config::TrainConfig& config) {
+OptimizerState::OptimizerState(const model::Transformer& model, const config::TrainConfig& config) {
   const size_t size = model.parameters().values().size();
   first_moments.assign(size, 0.0f);
   second_moments.assign(size, 0.0f);
@@ -64,7 +69,7 @@ OptimizerState::OptimizerState(const model::EncoderDecoder& model, const config:
     for (int64_t part = 0; part < parts; ++part) {
       Owner owner{.trained = when_trained(parameter)};
       if (by_expert && parameter.experts > 0) {
-        owner.expert_layer = layer_numbers.at(parameter.name.substr(0, parameter.name.find(".feed_forward")));
+        owner.expert_layer = layer_numbers.at(layer_of(parameter.name));
         owner.expert = part;
       }
       add(static_cast<size_t>(parameter.offset) + static_cast<size_t>(part) * part_size, part_size, owner);
@@ -76,7 +81,7 @@ net::Operations operations_of(const config::TrainConfig& config) {
   return net::Operations(config.plain_operations);
 }
 
-TrainingStep::TrainingStep(const config::TrainConfig& config, model::EncoderDecoder& model, ThreadPool& pool)
+TrainingStep::TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool)
     : config_(config), model_(model), pool_(pool), adam_(config.optimizer) {}
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
@@ -104,7 +109,7 @@ void RoutingReport::add(const RoutingReport& other) {
   distillation += other.distillation;
 }
 
-at::Tensor TrainingStep::forward(const data::TranslationBatch& batch, net::ForwardContext context,
+at::Tensor TrainingStep::forward(const data::TokenBatch& batch, net::ForwardContext context,
                                  model::RouteRecord& record) const {
   if (context.operations.fused(config::FusedPart::kPasses)) return model_.forward(batch, context, &record);
   std::vector<at::Tensor> states;
@@ -118,8 +123,7 @@ at::Tensor TrainingStep::forward(const data::TranslationBatch& batch, net::Forwa
 
 // The routers' losses are means over what they route; beside a sum over target tokens they count as often as
 // there are such tokens, in every pass. Undefined when there are none.
-at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record,
-                                      const data::TranslationBatch& batch) const {
+at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const {
   at::Tensor sum;
   const auto add = [&](const at::Tensor& loss, double weight) {
     if (!loss.defined()) return;
@@ -161,7 +165,7 @@ void add_routing(const model::RouteRecord& record, std::vector<RoutingReport>& r
 
 }  // namespace
 
-void TrainingStep::accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch,
+void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int64_t micro_batch,
                               UpdateReport& report) {
   const net::ForwardContext pass = context(update, micro_batch);
   model::RouteRecord record;
@@ -193,7 +197,7 @@ void TrainingStep::move_biases(const UpdateReport& report) {
   net::ParameterMemory& parameters = model_.parameters();
   for (const RoutingReport& of : report.routing) {
     const auto bias = parameters.values_of(
-        parameters.find(store::layer_prefix(of.stack, of.layer) + "feed_forward.router.bias"));
+        parameters.find(store::expert_prefix(model_.config(), of.stack, of.layer) + "router.bias"));
     double total = 0;
     for (const int64_t load : of.statistics.load) total += static_cast<double>(load);
     for (size_t e = 0; e < bias.size(); ++e) {
@@ -235,7 +239,7 @@ void TrainingStep::freeze_in_average(OptimizerState& state) const {
   }
 }
 
-UpdateReport TrainingStep::run(std::span<const data::TranslationBatch> micro_batches, int64_t update,
+UpdateReport TrainingStep::run(std::span<const data::TokenBatch> micro_batches, int64_t update,
                                OptimizerState& state) {
   UpdateReport report;
   for (size_t i = 0; i < micro_batches.size(); ++i) {

@@ -8,9 +8,9 @@
 
 #include "base/thread_pool.h"
 #include "config/train_config.h"
-#include "data/translation_batch.h"
-#include "model/encoder_decoder.h"
+#include "data/token_batch.h"
 #include "model/layer.h"
+#include "model/transformer.h"
 #include "optim/adam.h"
 
 namespace megin::train {
@@ -18,7 +18,7 @@ namespace megin::train {
 // What the optimiser carries from update to update; belongs into checkpoints. All spans as long as the
 // model's flat memory.
 struct OptimizerState {
-  OptimizerState(const model::EncoderDecoder& model, const config::TrainConfig& config);
+  OptimizerState(const model::Transformer& model, const config::TrainConfig& config);
 
   std::vector<float> first_moments;
   std::vector<float> second_moments;
@@ -70,29 +70,27 @@ net::Operations operations_of(const config::TrainConfig& config);
 class TrainingStep {
  public:
   // Keeps references to all of them.
-  TrainingStep(const config::TrainConfig& config, model::EncoderDecoder& model, ThreadPool& pool);
+  TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool);
 
   // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
   // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
   // loss or the gradient is not finite; parameters are then as they were.
-  UpdateReport run(std::span<const data::TranslationBatch> micro_batches, int64_t update,
-                   OptimizerState& state);
+  UpdateReport run(std::span<const data::TokenBatch> micro_batches, int64_t update, OptimizerState& state);
 
   // Forward and backward of one micro-batch: adds to the gradients and to the report.
-  void accumulate(const data::TranslationBatch& batch, int64_t update, int64_t micro_batch,
-                  UpdateReport& report);
+  void accumulate(const data::TokenBatch& batch, int64_t update, int64_t micro_batch, UpdateReport& report);
 
  private:
-  at::Tensor forward(const data::TranslationBatch& batch, net::ForwardContext context,
+  at::Tensor forward(const data::TokenBatch& batch, net::ForwardContext context,
                      model::RouteRecord& record) const;
-  at::Tensor routing_loss(const model::RouteRecord& record, const data::TranslationBatch& batch) const;
+  at::Tensor routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const;
   void move_biases(const UpdateReport& report);
   void freeze_in_average(OptimizerState& state) const;
   void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;
   net::ForwardContext context(int64_t update, int64_t micro_batch) const;
 
   const config::TrainConfig& config_;
-  model::EncoderDecoder& model_;
+  model::Transformer& model_;
   ThreadPool& pool_;
   optim::Adam adam_;
 };

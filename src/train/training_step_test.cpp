@@ -45,7 +45,7 @@ data::MemoryExamples four_pairs() {
   return examples;
 }
 
-data::TranslationBatch batch_of(std::vector<int64_t> indices) {
+data::TokenBatch batch_of(std::vector<int64_t> indices) {
   return data::make_batch(four_pairs(), indices);
 }
 
@@ -59,11 +59,11 @@ struct Trainer {
         step(config, model, pool) {
     net::initialise(model.parameters(), model_config, 1);
   }
-  UpdateReport run(std::vector<data::TranslationBatch> batches, int64_t update) {
+  UpdateReport run(std::vector<data::TokenBatch> batches, int64_t update) {
     return step.run(batches, update, state);
   }
   config::TrainConfig config;
-  model::EncoderDecoder model;
+  model::Transformer model;
   ThreadPool pool;
   OptimizerState state;
   TrainingStep step;
@@ -126,7 +126,7 @@ TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
                  std::vector<int32_t>(static_cast<size_t>(1 + i % 13), 4 + i * 7 % 26));
     all.push_back(i);
   }
-  const data::TranslationBatch batch = data::make_batch(examples, all);
+  const data::TokenBatch batch = data::make_batch(examples, all);
   for (const auto& [name, model_config] : model_forms()) {
     SCOPED_TRACE(name);
     std::vector<std::vector<float>> values;

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "data/batch_stream.h"
 #include "metric/corpus.h"
+#include "metric/perplexity.h"
 #include "objective/vocabulary_loss.h"
 #include "runtime/batched_search.h"
-#include "runtime/encoder_decoder.h"
+#include "runtime/transformer.h"
+#include "text/unicode.h"
 #include "text/vocabulary.h"
+#include "train/batches.h"
 
 namespace megin::train {
 namespace {
@@ -53,23 +55,22 @@ void add_routes(const model::RouteRecord& record, std::vector<store::RoutingSnap
 }
 
 // Also fills in the routes, where the model has a router of its own.
-double loss_per_token(const TrainingState& state, const data::ExampleSet& examples, int64_t batch_tokens,
-                      const config::Dispatch& dispatch, ValidationResult& result) {
+metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet& examples,
+                             const config::TrainConfig& config, const config::Dispatch& dispatch,
+                             ValidationResult& result) {
   const at::NoGradGuard no_gradients;
-  data::BatchStream stream(examples,
-                           {.max_tokens = batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+  const auto stream = validation_batches(config, state.model.config(), examples);
   const net::ForwardContext context{.training = false, .dispatch = dispatch};
-  double nll = 0;
-  int64_t tokens = 0;
-  for (int64_t i = stream.batches(); i > 0; --i) {
-    const data::TranslationBatch batch = stream.next();
+  metric::LogLoss loss;
+  for (int64_t i = stream->batches(); i > 0; --i) {
+    const data::TokenBatch batch = stream->next();
     model::RouteRecord record;
     const at::Tensor states = state.model.forward(batch, context, &record);
     if (dispatch.mode == config::DispatchMode::kRouter) add_routes(record, result.routes);
-    nll += objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1});
-    tokens += batch.target_tokens;
+    loss += {.nats = objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1}),
+             .tokens = static_cast<uint64_t>(batch.target_tokens)};
   }
-  return nll / static_cast<double>(std::max<int64_t>(1, tokens));
+  return loss;
 }
 
 // A model over the flat memory of a training that stands still.
@@ -93,7 +94,7 @@ std::vector<std::string> translate(const TrainingState& state, const data::Prepa
   const int64_t all = data.valid.size();
   const int64_t wanted = config.validation.sentences;
   const int64_t count = wanted > 0 ? std::min(wanted, all) : all;
-  const runtime::EncoderDecoder model(live_weights(state), validation_dispatch(config, state.model.config()));
+  const runtime::Transformer model(live_weights(state), validation_dispatch(config, state.model.config()));
   std::vector<search::Source> sources;
   for (int64_t i = 0; i < count; ++i) {
     const auto tokens = data.valid.example(i).source;
@@ -127,7 +128,12 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   const config::Dispatch dispatch = validation_dispatch(config, state.model.config());
   ValidationResult result;
   result.routing = state.model.config().experts.count > 1 ? config::to_string(dispatch) : "dense";
-  result.loss = loss_per_token(state, data.valid, config.batch_tokens, dispatch, result);
+  const metric::LogLoss loss = measure_loss(state, data.valid, config, dispatch, result);
+  result.loss = loss.per_token();
+  // Words are only known of the whole text.
+  if (config::is_causal_lm(state.model.config()) && config.validation.sentences == 0) {
+    result.word_perplexity = loss.perplexity_per(text::count_words_and_ends(data.valid_text.target));
+  }
   if (config.validation.bleu) {
     const std::vector<std::string> translations = translate(state, data, config, pool);
     const auto metric = metric::make_metric("bleu");

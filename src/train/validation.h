@@ -1,5 +1,5 @@
-// What a model is worth on the validation set: its loss, teacher-forced, and the BLEU of its translations,
-// made by the same search and the same runtime that serve it.
+// What a model is worth on the validation set: its loss, teacher-forced, and, where it translates, the BLEU
+// of its translations, made by the same search and the same runtime that serve it.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,13 @@
 namespace megin::train {
 
 struct ValidationResult {
-  double loss = 0;                                    // nats a token, not smoothed
-  std::optional<double> bleu;                         // sacreBLEU's default
-  std::string signature;                              // of the BLEU
-  std::string routing;                                // the dispatch used, as --experts takes it
-  std::string search;                                 // "greedy" or "beam 5"
-  int64_t sentences = 0;                              // translated
+  double loss = 0;                        // nats a token, not smoothed
+  std::optional<double> word_perplexity;  // of a causal_lm, over the whole set: a word or line end
+  std::optional<double> bleu;             // sacreBLEU's default
+  std::string signature;                  // of the BLEU
+  std::string routing;                    // the dispatch used, as --experts takes it
+  std::string search;                     // "greedy" or "beam 5"
+  int64_t sentences = 0;                  // translated
   std::vector<store::RoutingSnapshot::Layer> routes;  // of a model with a router of its own, encoder first
   double seconds = 0;
 };

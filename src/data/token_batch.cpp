@@ -1,4 +1,4 @@
-#include "data/translation_batch.h"
+#include "data/token_batch.h"
 
 #include <algorithm>
 
@@ -6,8 +6,8 @@
 
 namespace megin::data {
 
-TranslationBatch make_batch(const ExampleSource& examples, std::span<const int64_t> indices) {
-  TranslationBatch batch;
+TokenBatch make_batch(const ExampleSource& examples, std::span<const int64_t> indices) {
+  TokenBatch batch;
   batch.sentences = static_cast<int64_t>(indices.size());
   batch.sentence.assign(indices.begin(), indices.end());
   for (const int64_t index : indices) {

@@ -1,4 +1,4 @@
-#include "runtime/encoder_decoder.h"
+#include "runtime/transformer.h"
 
 #include <gtest/gtest.h>
 
@@ -62,7 +62,7 @@ std::vector<Source> some_sources(size_t count) {
 }
 
 // Log-probabilities [step][row * vocabulary] of feeding the same number of tokens to each row.
-std::vector<std::vector<float>> feed(const EncoderDecoder& model, std::span<const Source> sources,
+std::vector<std::vector<float>> feed(const Transformer& model, std::span<const Source> sources,
                                      const std::vector<Tokens>& targets) {
   const auto state = model.begin(sources, 1);
   std::vector<std::vector<float>> steps;
@@ -86,7 +86,7 @@ std::vector<Tokens> some_targets(size_t count, size_t length) {
 
 void expect_equals_reference(const ModelConfig& config, const Dispatch& dispatch, size_t length) {
   const auto weights = make_weights(config);
-  const EncoderDecoder model(weights, dispatch);
+  const Transformer model(weights, dispatch);
   const ReferenceModel reference(config, weights->tensors, dispatch);
   const auto sources = some_sources(4);
   const auto targets = some_targets(4, length);
@@ -123,17 +123,17 @@ std::vector<ModelConfig> routed_configs() {
   return all;
 }
 
-TEST(EncoderDecoder, RoutesAsTheReferenceDoes) {
+TEST(Transformer, RoutesAsTheReferenceDoes) {
   for (const ModelConfig& config : routed_configs()) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
     expect_equals_reference(config, dispatch_by(DispatchMode::kRouter), 12);
   }
 }
 
-TEST(EncoderDecoder, ARoutedRowDoesNotDependOnItsBatch) {
+TEST(Transformer, ARoutedRowDoesNotDependOnItsBatch) {
   for (const ModelConfig& config : routed_configs()) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
-    const EncoderDecoder model(make_weights(config), dispatch_by(DispatchMode::kRouter));
+    const Transformer model(make_weights(config), dispatch_by(DispatchMode::kRouter));
     const auto sources = some_sources(6);
     const auto targets = some_targets(6, 9);
     const auto together = feed(model, sources, targets);
@@ -149,7 +149,43 @@ TEST(EncoderDecoder, ARoutedRowDoesNotDependOnItsBatch) {
   }
 }
 
-TEST(EncoderDecoder, ATableThatNamesNoExpertIsAnError) {
+// The models of an inserted layer, and the language models, of a configuration.
+std::vector<ModelConfig> other_shapes(const ModelConfig& config) {
+  std::vector<ModelConfig> all(3, config);
+  for (ModelConfig* inserted : {&all[0], &all[1]}) {
+    inserted->experts.body = config::ExpertBody::kInsert;
+    inserted->experts.layers = 2;
+    inserted->experts.sublayers = 2;
+    inserted->experts.feed_forward = 14;
+  }
+  for (ModelConfig* lm : {&all[1], &all[2]}) {
+    lm->kind = config::ModelKind::kCausalLm;
+    lm->encoder_layers = 0;
+    lm->norm_position = config::NormPosition::kPre;
+  }
+  return all;
+}
+
+TEST(Transformer, InsertedExpertsAndLanguageModelsEqualTheReference) {
+  for (const ModelConfig& config : routed_configs()) {
+    SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
+    for (const ModelConfig& shape : other_shapes(config)) {
+      const bool looks_ahead =
+          config::is_causal_lm(shape) && shape.experts.router == config::RouterKind::kSentence;
+      if (!looks_ahead) expect_equals_reference(shape, dispatch_by(DispatchMode::kRouter), 12);
+    }
+  }
+  for (const ModelConfig& shape : other_shapes(expert_config())) {
+    for (const auto mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kEnsemble}) {
+      expect_equals_reference(shape, dispatch_by(mode, 9), 12);
+    }
+    ModelConfig dense = shape;
+    dense.experts.count = 1;
+    expect_equals_reference(dense, {}, 12);
+  }
+}
+
+TEST(Transformer, ATableThatNamesNoExpertIsAnError) {
   ModelConfig config = expert_config();
   config.experts.router = config::RouterKind::kHash;
   const TensorSource random = random_weights(config, 1);
@@ -161,7 +197,7 @@ TEST(EncoderDecoder, ATableThatNamesNoExpertIsAnError) {
 }
 
 // A model of width 2 whose weights are 0 and whose biases make the numbers: see the test.
-TEST(EncoderDecoder, GivesTheNumbersWorkedOutByHand) {
+TEST(Transformer, GivesTheNumbersWorkedOutByHand) {
   ModelConfig config;
   config.width = config.feed_forward = 2;
   config.heads = config.encoder_layers = config.decoder_layers = 1;
@@ -182,7 +218,7 @@ TEST(EncoderDecoder, GivesTheNumbersWorkedOutByHand) {
   tensors["decoder.layers.0.feed_forward.fc2.bias"] = {3, 0};
   const auto weights = std::make_shared<Weights>(
       config, [&](const std::string& name) { return std::span<const float>(tensors.at(name)); });
-  const EncoderDecoder model(weights, {});
+  const Transformer model(weights, {});
   // Token 2: sqrt(2) (3, 1), normed to (1, -1). Cross-attention adds (0, 4): (1, 3), normed (-1, 1). The
   // feed-forward adds (3, 0): (2, 1), normed h = (1, -1). Logits h E^T = 0, 1, 2, -1; ln of their sum of
   // exponentials 2.4401897.
@@ -191,7 +227,7 @@ TEST(EncoderDecoder, GivesTheNumbersWorkedOutByHand) {
   for (size_t v = 0; v < 4; ++v) EXPECT_NEAR(steps[0][v], wanted[v], 1e-5);
 }
 
-TEST(EncoderDecoder, EqualsPlainLoopsInDoubleForAllOptions) {
+TEST(Transformer, EqualsPlainLoopsInDoubleForAllOptions) {
   for (const auto position : {config::NormPosition::kPost, config::NormPosition::kPre}) {
     for (const auto norm : {config::NormKind::kLayerNorm, config::NormKind::kRmsNorm}) {
       for (const auto positions : {Positions::kSinusoidal, Positions::kLearned, Positions::kRotary}) {
@@ -214,7 +250,7 @@ TEST(EncoderDecoder, EqualsPlainLoopsInDoubleForAllOptions) {
   }
 }
 
-TEST(EncoderDecoder, EqualsPlainLoopsBeyondOneBlockOfPositions) {
+TEST(Transformer, EqualsPlainLoopsBeyondOneBlockOfPositions) {
   ModelConfig config = small_config();
   config.width = 80;
   config.positions = Positions::kRotary;
@@ -222,7 +258,7 @@ TEST(EncoderDecoder, EqualsPlainLoopsBeyondOneBlockOfPositions) {
   expect_equals_reference(config, {}, 37);
 }
 
-TEST(EncoderDecoder, EveryDispatchEqualsComputingAllExpertsAndPickingOne) {
+TEST(Transformer, EveryDispatchEqualsComputingAllExpertsAndPickingOne) {
   for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kPosition,
                                   DispatchMode::kBatch, DispatchMode::kEnsemble}) {
     SCOPED_TRACE(config::enum_names(mode)[static_cast<size_t>(mode)]);
@@ -232,7 +268,7 @@ TEST(EncoderDecoder, EveryDispatchEqualsComputingAllExpertsAndPickingOne) {
   expect_equals_reference(expert_config(), dispatch_by(DispatchMode::kPath, 1, {0, 2, 1, 0}), 5);
 }
 
-TEST(EncoderDecoder, WithEqualExpertsEveryDispatchGivesTheSame) {
+TEST(Transformer, WithEqualExpertsEveryDispatchGivesTheSame) {
   const ModelConfig config = expert_config();
   auto tensors = std::make_shared<std::map<std::string, std::vector<float>>>();
   const TensorSource random = random_weights(config, 4);
@@ -249,19 +285,19 @@ TEST(EncoderDecoder, WithEqualExpertsEveryDispatchGivesTheSame) {
       config, [tensors](const std::string& name) { return std::span<const float>(tensors->at(name)); });
   const auto sources = some_sources(3);
   const auto targets = some_targets(3, 6);
-  const auto wanted = feed(EncoderDecoder(weights, {}), sources, targets);
+  const auto wanted = feed(Transformer(weights, {}), sources, targets);
   for (const DispatchMode mode : {DispatchMode::kToken, DispatchMode::kPosition, DispatchMode::kBatch}) {
-    EXPECT_EQ(feed(EncoderDecoder(weights, dispatch_by(mode, 5)), sources, targets), wanted);
+    EXPECT_EQ(feed(Transformer(weights, dispatch_by(mode, 5)), sources, targets), wanted);
   }
-  const auto mean = feed(EncoderDecoder(weights, dispatch_by(DispatchMode::kEnsemble)), sources, targets);
+  const auto mean = feed(Transformer(weights, dispatch_by(DispatchMode::kEnsemble)), sources, targets);
   for (size_t t = 0; t < mean.size(); ++t) {
     for (size_t i = 0; i < mean[t].size(); ++i) ASSERT_NEAR(mean[t][i], wanted[t][i], 1e-5);
   }
 }
 
-TEST(EncoderDecoder, ARowsBitsDoNotDependOnTheBatch) {
+TEST(Transformer, ARowsBitsDoNotDependOnTheBatch) {
   for (const DispatchMode mode : {DispatchMode::kSentence, DispatchMode::kToken, DispatchMode::kEnsemble}) {
-    const EncoderDecoder model(make_weights(expert_config()), dispatch_by(mode, 3));
+    const Transformer model(make_weights(expert_config()), dispatch_by(mode, 3));
     const auto sources = some_sources(40);
     const auto targets = some_targets(40, 18);
     const auto together = feed(model, sources, targets);
@@ -275,8 +311,8 @@ TEST(EncoderDecoder, ARowsBitsDoNotDependOnTheBatch) {
   }
 }
 
-TEST(EncoderDecoder, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
-  const EncoderDecoder model(make_weights(expert_config()), {});
+TEST(Transformer, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
+  const Transformer model(make_weights(expert_config()), {});
   const auto sources = some_sources(3);
   std::mt19937 generator(8);
   const auto state = model.begin(sources, 2);
@@ -312,8 +348,8 @@ TEST(EncoderDecoder, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
   }
 }
 
-TEST(EncoderDecoder, ThreadsShareAModel) {
-  const EncoderDecoder model(make_weights(expert_config()), {});
+TEST(Transformer, ThreadsShareAModel) {
+  const Transformer model(make_weights(expert_config()), {});
   const auto sources = some_sources(6);
   const auto targets = some_targets(6, 10);
   std::vector<std::vector<std::vector<float>>> results(4);
@@ -323,16 +359,16 @@ TEST(EncoderDecoder, ThreadsShareAModel) {
   for (const auto& result : results) EXPECT_EQ(result, results[0]);
 }
 
-TEST(EncoderDecoder, SaysWhatIsWrongWithItsInput) {
-  const EncoderDecoder model(make_weights(small_config()), {});
+TEST(Transformer, SaysWhatIsWrongWithItsInput) {
+  const Transformer model(make_weights(small_config()), {});
   EXPECT_THROW(model.begin(std::vector<Source>{{{}, 0}}, 1), Error);
   EXPECT_THROW(model.begin(std::vector<Source>{{Tokens(41, 5), 0}}, 1), Error);
   EXPECT_THROW(model.begin(std::vector<Source>{{{19}, 0}}, 1), Error);
-  EXPECT_THROW(EncoderDecoder(make_weights(expert_config()), dispatch_by(DispatchMode::kPath, 1, {3})),
+  EXPECT_THROW(Transformer(make_weights(expert_config()), dispatch_by(DispatchMode::kPath, 1, {3})),
                UsageError);
 }
 
-TEST(EncoderDecoder, NamesATensorOfTheWrongSize) {
+TEST(Transformer, NamesATensorOfTheWrongSize) {
   const ModelConfig config = small_config();
   const TensorSource right = random_weights(config, 1);
   const TensorSource wrong = [&](const std::string& name) {

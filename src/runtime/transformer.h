@@ -1,4 +1,5 @@
-// An encoder-decoder in use: the one implementation that translates, evaluates and validates.
+// A Transformer in use: the one implementation that translates, goes on with texts, evaluates and validates.
+// A causal_lm does not look at its sources: what it goes on with is fed to it step by step, as a prefix.
 //
 // The log-probabilities of a row depend on its sentence, its tokens and the dispatch, and on nothing else:
 // the same bits in any batch, in any beam and on any thread of one machine.
@@ -12,10 +13,10 @@
 
 namespace megin::runtime {
 
-class EncoderDecoder : public search::NextTokenModel {
+class Transformer : public search::NextTokenModel {
  public:
   // Throws UsageError when the model cannot serve the dispatch. Several models may share the weights.
-  EncoderDecoder(std::shared_ptr<const Weights> weights, config::Dispatch dispatch);
+  Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch);
 
   const config::ModelConfig& config() const { return weights_->config; }
   const config::Dispatch& dispatch() const { return dispatch_; }
@@ -33,8 +34,5 @@ class EncoderDecoder : public search::NextTokenModel {
   std::shared_ptr<const Weights> weights_;
   config::Dispatch dispatch_;
 };
-
-// Number of expert layers over both stacks.
-int64_t expert_layers(const config::ModelConfig& config);
 
 }  // namespace megin::runtime

@@ -1,4 +1,4 @@
-#include "model/encoder_decoder.h"
+#include "model/transformer.h"
 
 #include <ATen/ATen.h>
 
@@ -75,11 +75,11 @@ at::Tensor causal_mask(int64_t length) {
 
 }  // namespace
 
-struct EncoderDecoder::Stack {
-  Stack(const EncoderDecoder& model, config::Stack which, int64_t layers, const std::string& embedding)
+struct Transformer::Stack {
+  Stack(const Transformer& model, config::Stack which, const std::string& embedding)
       : embedding(model.parameters_, embedding, which, model.config_) {
-    for (int64_t i = 0; i < layers; ++i)
-      this->layers.emplace_back(model.parameters_, model.config_, model.routing_, which, i);
+    for (int64_t i = 0; i < config::layers_of(model.config_, which); ++i)
+      layers.emplace_back(model.parameters_, model.config_, model.routing_, which, i);
     if (model.config_.norm_position == config::NormPosition::kPre) {
       final_norm.emplace(model.parameters_, store::stack_name(which) + ".norm.", model.config_);
     }
@@ -90,78 +90,78 @@ struct EncoderDecoder::Stack {
   std::optional<net::Norm> final_norm;
 };
 
-EncoderDecoder::EncoderDecoder(const config::ModelConfig& config, const config::RoutingConfig& routing)
+Transformer::Transformer(const config::ModelConfig& config, const config::RoutingConfig& routing)
     : config_(config), routing_(routing), parameters_(config), router_(config.experts.count) {
   const bool joint = config.share_embeddings == config::ShareEmbeddings::kAll;
   const std::string source = joint ? "embedding.weight" : "source_embedding.weight";
   const std::string target = joint ? "embedding.weight" : "target_embedding.weight";
-  encoder_ = std::make_unique<Stack>(*this, config::Stack::kEncoder, config.encoder_layers, source);
-  decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, config.decoder_layers, target);
+  if (!config::is_causal_lm(config)) {
+    encoder_ = std::make_unique<Stack>(*this, config::Stack::kEncoder, source);
+  }
+  decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output_weight_ = parameters_.get(own_output ? "output.weight" : target);
 }
 
-EncoderDecoder::~EncoderDecoder() = default;
+Transformer::~Transformer() = default;
 
-const at::Tensor& EncoderDecoder::output_weight() const {
+const at::Tensor& Transformer::output_weight() const {
   return output_weight_;
 }
 
-at::Tensor EncoderDecoder::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
+at::Tensor Transformer::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
   for (const Layer& layer : stack.layers) x = layer.forward(x, inputs);
   return stack.final_norm ? stack.final_norm->forward(x, inputs.context.operations) : x;
 }
 
-at::Tensor EncoderDecoder::forward(const data::TranslationBatch& batch, const net::ForwardContext& context,
-                                   RouteRecord* record) const {
-  const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
-  const int64_t rows = context.passes * batch.sentences;
+// Runs the encoder and gives the decoder what it looks at.
+void Transformer::read_source(const data::TokenBatch& batch, LayerInputs& decoder_inputs) const {
+  const net::ForwardContext& context = decoder_inputs.context;
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
-  const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
-  const at::Tensor source_mask = padding_mask(source);
-
   const Side source_side{batch.source, batch.source_length},
       target_side{batch.target_input, batch.target_length};
-  const auto source_lengths = source_side.lengths(context.passes),
-             target_lengths = target_side.lengths(context.passes);
-  LayerInputs encoder_inputs{
-      .context = context,
-      .shape = {rows, batch.source_length},
-      .self_mask = source_mask,
-      .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
-      .sentences = sentences,
-      .lengths = source_lengths,
-      .tokens = symbols(source),
-      .record = record};
-  const at::Tensor memory =
-      run_stack(*encoder_, encoder_->embedding.forward(source, context), encoder_inputs);
-
-  LayerInputs decoder_inputs{
-      .context = context,
-      .shape = {rows, batch.target_length},
-      .self_mask = causal_mask(batch.target_length),
-      .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
-      .sentences = sentences,
-      .memory = memory,
-      .memory_length = batch.source_length,
-      .memory_mask = source_mask,
-      .memory_fused = fused_shape(target_side, source_side, false, config_.heads, context),
-      .lengths = target_lengths,
-      .tokens = symbols(target),
-      .record = record};
+  const auto lengths = source_side.lengths(context.passes);
+  const LayerInputs inputs{.context = context,
+                           .shape = {context.passes * batch.sentences, batch.source_length},
+                           .self_mask = padding_mask(source),
+                           .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
+                           .sentences = decoder_inputs.sentences,
+                           .lengths = lengths,
+                           .tokens = symbols(source),
+                           .record = decoder_inputs.record};
+  decoder_inputs.memory = run_stack(*encoder_, encoder_->embedding.forward(source, context), inputs);
+  decoder_inputs.memory_length = batch.source_length;
+  decoder_inputs.memory_mask = inputs.self_mask;
+  decoder_inputs.memory_fused = fused_shape(target_side, source_side, false, config_.heads, context);
   if (config_.experts.router == config::RouterKind::kSentence) {
-    decoder_inputs.memory_mean = routing::sentence_means(memory, batch.source_length, source_lengths);
+    decoder_inputs.memory_mean = routing::sentence_means(decoder_inputs.memory, batch.source_length, lengths);
   }
-  return run_stack(*decoder_, decoder_->embedding.forward(target, context), decoder_inputs);
 }
 
-std::vector<int64_t> EncoderDecoder::drawn_experts(const net::ForwardContext& context, int64_t pass) const {
+at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,
+                                RouteRecord* record) const {
+  const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
+  const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
+  const Side target_side{batch.target_input, batch.target_length};
+  const auto lengths = target_side.lengths(context.passes);
+  LayerInputs inputs{.context = context,
+                     .shape = {context.passes * batch.sentences, batch.target_length},
+                     .self_mask = causal_mask(batch.target_length),
+                     .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
+                     .sentences = sentences,
+                     .lengths = lengths,
+                     .tokens = symbols(target),
+                     .record = record};
+  if (encoder_) read_source(batch, inputs);
+  return run_stack(*decoder_, decoder_->embedding.forward(target, context), inputs);
+}
+
+std::vector<int64_t> Transformer::drawn_experts(const net::ForwardContext& context, int64_t pass) const {
   std::vector<int64_t> drawn;
   const at::Tensor none;
   for (const config::Stack which : {config::Stack::kEncoder, config::Stack::kDecoder}) {
-    const int64_t layers = which == config::Stack::kEncoder ? config_.encoder_layers : config_.decoder_layers;
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      if (!config::is_expert_layer(config_.experts, layer)) continue;
+    for (int64_t layer = 0; layer < config::layers_of(config_, which); ++layer) {
+      if (!config::is_expert_layer(config_, which, layer)) continue;
       drawn.push_back(router_.draw(
           {.hidden = none, .sentences = {}, .length = 0, .stack = which, .layer = layer, .context = context},
           pass));

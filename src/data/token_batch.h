@@ -1,4 +1,5 @@
-// A batch of sentence pairs, ready for a model: three padded matrices in plain memory.
+// A batch ready for a model: sentence pairs as three padded matrices, or blocks of a running text as two, in
+// plain memory.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,10 @@
 namespace megin::data {
 
 // Row-major, one row a sentence, padded on the right with text::kPadId. A plain value.
-struct TranslationBatch {
-  int64_t sentences = 0;
+// Of blocks of a text the source is empty, and the target continues in `target_input` what stands before the
+// block: no marks are added.
+struct TokenBatch {
+  int64_t sentences = 0;               // or blocks
   int64_t source_length = 0;           // columns of `source`: the longest source with its end mark
   int64_t target_length = 0;           // columns of both target matrices: the longest target and its mark
   std::vector<int32_t> source;         // [sentences, source_length], tokens + kEndId
@@ -21,10 +24,10 @@ struct TranslationBatch {
   int64_t source_tokens = 0;           // not padding, end marks included
   int64_t target_tokens = 0;           // the same of target_output: what a loss is divided by
 
-  bool operator==(const TranslationBatch&) const = default;
+  bool operator==(const TokenBatch&) const = default;
 };
 
-// The batch of these examples, in this order. Every index is in [0, examples.size()).
-TranslationBatch make_batch(const ExampleSource& examples, std::span<const int64_t> indices);
+// The batch of these pairs, in this order. Every index is in [0, examples.size()).
+TokenBatch make_batch(const ExampleSource& examples, std::span<const int64_t> indices);
 
 }  // namespace megin::data

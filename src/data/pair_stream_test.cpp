@@ -1,4 +1,4 @@
-#include "data/batch_stream.h"
+#include "data/pair_stream.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,25 +33,25 @@ MemoryExamples random_examples(int64_t count) {
   return examples;
 }
 
-std::vector<TranslationBatch> epoch_of(BatchStream& stream) {
-  std::vector<TranslationBatch> list;
+std::vector<TokenBatch> epoch_of(PairStream& stream) {
+  std::vector<TokenBatch> list;
   for (int64_t left = stream.batches(); left > 0; --left) list.push_back(stream.next());
   return list;
 }
 
-std::map<int64_t, int> draws(const std::vector<TranslationBatch>& batches) {
+std::map<int64_t, int> draws(const std::vector<TokenBatch>& batches) {
   std::map<int64_t, int> count;
-  for (const TranslationBatch& batch : batches) {
+  for (const TokenBatch& batch : batches) {
     for (const int64_t sentence : batch.sentence) ++count[sentence];
   }
   return count;
 }
 
-TEST(TranslationBatch, IsPaddedOnTheRightAndShiftedByTheEndMark) {
+TEST(TokenBatch, IsPaddedOnTheRightAndShiftedByTheEndMark) {
   MemoryExamples examples;
   examples.add({5, 6}, {7});
   examples.add({8}, {9, 10, 11});
-  const TranslationBatch batch = make_batch(examples, std::vector<int64_t>{1, 0});
+  const TokenBatch batch = make_batch(examples, std::vector<int64_t>{1, 0});
   EXPECT_EQ(batch.sentences, 2);
   EXPECT_EQ(batch.source_length, 3);
   EXPECT_EQ(batch.target_length, 4);
@@ -63,10 +63,10 @@ TEST(TranslationBatch, IsPaddedOnTheRightAndShiftedByTheEndMark) {
   EXPECT_EQ(batch.target_tokens, 6);
 }
 
-TEST(TranslationBatch, EmptySidesAreTheirEndMark) {
+TEST(TokenBatch, EmptySidesAreTheirEndMark) {
   MemoryExamples examples;
   examples.add({}, {});
-  const TranslationBatch batch = make_batch(examples, std::vector<int64_t>{0});
+  const TokenBatch batch = make_batch(examples, std::vector<int64_t>{0});
   EXPECT_THAT(batch.source, ElementsAre(2));
   EXPECT_THAT(batch.target_input, ElementsAre(2));
   EXPECT_THAT(batch.target_output, ElementsAre(2));
@@ -74,54 +74,54 @@ TEST(TranslationBatch, EmptySidesAreTheirEndMark) {
 
 // Worked out by hand from the rule: sizes with the end mark 2 2 2 2 2 3 3 3 3 4 6, at most 24 tokens. Eight
 // of size up to 3 fill a batch; 3 4 6 are 18 tokens.
-TEST(BatchStream, CutsGreedilyByTokens) {
+TEST(PairStream, CutsGreedilyByTokens) {
   MemoryExamples examples;
   for (const int64_t source : {1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 5}) examples.add(tokens(source), tokens(1));
-  BatchStream stream(examples, {.max_tokens = 24, .shuffle = false});
+  PairStream stream(examples, {.max_tokens = 24, .shuffle = false});
   ASSERT_EQ(stream.batches(), 2);
   EXPECT_THAT(stream.next().sentence, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
   EXPECT_THAT(stream.next().sentence, ElementsAre(8, 9, 10));
 }
 
 // Eleven of size 2 in 20 tokens: ten would fit, but above seven only multiples of eight are taken.
-TEST(BatchStream, TakesMultiplesOfEight) {
+TEST(PairStream, TakesMultiplesOfEight) {
   MemoryExamples examples;
   for (int i = 0; i < 11; ++i) examples.add(tokens(1), tokens(1));
-  BatchStream stream(examples, {.max_tokens = 20, .shuffle = false});
+  PairStream stream(examples, {.max_tokens = 20, .shuffle = false});
   ASSERT_EQ(stream.batches(), 2);
   EXPECT_EQ(stream.next().sentences, 8);
   EXPECT_EQ(stream.next().sentences, 3);
 }
 
-TEST(BatchStream, SortsBySourceThenTargetLength) {
+TEST(PairStream, SortsBySourceThenTargetLength) {
   MemoryExamples examples;
   examples.add(tokens(3), tokens(1));
   examples.add(tokens(1), tokens(9));
   examples.add(tokens(1), tokens(2));
   examples.add(tokens(1), tokens(2));
-  BatchStream stream(examples, {.max_tokens = 1000, .shuffle = false});
+  PairStream stream(examples, {.max_tokens = 1000, .shuffle = false});
   EXPECT_THAT(stream.next().sentence, ElementsAre(2, 3, 1, 0));
 }
 
-TEST(BatchStream, APairAboveTheBudgetIsAlone) {
+TEST(PairStream, APairAboveTheBudgetIsAlone) {
   MemoryExamples examples;
   examples.add(tokens(1), tokens(1));
   examples.add(tokens(50), tokens(1));
   examples.add(tokens(60), tokens(1));
-  BatchStream stream(examples, {.max_tokens = 10, .shuffle = false});
+  PairStream stream(examples, {.max_tokens = 10, .shuffle = false});
   ASSERT_EQ(stream.batches(), 3);
   EXPECT_THAT(stream.next().sentence, ElementsAre(0));
   EXPECT_THAT(stream.next().sentence, ElementsAre(1));
 }
 
-TEST(BatchStream, EveryBatchIsValidAndEveryPairIsDrawnOnceAnEpoch) {
+TEST(PairStream, EveryBatchIsValidAndEveryPairIsDrawnOnceAnEpoch) {
   const MemoryExamples examples = random_examples(1000);
   for (const int64_t max_tokens : {40, 100, 333, 4096}) {
-    BatchStream stream(examples, {.max_tokens = max_tokens, .seed = 5});
+    PairStream stream(examples, {.max_tokens = max_tokens, .seed = 5});
     for (int epoch = 0; epoch < 2; ++epoch) {
       EXPECT_EQ(stream.position(), (StreamPosition{epoch, 0}));
-      const std::vector<TranslationBatch> batches = epoch_of(stream);
-      for (const TranslationBatch& batch : batches) {
+      const std::vector<TokenBatch> batches = epoch_of(stream);
+      for (const TokenBatch& batch : batches) {
         EXPECT_LE(std::max(batch.source_length, batch.target_length) * batch.sentences, max_tokens);
         EXPECT_TRUE(batch.sentences < 8 || batch.sentences % 8 == 0);
       }
@@ -132,43 +132,43 @@ TEST(BatchStream, EveryBatchIsValidAndEveryPairIsDrawnOnceAnEpoch) {
   }
 }
 
-TEST(BatchStream, EpochsHoldTheSameBatchesInAnotherOrder) {
+TEST(PairStream, EpochsHoldTheSameBatchesInAnotherOrder) {
   const MemoryExamples examples = random_examples(500);
-  BatchStream stream(examples, {.max_tokens = 200, .seed = 5});
+  PairStream stream(examples, {.max_tokens = 200, .seed = 5});
   std::vector<std::vector<int64_t>> first, second;
-  for (const TranslationBatch& batch : epoch_of(stream)) first.push_back(batch.sentence);
-  for (const TranslationBatch& batch : epoch_of(stream)) second.push_back(batch.sentence);
+  for (const TokenBatch& batch : epoch_of(stream)) first.push_back(batch.sentence);
+  for (const TokenBatch& batch : epoch_of(stream)) second.push_back(batch.sentence);
   EXPECT_NE(first, second);
   EXPECT_THAT(second, testing::UnorderedElementsAreArray(first));
 }
 
-TEST(BatchStream, AnotherSeedIsAnotherOrder) {
+TEST(PairStream, AnotherSeedIsAnotherOrder) {
   const MemoryExamples examples = random_examples(500);
-  BatchStream one(examples, {.max_tokens = 200, .seed = 1}), other(examples, {.max_tokens = 200, .seed = 2});
+  PairStream one(examples, {.max_tokens = 200, .seed = 1}), other(examples, {.max_tokens = 200, .seed = 2});
   EXPECT_NE(epoch_of(one), epoch_of(other));
 }
 
-TEST(BatchStream, ContinuesExactlyFromAnyPosition) {
+TEST(PairStream, ContinuesExactlyFromAnyPosition) {
   const MemoryExamples examples = random_examples(300);
   const std::vector<std::vector<double>> choices = {{}, {1, 2, 1}, {0.5, 1.25, 1}};
   for (const std::vector<double>& weights : choices) {
-    const BatchOptions options = {.max_tokens = 300, .seed = 9, .corpus_weights = weights};
-    BatchStream whole(examples, options);
+    const PairStreamOptions options = {.max_tokens = 300, .seed = 9, .corpus_weights = weights};
+    PairStream whole(examples, options);
     for (int step = 0; step < 90; ++step) {
-      BatchStream resumed(examples, options);
+      PairStream resumed(examples, options);
       resumed.seek(whole.position());
       ASSERT_EQ(resumed.position(), whole.position());
       ASSERT_EQ(resumed.batches(), whole.batches());
-      BatchStream copy = whole;
+      PairStream copy = whole;
       for (int i = 0; i < 5; ++i) ASSERT_EQ(resumed.next(), copy.next()) << "step " << step;
       whole.next();
     }
   }
 }
 
-TEST(BatchStream, WeightsSayHowOftenAPairIsDrawn) {
+TEST(PairStream, WeightsSayHowOftenAPairIsDrawn) {
   const MemoryExamples examples = random_examples(3000);  // 1000 of each corpus
-  BatchStream stream(examples, {.max_tokens = 500, .corpus_weights = {1, 3, 0.25}});
+  PairStream stream(examples, {.max_tokens = 500, .corpus_weights = {1, 3, 0.25}});
   std::map<int64_t, int> sum;
   for (int epoch = 0; epoch < 20; ++epoch) {
     const std::map<int64_t, int> count = draws(epoch_of(stream));
@@ -188,23 +188,23 @@ TEST(BatchStream, WeightsSayHowOftenAPairIsDrawn) {
   EXPECT_GT(sum.size(), 900u);  // another quarter each epoch
 }
 
-TEST(BatchStream, WholeWeightsKeepTheBatchesOfAllEpochs) {
+TEST(PairStream, WholeWeightsKeepTheBatchesOfAllEpochs) {
   const MemoryExamples examples = random_examples(300);
-  BatchStream stream(examples, {.max_tokens = 300, .corpus_weights = {2, 0, 1}});
+  PairStream stream(examples, {.max_tokens = 300, .corpus_weights = {2, 0, 1}});
   const std::map<int64_t, int> first = draws(epoch_of(stream));
   EXPECT_EQ(first.size(), 200u);
   EXPECT_EQ(first.at(0), 2);
   EXPECT_EQ(draws(epoch_of(stream)), first);
 }
 
-TEST(BatchStream, RefusesWhatCannotBe) {
+TEST(PairStream, RefusesWhatCannotBe) {
   const MemoryExamples examples = random_examples(30);
-  EXPECT_THROW(BatchStream(MemoryExamples(), {}), Error);
-  EXPECT_THROW(BatchStream(examples, {.max_tokens = 0}), UsageError);
-  EXPECT_THROW(BatchStream(examples, {.corpus_weights = {1, 1}}), Error);
-  EXPECT_THROW(BatchStream(examples, {.corpus_weights = {1, -1, 1}}), UsageError);
-  EXPECT_THROW(BatchStream(examples, {.corpus_weights = {0, 0, 0}}), Error);
-  BatchStream stream(examples, {});
+  EXPECT_THROW(PairStream(MemoryExamples(), {}), Error);
+  EXPECT_THROW(PairStream(examples, {.max_tokens = 0}), UsageError);
+  EXPECT_THROW(PairStream(examples, {.corpus_weights = {1, 1}}), Error);
+  EXPECT_THROW(PairStream(examples, {.corpus_weights = {1, -1, 1}}), UsageError);
+  EXPECT_THROW(PairStream(examples, {.corpus_weights = {0, 0, 0}}), Error);
+  PairStream stream(examples, {});
   EXPECT_THROW(stream.seek({0, stream.batches()}), Error);
   EXPECT_THROW(stream.seek({-1, 0}), Error);
 }

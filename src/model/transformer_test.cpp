@@ -1,4 +1,4 @@
-#include "model/encoder_decoder.h"
+#include "model/transformer.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ data::MemoryExamples two_pairs() {
   return examples;
 }
 
-data::TranslationBatch batch_of(std::vector<int64_t> indices) {
+data::TokenBatch batch_of(std::vector<int64_t> indices) {
   return data::make_batch(two_pairs(), indices);
 }
 
@@ -39,10 +39,10 @@ struct Initialised {
   explicit Initialised(const config::ModelConfig& config, uint64_t seed = 1) : model(config) {
     net::initialise(model.parameters(), config, seed);
   }
-  at::Tensor operator()(const data::TranslationBatch& batch, const net::ForwardContext& context) const {
+  at::Tensor operator()(const data::TokenBatch& batch, const net::ForwardContext& context) const {
     return model.forward(batch, context);
   }
-  EncoderDecoder model;
+  Transformer model;
 };
 
 std::vector<config::ModelConfig> variants() {
@@ -58,7 +58,7 @@ std::vector<config::ModelConfig> variants() {
   return all;
 }
 
-TEST(EncoderDecoder, PassesAsOneBatchAreThePassesOneByOne) {
+TEST(Transformer, PassesAsOneBatchAreThePassesOneByOne) {
   for (const auto& config : variants()) {
     const Initialised model(config);
     const auto batch = batch_of({0, 1});
@@ -77,7 +77,7 @@ TEST(EncoderDecoder, PassesAsOneBatchAreThePassesOneByOne) {
   }
 }
 
-TEST(EncoderDecoder, PaddingAndNeighboursDoNotChangeASentence) {
+TEST(Transformer, PaddingAndNeighboursDoNotChangeASentence) {
   for (const auto& config : variants()) {
     const Initialised model(config);
     const net::ForwardContext evaluation{.dispatch = config::parse_dispatch("sentence", 4)};
@@ -88,7 +88,7 @@ TEST(EncoderDecoder, PaddingAndNeighboursDoNotChangeASentence) {
   }
 }
 
-TEST(EncoderDecoder, TheDecoderDoesNotLookAhead) {
+TEST(Transformer, TheDecoderDoesNotLookAhead) {
   const Initialised model(small_model());
   data::MemoryExamples examples;
   examples.add({5, 6}, {9, 10, 11, 12});
@@ -99,7 +99,49 @@ TEST(EncoderDecoder, TheDecoderDoesNotLookAhead) {
   EXPECT_FALSE(at::allclose(states.narrow(0, 3, 1), states.narrow(0, 8, 1), 1e-3, 1e-3));
 }
 
-void make_experts_equal(EncoderDecoder& model) {
+TEST(Transformer, ALanguageModelReadsNothingButWhatStandsBefore) {
+  config::ModelConfig config = small_model();
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  for (const auto body : {config::ExpertBody::kReplace, config::ExpertBody::kInsert}) {
+    config.experts = {
+        .count = 3, .body = body, .router = config::RouterKind::kTopK, .gate = config::Gate::kSoftmax};
+    const Initialised model(config);
+    data::TokenBatch batch{.sentences = 2, .target_length = 5};
+    batch.target_input = {2, 9, 10, 11, 12, 2, 9, 10, 20, 21};
+    batch.sentence = {0, 1};
+    const at::Tensor states = model(batch, {.dispatch = config::parse_dispatch("router", 1)});
+    EXPECT_TRUE(at::allclose(states.narrow(0, 0, 3), states.narrow(0, 5, 3), 1e-6, 1e-6));
+    EXPECT_FALSE(at::allclose(states.narrow(0, 3, 1), states.narrow(0, 8, 1), 1e-3, 1e-3));
+  }
+}
+
+TEST(Transformer, InsertedExpertsLearnFromEveryPass) {
+  config::ModelConfig config = small_model(3);
+  config.activation = config::Activation::kGelu;
+  config.experts.body = config::ExpertBody::kInsert;
+  const Initialised model(config);
+  const auto batch = batch_of({0, 1});
+  const net::ForwardContext training{.training = true, .update = 2, .passes = 2};
+  const at::Tensor both = model(batch, training);
+  for (int64_t pass = 0; pass < 2; ++pass) {
+    net::ForwardContext one = training;
+    one.passes = 1;
+    one.first_pass = pass;
+    EXPECT_TRUE(at::allclose(both.chunk(2)[pass], model(batch, one), 1e-5, 1e-5));
+  }
+  const net::ParameterMemory& parameters = model.model.parameters();
+  std::vector<at::Tensor> leaves;
+  for (const int64_t expert : model.model.drawn_experts(training, 0)) {
+    const bool decoder = !leaves.empty();
+    leaves.push_back(parameters.get(
+        std::string(decoder ? "decoder" : "encoder") + ".layers.0.inserted.0.fc2.weight", expert));
+  }
+  ASSERT_EQ(leaves.size(), 2U);
+  net::expect_gradients([&] { return model(batch, training) * 0.3; }, leaves);
+}
+
+void make_experts_equal(Transformer& model) {
   for (const net::Parameter& p : model.parameters().all()) {
     if (p.experts == 0) continue;
     const auto values = model.parameters().values_of(p);
@@ -109,7 +151,7 @@ void make_experts_equal(EncoderDecoder& model) {
 }
 
 // Conformance check 2: equal experts without dropout make the passes and all dispatch modes equal.
-TEST(EncoderDecoder, EqualExpertsGiveEqualPassesAndModes) {
+TEST(Transformer, EqualExpertsGiveEqualPassesAndModes) {
   config::ModelConfig config = small_model(3);
   config.dropout = config.attention_dropout = config.activation_dropout = 0;
   Initialised model(config);
@@ -127,7 +169,7 @@ TEST(EncoderDecoder, EqualExpertsGiveEqualPassesAndModes) {
 
 // Conformance check 1: one expert is the dense model: same values, same dropout, same states, whatever the
 // mode.
-TEST(EncoderDecoder, OneExpertIsTheDenseModelBitForBit) {
+TEST(Transformer, OneExpertIsTheDenseModelBitForBit) {
   config::ModelConfig thor = small_model(1), dense = small_model(1);
   thor.experts.every = 1;
   const Initialised a(thor), b(dense);
@@ -138,14 +180,14 @@ TEST(EncoderDecoder, OneExpertIsTheDenseModelBitForBit) {
   EXPECT_TRUE(at::equal(a(batch, {.dispatch = config::parse_dispatch("ensemble", 1)}), sentence));
 }
 
-TEST(EncoderDecoder, SharedDropoutMakesPassesDifferByExpertsAlone) {
+TEST(Transformer, SharedDropoutMakesPassesDifferByExpertsAlone) {
   const Initialised model(small_model(1));
   const at::Tensor states = model(batch_of({0, 1}), {.training = true, .passes = 2, .shared_dropout = true});
   // Not to the bit: a matrix product may round a row by its place in the matrix.
   EXPECT_TRUE(at::allclose(states.chunk(2)[0], states.chunk(2)[1], 1e-6, 1e-6));
 }
 
-TEST(EncoderDecoder, GradientsReachEveryParameterOfTheDrawnExperts) {
+TEST(Transformer, GradientsReachEveryParameterOfTheDrawnExperts) {
   for (auto config : variants()) {
     config.activation =
         config.activation == config::Activation::kRelu ? config::Activation::kGelu : config.activation;

@@ -1,0 +1,58 @@
+#include "runtime/text_scorer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "text/vocabulary.h"
+
+namespace megin::runtime {
+namespace {
+
+constexpr size_t kBlocksAtOnce = 256;
+
+}  // namespace
+
+TextScorer::TextScorer(const search::NextTokenModel& model, int64_t block_tokens,
+                       const BatchedSearch& options, ThreadPool& pool)
+    : model_(model),
+      block_(static_cast<size_t>(block_tokens)),
+      options_(options),
+      pool_(pool),
+      before_(text::kEndId) {
+  if (block_tokens < 1 || block_tokens > model.max_length()) {
+    fail_usage("blocks of text: wanted 1 to {} tokens, found {}", model.max_length(), block_tokens);
+  }
+}
+
+void TextScorer::add(std::span<const int32_t> line) {
+  waiting_.insert(waiting_.end(), line.begin(), line.end());
+  waiting_.push_back(text::kEndId);
+  if (waiting_.size() >= kBlocksAtOnce * block_) score(false);
+}
+
+TextScore TextScorer::finish() {
+  score(true);
+  return score_;
+}
+
+// All whole blocks that wait; with `last`, the rest too.
+void TextScorer::score(bool last) {
+  std::vector<search::Source> sources;
+  std::vector<search::Tokens> targets;
+  auto begin = waiting_.begin();
+  while (begin != waiting_.end() && (last || static_cast<size_t>(waiting_.end() - begin) >= block_)) {
+    const auto end =
+        begin + std::min<std::ptrdiff_t>(waiting_.end() - begin, static_cast<std::ptrdiff_t>(block_));
+    sources.push_back({.tokens = {}, .sentence = blocks_++, .begin = before_});
+    targets.emplace_back(begin, end);
+    before_ = *(end - 1);
+    begin = end;
+  }
+  for (const search::Hypothesis& scored : score_all(model_, sources, targets, options_, pool_)) {
+    score_.log_probability += scored.log_probability;
+    score_.tokens += scored.tokens.size();
+  }
+  waiting_.erase(waiting_.begin(), begin);
+}
+
+}  // namespace megin::runtime

@@ -1,0 +1,37 @@
+#include "runtime/transformer.h"
+
+#include <cassert>
+
+#include "runtime/decoder.h"
+
+namespace megin::runtime {
+
+Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch)
+    : weights_(std::move(weights)), dispatch_(std::move(dispatch)) {
+  config::check(dispatch_, config().experts, config::count_expert_layers(config()));
+}
+
+std::unique_ptr<search::DecodingState> Transformer::begin(std::span<const search::Source> sources,
+                                                          int64_t rows_per_source) const {
+  return std::make_unique<DecoderState>(*weights_, dispatch_, sources, rows_per_source);
+}
+
+void Transformer::step(search::DecodingState& state, std::span<const int32_t> tokens,
+                       std::span<float> log_probs) const {
+  auto& own = static_cast<DecoderState&>(state);
+  assert(static_cast<int64_t>(tokens.size()) == own.cache.rows());
+  assert(static_cast<int64_t>(log_probs.size()) == own.cache.rows() * vocabulary());
+  decode_step(*weights_, dispatch_, own, tokens, log_probs);
+}
+
+void Transformer::reorder(search::DecodingState& state, std::span<const int64_t> rows) const {
+  auto& own = static_cast<DecoderState&>(state);
+  own.cache.reorder(rows);
+  std::swap(own.source_of, own.old_source_of);
+  own.source_of.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    own.source_of[i] = own.old_source_of[static_cast<size_t>(rows[i])];
+  }
+}
+
+}  // namespace megin::runtime

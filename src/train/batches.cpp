@@ -1,0 +1,46 @@
+#include "train/batches.h"
+
+#include "data/block_stream.h"
+#include "data/pair_stream.h"
+
+namespace megin::train {
+
+int64_t block_tokens(const config::TrainConfig& train, const config::ModelConfig& model) {
+  return train.block_tokens > 0 ? train.block_tokens : model.max_length;
+}
+
+std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& config,
+                                                    const data::PreparedData& data) {
+  const config::TrainConfig& train = config.train;
+  const auto seed = static_cast<uint64_t>(train.seed);
+  if (config::is_causal_lm(config.model)) {
+    return std::make_unique<data::BlockStream>(
+        data.train, data::BlockStreamOptions{.block_tokens = block_tokens(train, config.model),
+                                             .max_tokens = train.batch_tokens,
+                                             .seed = seed,
+                                             .shuffle = true});
+  }
+  return std::make_unique<data::PairStream>(data.train,
+                                            data::PairStreamOptions{.max_tokens = train.batch_tokens,
+                                                                    .seed = seed,
+                                                                    .shuffle = true,
+                                                                    .corpus_weights = data.corpus_weights});
+}
+
+std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
+                                                      const config::ModelConfig& model,
+                                                      const data::ExampleSource& examples) {
+  if (config::is_causal_lm(model)) {
+    return std::make_unique<data::BlockStream>(
+        examples, data::BlockStreamOptions{.block_tokens = block_tokens(train, model),
+                                           .max_tokens = train.batch_tokens,
+                                           .seed = 0,
+                                           .shuffle = false,
+                                           .blocks = train.validation.sentences});
+  }
+  return std::make_unique<data::PairStream>(
+      examples, data::PairStreamOptions{
+                    .max_tokens = train.batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+}
+
+}  // namespace megin::train

@@ -1,0 +1,25 @@
+// The batches that a model is trained and validated on: pairs, or blocks of a text.
+#pragma once
+
+#include <memory>
+
+#include "config/run_config.h"
+#include "data/batch_stream.h"
+#include "data/prepared_data.h"
+
+namespace megin::train {
+
+// Tokens of a block of text for a causal_lm.
+int64_t block_tokens(const config::TrainConfig& train, const config::ModelConfig& model);
+
+// The endless shuffled stream of the training set. Keeps a reference to the data.
+std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& config,
+                                                    const data::PreparedData& data);
+
+// The examples in an order of their own; batches() of them are one pass. Of a text at most
+// train.validation.sentences blocks.
+std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
+                                                      const config::ModelConfig& model,
+                                                      const data::ExampleSource& examples);
+
+}  // namespace megin::train

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# A language model from its text to what it writes: prepared, trained with experts inserted, killed and resumed to the same
+# bytes, measured on a text, and made to go on with prompts.
+# Usage: language_model_test.sh PATH_OF_MEGIN
+set -euo pipefail
+# shellcheck source=tests/toy_training.sh
+source "$(dirname "$0")/toy_training.sh"
+
+# The toy's English side as a running text: a third of it for validation and test.
+toy_corpus
+awk 'NR % 12 == 0 { print "" } { print }' toy.en >text
+head -n 1600 text >train.txt
+sed -n '1601,1800p' text >valid.txt
+sed -n '1801,$p' text >test.txt
+cat >toy.yaml <<'TXT'
+data:
+  task: language_model
+  output: prepared
+  corpora:
+    - paths: [train.txt]
+  split:
+    valid: [{paths: [valid.txt]}]
+    test: [{paths: [test.txt]}]
+  subword: {vocabulary: 60, byte_fallback: false}
+model:
+  width: 16
+  feed_forward: 32
+  heads: 2
+  decoder_layers: 2
+  max_length: 32
+  experts: {count: 4, body: insert, sublayers: 2}
+train:
+  method: stable_moe
+  run: run
+  threads: 1
+  max_updates: 120
+  batch_tokens: 512
+  optimizer: {kind: adam, schedule: linear, learning_rate: 2e-2, warmup: 10, clip_norm: 0.1}
+  validation: {every: 20}
+  checkpoint_every: 7
+  keep_checkpoints: 3
+  log_every: 4
+TXT
+"$megin" prepare toy.yaml --quiet >prepare.out 2>&1 || fail "megin prepare: $(cat prepare.out)"
+grep -q '^| train |' prepared/report.md || fail "wanted a table of the splits in report.md"
+
+must_train straight
+grep -q '"word_perplexity"' straight/log.jsonl || fail "wanted a perplexity per word in the log"
+[[ -d straight/routing ]] || fail "wanted snapshots of the routes"
+"$megin" train toy.yaml --set train.run=killed --quiet >killed.out 2>&1 &
+pid=$!
+while ! [[ -e killed/checkpoints/update-42 || -e killed/checkpoints/update-49 ]] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+kill -KILL "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
+must_train killed --resume
+same_run straight killed
+shown "a language model, killed and resumed: same bytes, log, routes and best"
+
+# The last validation, in the log, against the command that reads the text and serves the model (which is the best one).
+best=$(grep '"event":"validation"' straight/log.jsonl | grep -oE '"loss":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1)
+"$megin" evaluate straight --text valid.txt --json --quiet >evaluated.json
+evaluated=$(grep -oE '"runs":\[\{"seed":[0-9]+,"loss":[0-9.]+' evaluated.json | grep -oE '[0-9.]+$')
+awk -v a="$best" -v b="$evaluated" 'BEGIN { exit !(a - b < 1e-4 && b - a < 1e-4) }' ||
+  fail "wanted evaluate to give the best validation's loss $best, found $evaluated"
+"$megin" evaluate straight --text valid.txt --threads 2 --batch-tokens 64 --json --quiet >again.json
+losses() { grep -oE '"loss":[0-9.]+' "$1"; }
+[[ $(losses evaluated.json) == "$(losses again.json)" ]] || fail "evaluate depends on its batches: $(cat again.json)"
+awk -v loss="$evaluated" 'BEGIN { exit !(loss < 3.5) }' || fail "wanted the toy to be learnt, found a loss of $evaluated"
+shown "megin evaluate --text gives the loss that training measured, $evaluated, at any batch size"
+
+"$megin" generate straight --prompt "one two" --prompt "" --samples 3 --seed 4 --quiet >first.txt
+[[ $(wc -l <first.txt) == 6 && $(grep -c '^one two' first.txt) -ge 3 ]] || fail "generate: $(cat first.txt)"
+printf 'one two\n\n' | "$megin" generate straight --samples 3 --seed 4 --threads 2 --batch-tokens 8 --quiet >second.txt
+cmp first.txt second.txt || fail "generate: the same prompts gave other texts"
+"$megin" generate straight --prompt "one two" --many-lines --max-tokens 28 --json --quiet >texts.json
+grep -q '"text":"one two.*\\n' texts.json || fail "generate --many-lines: wanted more than a line: $(cat texts.json)"
+shown "megin generate goes on with prompts: the same bytes at any batch size and thread count"
+
+# wrong_call TEXT ARGUMENTS...: megin refuses the call with exit code 2 and TEXT.
+wrong_call() {
+  local text=$1 code=0
+  shift
+  "$megin" "$@" <valid.txt >wrong.out 2>wrong.err || code=$?
+  [[ $code == 2 ]] || fail "megin $*: wanted exit code 2, found $code: $(cat wrong.err)"
+  grep -qF -- "$text" wrong.err || fail "megin $*: wanted '$text': $(cat wrong.err)"
+}
+wrong_call 'use megin generate' translate straight
+wrong_call '--text FILE' evaluate straight --src valid.txt --ref valid.txt
+refused 2 "train.validation.bleu" other --set train.validation.bleu=true
+refused 2 "train.max_updates was 120, now 150" straight --resume --set train.max_updates=150
+shown "what a language model cannot do is refused, with what to do instead"
