@@ -138,7 +138,8 @@ TEST(TextGenerator, GoesOnOverLineEndsWhenAsked) {
   options.many_lines = true;
   options.max_tokens = 30;
   bool goes_on = false;
-  for (const GeneratedText& text : generate(options, {"A cat\nThe dog"})[0]) {
+  const Texts texts = generate(options, {"A cat\nThe dog"});
+  for (const GeneratedText& text : texts[0]) {
     EXPECT_THAT(text.text, StartsWith("A cat\nThe dog"));
     goes_on = goes_on || text.text.find('\n', 6) != std::string::npos;
   }
@@ -150,7 +151,8 @@ TEST(TextGenerator, EndsWhereTheModelCanReadNoFurther) {
   GeneratorOptions options = sampled(5);
   options.many_lines = true;
   options.max_tokens = 1000;
-  for (const GeneratedText& text : generate(options, {""})[0]) EXPECT_LE(text.tokens, 40);
+  const Texts texts = generate(options, {""});
+  for (const GeneratedText& text : texts[0]) EXPECT_LE(text.tokens, 40);
   const std::string longest(200, 'q');
   EXPECT_THROW(generate(sampled(), {longest}), Error);
   EXPECT_THROW(generate(sampled(), {"bad \xFF"}), Error);
