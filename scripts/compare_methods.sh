@@ -4,13 +4,14 @@
 # Runs that are done are kept, so it may be stopped and started again.
 #   scripts/compare_methods.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense r_drop thor thor4"] [--jobs N]
 #                              [--threads N] [--megin PROGRAM] [--runs FOLDER]
-# --updates: of the methods with two passes over a batch (one pass: twice as many). --jobs: runs at once. Another number
-# of updates wants another folder of --runs.
+# --updates: of the methods with two passes over a batch (one pass: twice as many; smart, with three: two thirds). --jobs:
+# runs at once. Another number of updates wants another folder of --runs. --methods: with METHOD_tiny.yaml in FOLDER, or any
+# train.method.
 # Example: MEGIN_DATA=... scripts/compare_methods.sh recipes/multi30k --updates 1000 --jobs 2 --threads 1
 set -euo pipefail
 
 usage() {
-  sed -n '2,10s/^# //p' "$0" >&2
+  sed -n '2,11s/^# //p' "$0" >&2
   exit 2
 }
 [[ -d ${1:-} ]] || usage
@@ -35,23 +36,29 @@ done
 folder=$runs/$name
 mkdir -p "$folder"
 
-setting() { awk -v key="$1:" '$1 == key { print $2; exit }' "$recipes/base_tiny.yaml"; }
-data=$(setting output)
+# Where the data is: in the base, or in what that includes.
+base=$recipes/base_tiny.yaml
+data=$(awk '$1 == "output:" { print $2; exit }' "$base")
+if [[ -z $data ]]; then
+  data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/$(awk '$1 == "include:" { print $2; exit }' "$base")")
+fi
 test=$data/test.src
 reference=$data/test.tgt
 
+# The passes that an update of a method computes; without a recipe of its own, base_tiny.yaml's with that method.
 one_run() {
-  local method=$1 seed=$2 run=$folder/$1-$2 factor=1
+  local method=$1 seed=$2 run=$folder/$1-$2 passes=1 recipe=$recipes/${1}_tiny.yaml how=()
   case $method in
-    thor* | r_drop*) ;;
-    top_k | loss_free) echo "$method computes two experts a token: no number of updates gives it equal FLOPs here" >&2; return 255 ;;
-    *) factor=2 ;;  # one pass
+    thor* | r_drop* | r3f*) passes=2 ;;
+    smart*) passes=3 ;;
+    top_k | loss_free | expert_choice) echo "$method computes two experts a token: no number of updates gives it equal FLOPs here" >&2; return 255 ;;
   esac
   [[ ! -s $run.hyp ]] || return 0
-  "$megin" train "$recipes/${method}_tiny.yaml" --resume --quiet --set "train.run=$run" --set "train.seed=$seed" \
-    --set "train.threads=$threads" --set "train.max_updates=$((updates * factor))" \
-    --set "train.optimizer.warmup=$((updates * factor / 5))" \
-    --set "train.validation.every=$((updates * factor / 8))" --set "train.checkpoint_every=$((updates * factor / 8))"
+  [[ -e $recipe ]] || { recipe=$recipes/base_tiny.yaml; how=(--set "train.method=$method"); }
+  local count=$((updates * 2 / passes))
+  "$megin" train "$recipe" "${how[@]}" --resume --quiet --set "train.run=$run" --set "train.seed=$seed" \
+    --set "train.threads=$threads" --set "train.max_updates=$count" --set "train.optimizer.warmup=$((count / 5))" \
+    --set "train.validation.every=$((count / 8))" --set "train.checkpoint_every=$((count / 8))"
   # A training that was asked to stop ends well, and is not done.
   tail -n 1 "$run/log.jsonl" | grep -q '"reason":"max_updates"' || return 255
   local experts=()

@@ -23,6 +23,7 @@ enum class Purpose : uint64_t {
   kBootstrap = 8,
   kMix = 9,
   kRouting = 10,
+  kPerturbation = 11,
 };
 
 // A 64-bit finaliser with full avalanche (the SplitMix64 output function; Steele, Lea, Flood 2014).

@@ -1,163 +1,79 @@
-// megin analyze: what a training's experts did.
+// megin analyze: what a training's experts did, and what a model's are.
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <ostream>
-#include <string>
-#include <vector>
 
 #include "base/error.h"
-#include "base/human_text.h"
+#include "cli/analysis.h"
 #include "cli/command.h"
 #include "cli/output_file.h"
-#include "metric/routing_fluctuation.h"
-#include "report/line_chart.h"
-#include "report/table.h"
-#include "store/routing_snapshot.h"
 
 namespace megin::cli {
 namespace {
 
-struct AnalyzeOptions {
-  std::string what;
-  std::string run;
-  std::string svg;
-  std::string csv;
+struct Analysis {
+  const char* name;
+  size_t most_paths;
+  void (*run)(const AnalysisOptions& options, CommandContext& context);
 };
 
-// Of one expert layer, or of all together.
-struct Fluctuation {
-  std::string layer;
-  std::vector<int64_t> last;  // of each token, as metric::last_fluctuations()
-};
+constexpr std::array kAnalyses = {
+    Analysis{"fluctuation", 1, &analyze_fluctuation}, Analysis{"experts", 1, &analyze_experts},
+    Analysis{"similarity", 1, &analyze_similarity}, Analysis{"consistency", 12, &analyze_consistency}};
 
-constexpr double kShares[] = {0.2, 0.5, 0.8};  // of the training: those that the paper gives for BASE
-
-std::vector<int64_t> updates_of(const std::vector<store::RoutingSnapshot>& snapshots) {
-  std::vector<int64_t> updates;
-  for (const auto& snapshot : snapshots) updates.push_back(snapshot.update);
-  return updates;
-}
-
-std::vector<Fluctuation> fluctuations(const std::vector<store::RoutingSnapshot>& snapshots) {
-  std::vector<Fluctuation> all;
-  Fluctuation together{.layer = "all layers", .last = {}};
-  for (size_t layer = 0; layer < snapshots.front().layers.size(); ++layer) {
-    std::vector<std::vector<uint16_t>> routes;
-    for (const auto& snapshot : snapshots) routes.push_back(snapshot.layers[layer].experts);
-    all.push_back({snapshots.front().layers[layer].name, metric::last_fluctuations(routes)});
-    together.last.insert(together.last.end(), all.back().last.begin(), all.back().last.end());
+void analyze(const std::string& what, const AnalysisOptions& options, CommandContext& context) {
+  std::string names;
+  for (const Analysis& analysis : kAnalyses) {
+    names += (names.empty() ? "" : ", ") + std::string(analysis.name);
+    if (what != analysis.name) continue;
+    if (options.paths.size() > analysis.most_paths) {
+      fail_usage("{}: wanted at most {} of PATH, found {}", what, analysis.most_paths, options.paths.size());
+    }
+    return analysis.run(options, context);
   }
-  if (all.size() > 1) all.push_back(std::move(together));
-  return all;
+  fail_usage("WHAT: wanted one of {}; found '{}'", names, what);
 }
 
-// The share of tokens whose last fluctuation lies beyond each snapshot.
-std::vector<report::Point> curve(const Fluctuation& of, const std::vector<int64_t>& updates) {
-  std::vector<report::Point> points;
-  const auto last = static_cast<double>(updates.back());
-  for (const int64_t update : updates) {
-    const double share = static_cast<double>(update) / last;
-    points.push_back({100 * share, 100 * metric::share_fluctuating_beyond(of.last, updates, share)});
-  }
-  return points;
-}
+}  // namespace
 
-std::string chart(const std::vector<Fluctuation>& all, const std::vector<int64_t>& updates) {
-  constexpr size_t kMostLines = 8;
-  report::LineChart chart{.title = "Routing fluctuation",
-                          .subtitle = "tokens whose expert still differs from its last one later than this",
-                          .x_label = "share of the training, %",
-                          .y_label = "tokens, %",
-                          .series = {}};
-  // With more layers than can be told apart, all of them together.
-  if (all.size() > kMostLines) {
-    chart.series.push_back({.name = all.back().layer, .points = curve(all.back(), updates)});
-    return line_chart_svg(chart);
-  }
-  for (const Fluctuation& of : all) chart.series.push_back({.name = of.layer, .points = curve(of, updates)});
-  return line_chart_svg(chart);
-}
-
-void write(const std::string& path, const std::string& text, CommandContext& context) {
+void write_output(const std::string& path, const std::string& text, CommandContext& context) {
   OutputFile file(path, context.out);
   file.stream() << text;
   file.commit();
 }
 
-std::string csv(const std::vector<Fluctuation>& all, const std::vector<int64_t>& updates) {
-  std::string text = "layer,update,share_of_training,share_of_tokens_beyond\n";
-  for (const Fluctuation& of : all) {
-    const auto points = curve(of, updates);
-    for (size_t i = 0; i < points.size(); ++i) {
-      text +=
-          fmt::format("{},{},{:.6f},{:.6f}\n", of.layer, updates[i], points[i].x / 100, points[i].y / 100);
-    }
-  }
-  return text;
-}
-
-void analyze(const AnalyzeOptions& options, CommandContext& context) {
-  if (options.what != "fluctuation") fail_usage("WHAT: wanted fluctuation; found '{}'", options.what);
-  const auto snapshots = store::read_routing_snapshots(options.run);
-  if (snapshots.size() < 2) {
-    fail("{}: wanted two validations or more to see what changed between them, found one", options.run);
-  }
-  const auto updates = updates_of(snapshots);
-  const auto all = fluctuations(snapshots);
-  if (!options.svg.empty()) write(options.svg, chart(all, updates), context);
-  if (!options.csv.empty()) write(options.csv, csv(all, updates), context);
-
-  nlohmann::ordered_json json = {{"run", options.run},
-                                 {"updates", updates.back()},
-                                 {"snapshots", updates.size()},
-                                 {"layers", nlohmann::ordered_json::array()}};
-  std::vector<report::Column> columns = {{"layer"}, {"tokens", report::Align::kRight}};
-  for (const double share : kShares)
-    columns.push_back({fmt::format("beyond {:.0f} %", 100 * share), report::Align::kRight});
-  report::Table table(columns);
-  for (const Fluctuation& of : all) {
-    std::vector<std::string> cells = {of.layer, grouped(static_cast<int64_t>(of.last.size()))};
-    nlohmann::ordered_json layer = {{"layer", of.layer}, {"tokens", of.last.size()}};
-    for (const double share : kShares) {
-      const double beyond = metric::share_fluctuating_beyond(of.last, updates, share);
-      cells.push_back(fmt::format("{:.1f} %", 100 * beyond));
-      layer[fmt::format("beyond_{:.0f}_percent", 100 * share)] = beyond;
-    }
-    table.add_row(std::move(cells));
-    json["layers"].push_back(std::move(layer));
-  }
-  if (context.json) {
-    context.out << json.dump() << "\n";
-    return;
-  }
-  context.out << table.text()
-              << fmt::format(
-                     "\nShare of the validation set's tokens whose expert still differed from its last one "
-                     "later than "
-                     "so much of the training ({} snapshots, {} updates).\n",
-                     updates.size(), grouped(updates.back()));
-}
-
-}  // namespace
-
 void add_analyze_command(Program& program) {
-  auto options = std::make_shared<AnalyzeOptions>();
+  struct Call {
+    std::string what;
+    AnalysisOptions options;
+  };
+  auto call = std::make_shared<Call>();
   CLI::App& command = program.add(
       {.name = "analyze",
-       .summary = "Show how the experts of a training were used",
-       .details =
-           "fluctuation: until when the router went on moving tokens between experts (Dai et al. 2022), from "
-           "the "
-           "routes that every validation of the run wrote. Loads and confidence are in `megin report`.",
-       .examples = "megin analyze fluctuation runs/switch\n"
-                   "megin analyze fluctuation runs/stable_moe --svg fluctuation.svg --csv fluctuation.csv"},
-      [options](CommandContext& context) { analyze(*options, context); });
-  command.add_option("WHAT", options->what, "fluctuation")->required();
-  command.add_option("RUN", options->run, "run directory of a method with a router of its own")->required();
-  command.add_option("--svg", options->svg, "file for the curve over the training");
-  command.add_option("--csv", options->csv, "file for its numbers");
+       .summary = "Show what experts are and how they were used",
+       .details = "fluctuation RUN: until when the router went on moving tokens between experts (Dai et al. "
+                  "2022), from "
+                  "the routes that every validation of the run wrote.\n"
+                  "experts MODEL: which symbols a hashed or distilled router gives to each expert.\n"
+                  "similarity MODEL: how alike the experts of each layer answer the same random inputs.\n"
+                  "consistency FILE...: how far results spread over seeds, from the output of `megin "
+                  "evaluate --seeds K "
+                  "--json`.\n"
+                  "Loads and confidence over a training are in `megin report`.",
+       .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
+                   "megin analyze experts runs/stable_moe --top 30\n"
+                   "megin analyze similarity runs/thor --csv similarity.csv\n"
+                   "megin evaluate runs/thor --src test.en --ref test.de --seeds 20 --json > thor.json\n"
+                   "megin analyze consistency thor.json switch.json --svg violins.svg"},
+      [call](CommandContext& context) { analyze(call->what, call->options, context); });
+  command.add_option("WHAT", call->what, "fluctuation, experts, similarity or consistency")->required();
+  command.add_option("PATH", call->options.paths, "a run, a model or files, as said above")->required();
+  command.add_option("--svg", call->options.svg, "file for the picture (fluctuation, consistency)");
+  command.add_option("--csv", call->options.csv, "file for all numbers");
+  command.add_option("--top", call->options.top, "of experts: symbols shown of each")->capture_default_str();
+  command.add_option("--key", call->options.key, "of consistency: bleu or loss")->capture_default_str();
 }
 
 }  // namespace megin::cli

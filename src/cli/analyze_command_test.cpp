@@ -1,12 +1,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "cli/command_runner.h"
+#include "runtime/random_weights.h"
+#include "store/model_directory.h"
 #include "store/routing_snapshot.h"
+#include "store/tensor_names.h"
+#include "text/subword.h"
 
 namespace megin::cli {
 
@@ -67,7 +72,88 @@ TEST_F(AnalyzeCommandTest, SaysWhatIsMissing) {
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 1);
   EXPECT_THAT(command_.errors(), HasSubstr("wanted two validations or more"));
   EXPECT_EQ(run({"load", folder_.string()}), 2);
-  EXPECT_THAT(command_.errors(), HasSubstr("WHAT: wanted fluctuation; found 'load'"));
+  EXPECT_THAT(command_.errors(),
+              HasSubstr("WHAT: wanted one of fluctuation, experts, similarity, consistency; found 'load'"));
+}
+
+// A model of two experts in one layer of each stack, by a table; expert 1 of the encoder is minus expert 0.
+void write_model(const fs::path& path) {
+  store::ModelDescription description;
+  config::ModelConfig& model = description.model;
+  model.width = 16;
+  model.feed_forward = 8;
+  model.heads = 2;
+  model.encoder_layers = model.decoder_layers = 1;
+  model.max_length = 20;
+  model.activation = config::Activation::kGelu;
+  model.experts = {.count = 2, .every = 1, .router = config::RouterKind::kHash};
+  text::SubwordTraining training;
+  training.config.vocabulary = 12;
+  training.config.byte_fallback = false;
+  int line = 0;
+  const std::string bytes = text::train_subword(training, [&line](std::string& sentence) {
+    sentence = line % 2 == 0 ? "ab ba abba" : "cd dc cddc";
+    return ++line < 40;
+  });
+  fs::create_directories(path);
+  write_file_atomically(path / "subword", bytes);
+  const int64_t size = text::SubwordModel(path / "subword").size();
+  model.source_vocabulary = model.target_vocabulary = size;
+  const runtime::TensorSource random = runtime::random_weights(model, 3);
+  std::vector<std::vector<float>> values;
+  std::vector<store::TensorView> tensors;
+  for (const store::TensorShape& tensor : store::tensor_shapes(model)) {
+    const auto from = random(tensor.name);
+    std::vector<float>& copy = values.emplace_back(from.begin(), from.end());
+    const bool second = tensor.name.find("encoder.layers.0.feed_forward.fc2") == 0;
+    const size_t half = copy.size() / 2;
+    if (tensor.name.find("encoder.layers.0.feed_forward.fc1") == 0)
+      std::copy_n(copy.begin(), half, copy.begin() + half);
+    for (size_t i = 0; second && i < half; ++i) copy[half + i] = -copy[i];
+    if (tensor.name.ends_with("router.table")) {
+      for (size_t i = 0; i < copy.size(); ++i) copy[i] = i < 6 ? 0.0F : 1.0F;
+    }
+    tensors.push_back(store::float_tensor(tensor.name, tensor.shape, copy));
+  }
+  store::write_model_directory(path / "model", description, tensors, {path / "subword", path / "subword"});
+}
+
+TEST_F(AnalyzeCommandTest, ShowsWhatATableGivesToEachExpert) {
+  write_model(folder_);
+  EXPECT_EQ(run({"experts", (folder_ / "model").string(), "--json", "--top", "1"}), 0) << command_.errors();
+  const auto json = nlohmann::json::parse(command_.output());
+  ASSERT_EQ(json["experts"].size(), 4u);
+  EXPECT_EQ(json["experts"][0]["layer"], "encoder 0");
+  EXPECT_EQ(json["experts"][0]["symbols"], 2) << "4 and 5: the special symbols are left out";
+  const text::SubwordModel subword(folder_ / "subword");
+  EXPECT_EQ(json["experts"][0]["first"], nlohmann::json::array({subword.piece(4)}));
+  EXPECT_EQ(json["experts"][1]["symbols"], subword.size() - 6);
+  EXPECT_EQ(json["experts"][1]["first"], nlohmann::json::array({subword.piece(6)}));
+}
+
+TEST_F(AnalyzeCommandTest, ComparesExpertsByTheirAnswers) {
+  write_model(folder_);
+  EXPECT_EQ(run({"similarity", (folder_ / "model").string(), "--json"}), 0) << command_.errors();
+  const auto json = nlohmann::json::parse(command_.output());
+  EXPECT_NEAR(json["layers"][0]["mean"], -1, 1e-5) << "opposites";
+  EXPECT_NEAR(json["layers"][0]["cosine"][1][1], 1, 1e-6);
+  EXPECT_LT(std::abs(json["layers"][1]["mean"].get<double>()), 0.8);
+}
+
+TEST_F(AnalyzeCommandTest, ShowsHowFarSeedsSpread) {
+  fs::create_directories(folder_);
+  write_file_atomically(folder_ / "thor.json",
+                        R"({"runs":[{"bleu":20.0,"loss":3},{"bleu":21.0,"loss":3},{"bleu":22.0,"loss":3}]})");
+  const std::string svg = (folder_ / "v.svg").string(), csv = (folder_ / "v.csv").string();
+  EXPECT_EQ(run({"consistency", (folder_ / "thor.json").string(), "--svg", svg, "--csv", csv}), 0)
+      << command_.errors();
+  EXPECT_THAT(command_.output(), HasSubstr("thor       3  21.000  1.000000  20.000  22.000\n"));
+  EXPECT_THAT(read_file(svg), HasSubstr(">thor</text>"));
+  EXPECT_THAT(read_file(csv), HasSubstr("thor,2,21\n"));
+  EXPECT_EQ(run({"consistency", svg}), 1);
+  EXPECT_THAT(command_.errors(), HasSubstr("megin evaluate --seeds K --json"));
+  EXPECT_EQ(run({"consistency", (folder_ / "thor.json").string(), "--key", "chrf"}), 2);
+  EXPECT_EQ(run({"similarity", svg, csv}), 2);
 }
 
 }  // namespace

@@ -156,7 +156,8 @@ class Evaluator {
 // The perplexity of a text.
 Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBundle& bundle,
                          const runtime::Transformer& model, ThreadPool& pool, Progress& progress) {
-  Evaluation result{.experts = config::to_string(model.dispatch())};
+  Evaluation result;
+  result.experts = config::to_string(model.dispatch());
   const double start = system_clock().steady_seconds();
   const int64_t block = options.block_tokens > 0 ? options.block_tokens : model.max_length();
   runtime::TextScorer scorer(model, block, options.decoding.search, pool);

@@ -79,7 +79,15 @@ std::string router_text(const config::ExpertConfig& experts) {
     case config::RouterKind::kBase:
       return "the best of each token by learned scores, balanced in training";
     case config::RouterKind::kDistilled:
-      return "by a distilled router from symbol to expert";
+      return experts.distilled_input == config::DistilledInput::kWord
+                 ? "by a distilled router from symbol to expert"
+                 : fmt::format("by a distilled router from the last {} symbols to expert",
+                               config::distilled_reach(experts.distilled_input));
+    case config::RouterKind::kExpertChoice:
+      return fmt::format(
+          "of a sentence's tokens in the encoder each expert takes its best, {} experts a token on "
+          "average",
+          experts.active);
   }
   __builtin_unreachable();
 }

@@ -8,6 +8,20 @@ MethodTraits traits_of(Method method) {
       return {.has_experts = false};
     case Method::kRDrop:
       return {.passes = 2, .has_experts = false};
+    case Method::kR3f:  // fairseq's defaults (thor spec 2.5)
+      return {.passes = 2,
+              .has_experts = false,
+              .alpha = 1.0,
+              .weight_second = 0.0,
+              .consistency_unit = ConsistencyUnit::kFairseq,
+              .perturbation = {.kind = Perturbation::kNormal}};
+    case Method::kSmart:  // thor spec 2.4
+      return {.passes = 2,
+              .has_experts = false,
+              .alpha = 1.0,
+              .weight_second = 0.0,
+              .fixed_first = true,
+              .perturbation = {.kind = Perturbation::kAdversarial, .size = 0.3, .target = true}};
     case Method::kThor:
       return {.passes = 2};
     case Method::kThorSharedDropout:
@@ -26,6 +40,8 @@ MethodTraits traits_of(Method method) {
       return {.router = RouterKind::kHash};
     case Method::kBase:
       return {.router = RouterKind::kBase, .gate = Gate::kSigmoid};
+    case Method::kExpertChoice:
+      return {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax};
     case Method::kStableMoe:
       return {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .balance = 0.3};
   }

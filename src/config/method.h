@@ -15,6 +15,11 @@ struct MethodTraits {
   Gate gate = Gate::kNone;
   bool biased = false;
   double balance = 0.0;  // weight of the balance loss
+  double alpha = 5.0;    // of the consistency
+  double weight_second = 1.0;
+  bool fixed_first = false;
+  ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
+  PerturbationConfig perturbation = {};
 };
 
 MethodTraits traits_of(Method method);

@@ -52,6 +52,8 @@ void check_experts(const ModelConfig& c) {
   require(e.feed_forward >= 0, "model.experts.feed_forward", "0 (model.feed_forward) or more",
           e.feed_forward);
   require(e.layers >= 1, "model.experts.layers", "1 or more", e.layers);
+  require(!e.shared || e.count > 1, "model.experts.shared", "false where there is one expert anyway",
+          e.shared);
   if (e.body == ExpertBody::kInsert) {
     const int64_t least = is_causal_lm(c) ? c.decoder_layers : std::min(c.encoder_layers, c.decoder_layers);
     require(e.layers < least, "model.experts.layers",
@@ -69,8 +71,15 @@ void check_router(const ModelConfig& c) {
   const std::string_view router = enum_name(e.router), gate = enum_name(e.gate);
   require(e.active >= 1 && e.active <= e.count, "model.experts.active",
           fmt::format("from 1 to model.experts.count ({})", e.count), e.active);
-  require(e.active == 1 || e.router == RouterKind::kTopK, "model.experts.active",
-          fmt::format("1 for the router {}", router), e.active);
+  require(e.active == 1 || e.router == RouterKind::kTopK || e.router == RouterKind::kExpertChoice,
+          "model.experts.active", fmt::format("1 for the router {}", router), e.active);
+  require(e.router != RouterKind::kExpertChoice || e.gate == Gate::kSoftmax, "model.experts.gate",
+          "softmax for the router expert_choice", gate);
+  require(e.router != RouterKind::kExpertChoice || !is_causal_lm(c), "model.experts.router",
+          "another one in a causal_lm: experts that choose tokens look at what is still to come", router);
+  require(e.distilled_input == DistilledInput::kWord || e.router == RouterKind::kDistilled,
+          "model.experts.distilled_input", fmt::format("word for the router {}", router),
+          enum_name(e.distilled_input));
   require(e.gate == Gate::kNone || is_learned(e.router), "model.experts.gate",
           fmt::format("none for the router {}, which has no scores", router), gate);
   require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1, "model.experts.gate",

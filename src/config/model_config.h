@@ -62,14 +62,16 @@ constexpr auto enum_names(ShareEmbeddings) {
 //             many (Lewis et al. 2021); in use each token takes its best
 //   distilled scores learned at first, while a small router that sees nothing but the symbol learns to choose
 //             alike; then, and in use, that one chooses and is frozen (StableMoE: Dai et al. 2022)
-enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase, kDistilled };
+//   expert_choice  each expert takes the tokens of a sentence that score it highest; in the encoder only, as
+//             it looks at the whole sentence (Zhou et al. 2022)
+enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase, kDistilled, kExpertChoice };
 constexpr auto enum_names(RouterKind) {
-  return std::array<std::string_view, 7>{"random", "uniform", "top_k",    "sentence",
-                                         "hash",   "base",    "distilled"};
+  return std::array<std::string_view, 8>{"random", "uniform", "top_k",     "sentence",
+                                         "hash",   "base",    "distilled", "expert_choice"};
 }
 constexpr bool is_learned(RouterKind router) {
   return router == RouterKind::kTopK || router == RouterKind::kSentence || router == RouterKind::kBase ||
-         router == RouterKind::kDistilled;
+         router == RouterKind::kDistilled || router == RouterKind::kExpertChoice;
 }
 // Whether dispatch modes (dispatch.h) say which expert a token meets in use; else the model itself does.
 constexpr bool is_drawn(RouterKind router) {
@@ -86,6 +88,18 @@ constexpr auto enum_names(Gate) {
 
 // random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
 // the least text so far.
+// What a distilled router looks at: the symbol; the mean of its vector and that of the one before; or the
+// vectors of the five symbols up to it, weighted by one kernel for all of their numbers (Dai et al. 2022,
+// Table 6).
+enum class DistilledInput { kWord, kBigram, kCnn };
+constexpr auto enum_names(DistilledInput) {
+  return std::array<std::string_view, 3>{"word", "bigram", "cnn"};
+}
+// How many symbols up to a token that is.
+constexpr int64_t distilled_reach(DistilledInput input) {
+  return input == DistilledInput::kWord ? 1 : input == DistilledInput::kBigram ? 2 : 5;
+}
+
 enum class HashTable { kBalanced, kRandom };
 constexpr auto enum_names(HashTable) {
   return std::array<std::string_view, 2>{"balanced", "random"};
@@ -111,13 +125,15 @@ struct ExpertConfig {
   int64_t sublayers = 1;     // of body insert: S, residual feed-forwards of an expert
   int64_t feed_forward = 0;  // inner width of an expert; 0: the model's
   RouterKind router = RouterKind::kRandom;
-  int64_t active = 1;  // k, experts of a token; of top_k
+  int64_t active = 1;  // k, experts of a token; of top_k, and on average of expert_choice
   Gate gate = Gate::kNone;
   bool noisy = false;   // of top_k: learned noise on the scores in training (Shazeer et al. 2017, eq. 4)
   bool biased = false;  // of top_k: a bias an expert, moved against its load (Wang et al. 2024), decides
                         // who is chosen, never the gate
   HashTable hash = HashTable::kBalanced;
+  DistilledInput distilled_input = DistilledInput::kWord;
   int64_t distilled_width = 50;  // of the symbols' vectors of a distilled router
+  bool shared = false;           // beside those chosen, an expert that every token meets (Dai et al. 2024)
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -130,12 +146,14 @@ struct ExpertConfig {
     field("sublayers", self.sublayers, "of insert: residual feed-forwards of an expert");
     field("feed_forward", self.feed_forward, "inner width of an expert; 0 = model.feed_forward");
     field("router", self.router, "how a token's experts are chosen; else by the method");
-    field("active", self.active, "experts of a token, of top_k; else by the method");
+    field("active", self.active, "experts of a token, of top_k and expert_choice; else by the method");
     field("gate", self.gate, "what an expert's output is multiplied by; else by the method");
     field("noisy", self.noisy, "of top_k: learned noise on the scores in training");
     field("biased", self.biased, "of top_k: biases that move against the load choose; else by the method");
     field("hash", self.hash, "of the hash router: how its table is made");
+    field("distilled_input", self.distilled_input, "of a distilled router: what it looks at");
     field("distilled_width", self.distilled_width, "of a distilled router: width of its symbols' vectors");
+    field("shared", self.shared, "an expert that every token meets, beside those chosen");
   }
   bool operator==(const ExpertConfig&) const = default;
 };
@@ -201,11 +219,18 @@ constexpr int64_t expert_feed_forward(const ModelConfig& config) {
   return config.experts.feed_forward > 0 ? config.experts.feed_forward : config.feed_forward;
 }
 
+// How many tokens of a sentence of `length` each expert of the router expert_choice takes.
+constexpr int64_t tokens_of_expert(const ExpertConfig& experts, int64_t length) {
+  const int64_t wanted = (experts.active * length + experts.count - 1) / experts.count;
+  return wanted < length ? wanted : length;
+}
+
 // Whether a layer of residual feed-forwards stands behind layer `layer` (from 0) of a stack: of L layers
 // behind the first floor((i + 1) L / (m + 1)), i = 0 ... m - 1 (Dai et al. 2022, section 4.2). With one
 // expert it is a dense layer that costs what a token's expert costs.
 constexpr bool has_inserted_layer(const ModelConfig& config, Stack stack, int64_t layer) {
   if (config.experts.body != ExpertBody::kInsert) return false;
+  if (config.experts.router == RouterKind::kExpertChoice && stack == Stack::kDecoder) return false;
   const int64_t all = layers_of(config, stack), count = config.experts.layers;
   for (int64_t i = 0; i < count; ++i) {
     if ((i + 1) * all / (count + 1) == layer + 1) return true;
@@ -217,6 +242,7 @@ constexpr bool has_inserted_layer(const ModelConfig& config, Stack stack, int64_
 constexpr bool is_expert_layer(const ModelConfig& config, Stack stack, int64_t layer) {
   const ExpertConfig& experts = config.experts;
   if (experts.count == 1) return false;
+  if (experts.router == RouterKind::kExpertChoice && stack == Stack::kDecoder) return false;
   if (experts.body == ExpertBody::kInsert) return has_inserted_layer(config, stack, layer);
   return layer % experts.every == experts.offset;
 }

@@ -74,6 +74,14 @@ void apply_method(RunConfig& config, const Given& given) {
   ExpertConfig& experts = config.model.experts;
   take("train.objective.passes", config.train.objective.passes, traits.passes);
   take("train.objective.shared_dropout", config.train.objective.shared_dropout, traits.shared_dropout);
+  ObjectiveConfig& objective = config.train.objective;
+  take("train.objective.alpha", objective.alpha, traits.alpha);
+  take("train.objective.weight_second", objective.weight_second, traits.weight_second);
+  take("train.objective.fixed_first", objective.fixed_first, traits.fixed_first);
+  take("train.objective.consistency_unit", objective.consistency_unit, traits.consistency_unit);
+  take("train.objective.perturbation.kind", objective.perturbation.kind, traits.perturbation.kind);
+  take("train.objective.perturbation.size", objective.perturbation.size, traits.perturbation.size);
+  take("train.objective.perturbation.target", objective.perturbation.target, traits.perturbation.target);
   take("train.routing.balance", config.train.routing.balance, traits.balance);
   take("model.experts.router", experts.router, traits.router);
   take("model.experts.gate", experts.gate, traits.gate);
@@ -168,8 +176,11 @@ void check_routing(const RunConfig& config) {
   needs(routing.balance > 0, "train.routing.balance", is_learned(experts.router), scores);
   needs(routing.z_loss > 0, "train.routing.z_loss", is_learned(experts.router), scores);
   needs(routing.jitter > 0, "train.routing.jitter",
-        is_learned(experts.router) && experts.router != RouterKind::kDistilled,
+        is_learned(experts.router) && experts.router != RouterKind::kDistilled &&
+            experts.router != RouterKind::kExpertChoice,
         "a model.experts.router with learned scores of its own (top_k, sentence or base)");
+  needs(routing.balance > 0, "train.routing.balance", experts.router != RouterKind::kExpertChoice,
+        "0: experts that choose have equal loads anyway");
   needs(experts.router == RouterKind::kDistilled && routing.first_stage >= config.train.max_updates,
         "train.routing.first_stage", false,
         "fewer updates than train.max_updates: the distilled router is frozen after them");

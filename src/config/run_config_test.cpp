@@ -97,7 +97,7 @@ TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
             "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
             "count, body, every, offset, layers, sublayers, feed_forward, router, active, gate, noisy, "
             "biased, hash, "
-            "distilled_width");
+            "distilled_input, distilled_width, shared");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -125,9 +125,11 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
             "recipe.yaml:1:18: model.dropout: wanted a number, found 'nan'");
   EXPECT_EQ(error_of("train: {validation: {bleu: yes}}"),
             "recipe.yaml:1:28: train.validation.bleu: wanted true or false, found 'yes'");
-  EXPECT_EQ(error_of("train: {method: thr}"),
-            "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, thor, thor_shared_dropout, "
-            "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, stable_moe; found 'thr'");
+  EXPECT_EQ(
+      error_of("train: {method: thr}"),
+      "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, r3f, smart, thor, thor_shared_dropout, "
+      "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, expert_choice, stable_moe; "
+      "found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),
             "recipe.yaml:1:17: data.corpora: wanted a list, as [a, b], found a map of keys");
@@ -387,7 +389,7 @@ TEST(FieldTableTest, HasARowForEveryFieldWithItsDefault) {
   }
   EXPECT_NE(table.find("items as of data.corpora"), std::string::npos);
   EXPECT_EQ(table.find("data.split.valid.0"), std::string::npos);
-  EXPECT_NE(table.find("(dense, r_drop, thor, thor_shared_dropout, switch, "), std::string::npos);
+  EXPECT_NE(table.find("(dense, r_drop, r3f, smart, thor, thor_shared_dropout, switch, "), std::string::npos);
 }
 
 TEST(FieldTableTest, StandsInTheDocumentation) {

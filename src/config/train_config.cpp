@@ -1,6 +1,7 @@
 #include "config/train_config.h"
 
 #include "config/dispatch.h"
+#include "config/enums.h"
 #include "config/require.h"
 
 namespace megin::config {
@@ -15,6 +16,14 @@ void check_objective(const ObjectiveConfig& c) {
           c.weight_consistency);
   require(c.weight_first > 0.0 || (c.passes == 2 && c.weight_second > 0.0), "train.objective.weight_first",
           "a cross-entropy with a positive weight, or nothing is learnt", c.weight_first);
+  const PerturbationConfig& p = c.perturbation;
+  require(p.kind == Perturbation::kNone || c.passes == 2, "train.objective.perturbation.kind",
+          "none with one pass: it is the second pass that is perturbed", enum_name(p.kind));
+  require(!c.fixed_first || c.passes == 2, "train.objective.fixed_first", "false with one pass", true);
+  require(p.size >= 0.0, "train.objective.perturbation.size", "0 or more", p.size);
+  require(p.steps >= 0, "train.objective.perturbation.steps", "0 or more", p.steps);
+  require(p.step_size >= 0.0, "train.objective.perturbation.step_size", "0 or more", p.step_size);
+  require(p.start >= 0.0, "train.objective.perturbation.start", "0 or more", p.start);
   require(c.label_smoothing >= 0.0 && c.label_smoothing < 1.0, "train.objective.label_smoothing",
           "from 0 to below 1", c.label_smoothing);
 }

@@ -12,6 +12,10 @@ namespace megin::config {
 // One key that sets the objective and the number of experts; every field can still be set by hand.
 //   dense   one pass, one expert, cross-entropy
 //   r_drop  two passes, one expert, consistency (Liang et al. 2021): THOR with one expert
+//   r3f     two passes, one expert: the second over embeddings with noise, for consistency alone (Aghajanyan
+//   et
+//           al. 2020)
+//   smart   the same with the noise that changes the prediction most (Jiang et al. 2020)
 //   thor    two passes, random experts, consistency (Zuo et al. 2022)
 //   thor_shared_dropout  the same with one dropout mask for both passes: isolates what the experts do
 //   switch               one expert a token by a learned router, with a balance loss (Fedus et al. 2021)
@@ -21,10 +25,13 @@ namespace megin::config {
 //   loss_free            the same balanced by biases instead of a loss (Wang et al. 2024)
 //   hash                 a fixed table from token to expert (Roller et al. 2021)
 //   base                 experts of equal load by assignment (Lewis et al. 2021)
+//   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
 enum class Method {
   kDense,
   kRDrop,
+  kR3f,
+  kSmart,
   kThor,
   kThorSharedDropout,
   kSwitch,
@@ -34,15 +41,14 @@ enum class Method {
   kLossFree,
   kHash,
   kBase,
+  kExpertChoice,
   kStableMoe
 };
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 12>{"dense",         "r_drop",
-                                          "thor",          "thor_shared_dropout",
-                                          "switch",        "switch_sentence",
-                                          "switch_random", "top_k",
-                                          "loss_free",     "hash",
-                                          "base",          "stable_moe"};
+  return std::array<std::string_view, 15>{
+      "dense",  "r_drop",          "r3f",           "smart", "thor",      "thor_shared_dropout",
+      "switch", "switch_sentence", "switch_random", "top_k", "loss_free", "hash",
+      "base",   "expert_choice",   "stable_moe"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -53,6 +59,44 @@ constexpr auto enum_names(Pair) {
 enum class UnusedExpert { kZeroGrad, kSkip };
 constexpr auto enum_names(UnusedExpert) {
   return std::array<std::string_view, 2>{"zero_grad", "skip"};
+}
+
+// What is added to the token embeddings of the second pass.
+//   normal, uniform  noise N(0, size^2) or U(-size, size) (R3F)
+//   adversarial      noise that changes the prediction most, found by ascent within a ball (SMART)
+enum class Perturbation { kNone, kNormal, kUniform, kAdversarial };
+constexpr auto enum_names(Perturbation) {
+  return std::array<std::string_view, 4>{"none", "normal", "uniform", "adversarial"};
+}
+
+struct PerturbationConfig {
+  Perturbation kind = Perturbation::kNone;
+  double size = 1e-5;   // of normal and uniform; of adversarial: the radius, L2 over a side of a sentence
+  bool target = false;  // also of the target's embeddings
+  // Of adversarial (defaults: the NMT code of SMART's authors, thor spec 2.4).
+  int64_t steps = 1;        // of ascent
+  double step_size = 1e-4;  // times the gradient of the consistency
+  double start = 1e-4;      // standard deviation of the noise that ascent begins with
+  bool normalised = false;  // the gradient is divided by its L2 norm over a side of a sentence
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("kind", self.kind, "what is added to the embeddings of the second pass; else by the method");
+    field("size", self.size, "of the noise; of adversarial the largest norm by sentence; else by the method");
+    field("target", self.target, "also to the target's embeddings; else by the method");
+    field("steps", self.steps, "of adversarial: steps of ascent");
+    field("step_size", self.step_size, "of adversarial: times the gradient");
+    field("start", self.start, "of adversarial: deviation of the noise it begins with");
+    field("normalised", self.normalised, "of adversarial: divide the gradient by its norm by sentence");
+  }
+  bool operator==(const PerturbationConfig&) const = default;
+};
+
+// token: the consistency is a sum over target tokens, as the cross-entropy (THOR, R-Drop).
+// fairseq: as fairseq's R3F: both divergences in full and not their mean, times target tokens by sentences.
+enum class ConsistencyUnit { kToken, kFairseq };
+constexpr auto enum_names(ConsistencyUnit) {
+  return std::array<std::string_view, 2>{"token", "fairseq"};
 }
 
 struct ObjectiveConfig {
@@ -67,19 +111,25 @@ struct ObjectiveConfig {
   // moments).
   UnusedExpert unused_expert = UnusedExpert::kZeroGrad;
   bool shared_dropout = false;  // one dropout mask for both passes
+  bool fixed_first = false;     // consistency trains the second pass alone (SMART)
+  ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
+  PerturbationConfig perturbation = {};
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("passes", self.passes, "forward passes over each micro-batch, 1 or 2; else by the method");
-    field("alpha", self.alpha, "weight of the consistency term");
+    field("alpha", self.alpha, "weight of the consistency term; else by the method");
     field("weight_first", self.weight_first, "of the first pass's cross-entropy");
-    field("weight_second", self.weight_second, "of the second pass's cross-entropy");
+    field("weight_second", self.weight_second, "of the second pass's cross-entropy; else by the method");
     field("weight_consistency", self.weight_consistency, "multiplies alpha times the consistency term");
     field("label_smoothing", self.label_smoothing,
           "probability given to the other symbols; if not given, 0 for a causal_lm");
     field("pair", self.pair, "may the experts of the two passes coincide");
     field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
     field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
+    field("fixed_first", self.fixed_first, "consistency trains the second pass alone; else by the method");
+    field("consistency_unit", self.consistency_unit, "what alpha counts; else by the method");
+    field("perturbation", self.perturbation, "of the second pass's embeddings");
   }
   bool operator==(const ObjectiveConfig&) const = default;
 };
@@ -271,6 +321,14 @@ struct TrainConfig {
   }
   bool operator==(const TrainConfig&) const = default;
 };
+
+// Forward and backward passes over a micro-batch, those that look for adversarial noise among them: what a
+// training costs.
+constexpr int64_t computed_passes(const TrainConfig& config) {
+  const PerturbationConfig& perturbation = config.objective.perturbation;
+  const bool searches = perturbation.kind == Perturbation::kAdversarial;
+  return config.objective.passes + (searches ? perturbation.steps : 0);
+}
 
 // Throws UsageError naming the first field that cannot be.
 void check(const TrainConfig& config);

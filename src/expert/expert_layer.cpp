@@ -20,10 +20,20 @@ ExpertLayer::ExpertLayer(const net::ParameterMemory& parameters, const std::stri
     parameters_.fc2_weight.push_back(parameters.get(prefix + "fc2.weight", e));
     parameters_.fc2_bias.push_back(parameters.get(prefix + "fc2.bias", e));
   }
+  if (config.experts.shared) shared_.emplace(parameters, prefix + "shared.", config);
 }
 
 at::Tensor ExpertLayer::forward(const at::Tensor& x, const routing::Route& route,
                                 const net::DropoutMask& activation, net::Operations operations) const {
+  const at::Tensor routed = forward_routed(x, route, activation, operations);
+  if (!shared_) return routed;
+  net::DropoutMask of_shared = activation;
+  for (uint64_t& key : of_shared.keys) key = mix64(~key);
+  return routed + shared_->forward(x, of_shared, operations);
+}
+
+at::Tensor ExpertLayer::forward_routed(const at::Tensor& x, const routing::Route& route,
+                                       const net::DropoutMask& activation, net::Operations operations) const {
   if (route.kind == routing::Route::Kind::kAll && activation.probability > 0) {
     throw std::logic_error("no training computes all experts, so no activation is dropped there");
   }

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,15 +20,17 @@ class ExpertLayer {
   ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix,
               const config::ModelConfig& config);
 
-  // x: [tokens, d], fp32. Returns [tokens, d]; zero for a token without an expert. Three paths, none of which
-  // computes an expert that the route does not use: uniform is the plain feed-forward of one expert for each
-  // pass; per token groups the rows by expert and runs each expert that has rows on them, at a cost that
-  // grows with the rows; all runs every expert. `activation` per token: its mask lies over the rows as
-  // grouped.
+  // x: [tokens, d], fp32. Returns [tokens, d]; zero for a token without an expert. A shared expert adds its
+  // output for every token. Three paths, none of which computes an expert that the route does not use:
+  // uniform is the plain feed-forward of one expert for each pass; per token groups the rows by expert and
+  // runs each expert that has rows on them, at a cost that grows with the rows; all runs every expert.
+  // `activation` per token: its mask lies over the rows as grouped.
   at::Tensor forward(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& activation,
                      net::Operations operations = {}) const;
 
  private:
+  at::Tensor forward_routed(const at::Tensor& x, const routing::Route& route,
+                            const net::DropoutMask& activation, net::Operations operations) const;
   at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
                              net::Operations operations) const;
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
@@ -36,6 +39,7 @@ class ExpertLayer {
 
   config::Activation activation_;
   std::vector<net::FeedForward> experts_;
+  std::optional<net::FeedForward> shared_;
   GroupedParameters parameters_;  // the same tensors, as lists
 };
 

@@ -27,30 +27,45 @@ ResidualDropout only_pass(const ResidualDropout& dropout, int64_t pass) {
 ResidualExperts::ResidualExperts(const net::ParameterMemory& parameters, const std::string& prefix,
                                  const config::ModelConfig& config)
     : experts_(static_cast<size_t>(config.experts.count)) {
-  for (size_t e = 0; e < experts_.size(); ++e) {
-    const auto expert = static_cast<int64_t>(e);
+  const auto fill = [&](Expert& expert, const std::string& start, int64_t number) {
     for (int64_t s = 0; s < config.experts.sublayers; ++s) {
-      const std::string sublayer = fmt::format("{}{}.", prefix, s);
-      experts_[e].push_back({net::Norm(parameters, sublayer + "norm.", config, expert),
-                             net::FeedForward(parameters, sublayer, config, expert)});
+      const std::string sublayer = fmt::format("{}{}.", start, s);
+      expert.push_back({net::Norm(parameters, sublayer + "norm.", config, number),
+                        net::FeedForward(parameters, sublayer, config, number)});
     }
-  }
+  };
+  for (size_t e = 0; e < experts_.size(); ++e) fill(experts_[e], prefix, static_cast<int64_t>(e));
+  if (config.experts.shared) fill(shared_, prefix + "shared.", 0);
 }
 
-at::Tensor ResidualExperts::forward_one(const at::Tensor& input, int64_t expert,
-                                        const ResidualDropout& dropout, net::Operations operations) const {
-  const auto& sublayers = experts_.at(static_cast<size_t>(expert));
+at::Tensor ResidualExperts::run(const Expert& expert, const at::Tensor& input, const ResidualDropout& dropout,
+                                net::Operations operations) const {
   at::Tensor x = input;
-  for (size_t s = 0; s < sublayers.size(); ++s) {
-    const at::Tensor h = sublayers[s].feed_forward.forward(sublayers[s].norm.forward(x, operations),
-                                                           numbered(dropout.activation, s), operations);
+  for (size_t s = 0; s < expert.size(); ++s) {
+    const at::Tensor h = expert[s].feed_forward.forward(expert[s].norm.forward(x, operations),
+                                                        numbered(dropout.activation, s), operations);
     x = net::residual_sum(x, h, numbered(dropout.output, s), operations);
   }
   return x;
 }
 
+at::Tensor ResidualExperts::forward_one(const at::Tensor& x, int64_t expert, const ResidualDropout& dropout,
+                                        net::Operations operations) const {
+  return run(experts_.at(static_cast<size_t>(expert)), x, dropout, operations);
+}
+
 at::Tensor ResidualExperts::forward(const at::Tensor& x, const routing::Route& route,
                                     const ResidualDropout& dropout, net::Operations operations) const {
+  const at::Tensor routed = forward_routed(x, route, dropout, operations);
+  if (shared_.empty()) return routed;
+  // Masks beyond those of sublayers and of grouped experts.
+  const size_t number = shared_.size() + experts_.size();
+  const ResidualDropout of_shared{numbered(dropout.output, number), numbered(dropout.activation, number)};
+  return routed + run(shared_, x, of_shared, operations) - x;
+}
+
+at::Tensor ResidualExperts::forward_routed(const at::Tensor& x, const routing::Route& route,
+                                           const ResidualDropout& dropout, net::Operations operations) const {
   switch (route.kind) {
     case routing::Route::Kind::kUniform:
       return forward_uniform(x, route, dropout, operations);

@@ -29,8 +29,8 @@ class ResidualExperts {
                   const config::ModelConfig& config);
 
   // x: [tokens, d], fp32. Returns [tokens, d]: g E(x) + (1 - g) x, summed over a token's choices as
-  // x + sum g (E(x) - x); x itself for a token without an expert. Runs no expert that the route does not use.
-  // The masks of a route by token lie over the rows as grouped.
+  // x + sum g (E(x) - x); x itself for a token without an expert; a shared expert S adds S(x) - x. Runs no
+  // expert that the route does not use. The masks of a route by token lie over the rows as grouped.
   at::Tensor forward(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
                      net::Operations operations) const;
 
@@ -44,13 +44,20 @@ class ResidualExperts {
     net::FeedForward feed_forward;
   };
 
+  using Expert = std::vector<Sublayer>;
+
+  at::Tensor run(const Expert& expert, const at::Tensor& x, const ResidualDropout& dropout,
+                 net::Operations operations) const;
+  at::Tensor forward_routed(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
+                            net::Operations operations) const;
   at::Tensor forward_uniform(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
                              net::Operations operations) const;
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
                              net::Operations operations) const;
   at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
 
-  std::vector<std::vector<Sublayer>> experts_;  // [N][S]
+  std::vector<Expert> experts_;
+  Expert shared_;  // no sublayers: there is none
 };
 
 }  // namespace megin::expert

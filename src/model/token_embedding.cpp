@@ -25,8 +25,11 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
   }
 }
 
-at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context) const {
-  at::Tensor x = at::embedding(weight_, ids, text::kPadId) * std::sqrt(static_cast<double>(config_.width));
+at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context,
+                                   const at::Tensor& noise) const {
+  at::Tensor x = at::embedding(weight_, ids, text::kPadId);
+  if (noise.defined()) x = x + noise;
+  x = x * std::sqrt(static_cast<double>(config_.width));
   if (positions_.defined()) x = x + positions_.narrow(0, 0, ids.size(1));
   x = x * ids.ne(text::kPadId).to(at::kFloat).unsqueeze(-1);
   const net::DropoutSite site{.stack = stack_, .layer = 0, .place = net::DropoutSite::kEmbedding};

@@ -17,8 +17,10 @@ class TokenEmbedding {
   TokenEmbedding(const net::ParameterMemory& parameters, const std::string& weight, config::Stack stack,
                  const config::ModelConfig& config);
 
-  // ids: [sentences, length], int64, right-padded. Returns [sentences * length, d]; rows of padding are zero.
-  at::Tensor forward(const at::Tensor& ids, const net::ForwardContext& context) const;
+  // ids: [sentences, length], int64, right-padded. noise: [sentences, length, d], added to the vectors of the
+  // table, or undefined. Returns [sentences * length, d]; rows of padding are zero.
+  at::Tensor forward(const at::Tensor& ids, const net::ForwardContext& context,
+                     const at::Tensor& noise = {}) const;
 
  private:
   const config::ModelConfig& config_;

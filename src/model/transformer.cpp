@@ -115,7 +115,8 @@ at::Tensor Transformer::run_stack(const Stack& stack, at::Tensor x, const LayerI
 }
 
 // Runs the encoder and gives the decoder what it looks at.
-void Transformer::read_source(const data::TokenBatch& batch, LayerInputs& decoder_inputs) const {
+void Transformer::read_source(const data::TokenBatch& batch, const at::Tensor& noise,
+                              LayerInputs& decoder_inputs) const {
   const net::ForwardContext& context = decoder_inputs.context;
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
   const Side source_side{batch.source, batch.source_length},
@@ -129,7 +130,7 @@ void Transformer::read_source(const data::TokenBatch& batch, LayerInputs& decode
                            .lengths = lengths,
                            .tokens = symbols(source),
                            .record = decoder_inputs.record};
-  decoder_inputs.memory = run_stack(*encoder_, encoder_->embedding.forward(source, context), inputs);
+  decoder_inputs.memory = run_stack(*encoder_, encoder_->embedding.forward(source, context, noise), inputs);
   decoder_inputs.memory_length = batch.source_length;
   decoder_inputs.memory_mask = inputs.self_mask;
   decoder_inputs.memory_fused = fused_shape(target_side, source_side, false, config_.heads, context);
@@ -139,7 +140,7 @@ void Transformer::read_source(const data::TokenBatch& batch, LayerInputs& decode
 }
 
 at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,
-                                RouteRecord* record) const {
+                                RouteRecord* record, const EmbeddingNoise& noise) const {
   const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
   const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
   const Side target_side{batch.target_input, batch.target_length};
@@ -152,8 +153,8 @@ at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::Forwar
                      .lengths = lengths,
                      .tokens = symbols(target),
                      .record = record};
-  if (encoder_) read_source(batch, inputs);
-  return run_stack(*decoder_, decoder_->embedding.forward(target, context), inputs);
+  if (encoder_) read_source(batch, noise.source, inputs);
+  return run_stack(*decoder_, decoder_->embedding.forward(target, context, noise.target), inputs);
 }
 
 std::vector<int64_t> Transformer::drawn_experts(const net::ForwardContext& context, int64_t pass) const {

@@ -20,6 +20,11 @@ namespace megin::model {
 struct LayerInputs;
 struct RouteRecord;
 
+// What is added to the token embeddings of each side: [passes * sentences, length, d], or undefined.
+struct EmbeddingNoise {
+  at::Tensor source = {}, target = {};
+};
+
 class Transformer {
  public:
   // Both vocabulary sizes must be set. Values are zero until initialised or loaded. `routing` says how
@@ -32,7 +37,7 @@ class Transformer {
   // context.dispatch says which experts are used. Differentiable. What routers have to say beside goes into
   // `record`, unless it is null.
   at::Tensor forward(const data::TokenBatch& batch, const net::ForwardContext& context,
-                     RouteRecord* record = nullptr) const;
+                     RouteRecord* record = nullptr, const EmbeddingNoise& noise = {}) const;
 
   // The output projection, [target vocabulary, d]: logits are states times its transpose.
   const at::Tensor& output_weight() const;
@@ -49,7 +54,7 @@ class Transformer {
   struct Stack;
 
   at::Tensor run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const;
-  void read_source(const data::TokenBatch& batch, LayerInputs& decoder_inputs) const;
+  void read_source(const data::TokenBatch& batch, const at::Tensor& noise, LayerInputs& decoder_inputs) const;
 
   config::ModelConfig config_;
   config::RoutingConfig routing_;

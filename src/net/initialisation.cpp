@@ -35,7 +35,8 @@ bool starts_orthogonal(std::string_view name, const config::ModelConfig& config)
 
 // Of the feed-forward that a parameter belongs to.
 int64_t inner_width(const Parameter& parameter, const config::ModelConfig& config) {
-  const bool of_expert = parameter.experts > 0 || contains(parameter.name, ".inserted.");
+  const bool of_expert =
+      parameter.experts > 0 || contains(parameter.name, ".inserted.") || contains(parameter.name, ".shared.");
   return of_expert ? config::expert_feed_forward(config) : config.feed_forward;
 }
 
@@ -46,6 +47,9 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   if (contains(name, "norm.")) return {Rule::Kind::kConstant, bias ? 0.0 : 1.0};
   if (name.ends_with("router.noise") || name.ends_with("router.bias") || name.ends_with("router.table")) {
     return {Rule::Kind::kConstant, 0.0};
+  }
+  if (name.ends_with("router.kernel")) {  // as a convolution of five inputs (Dai et al.'s code)
+    return {Rule::Kind::kUniform, 1.0 / std::sqrt(5.0)};
   }
   if (name.ends_with("router.symbols") || name.ends_with("router.centres")) {
     return {Rule::Kind::kNormal, 1.0};  // Dai et al. 2022; centres are made orthogonal

@@ -8,7 +8,8 @@ namespace megin::objective {
 VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
   VocabularyLossWeights weights{.label_smoothing = objective.label_smoothing,
                                 .cross_entropy = {objective.weight_first, objective.weight_second},
-                                .consistency = objective.alpha * objective.weight_consistency};
+                                .consistency = objective.alpha * objective.weight_consistency,
+                                .fixed_first = objective.fixed_first};
   if (objective.passes == 1) weights.cross_entropy[1] = weights.consistency = 0;
   return weights;
 }
@@ -38,7 +39,7 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
     log_probabilities[pass] = logp;
   }
   if (inputs.passes == 2) {
-    const at::Tensor& p = log_probabilities[0];
+    const at::Tensor p = weights.fixed_first ? log_probabilities[0].detach() : log_probabilities[0];
     const at::Tensor& q = log_probabilities[1];
     const at::Tensor consistency = ((p.exp() - q.exp()) * (p - q)).sum() * 0.5;
     loss.consistency = consistency.item<float>();

@@ -148,7 +148,8 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
 
   const auto w1 = static_cast<float>(weights.cross_entropy[0]),
              w2 = static_cast<float>(weights.cross_entropy[1]);
-  const auto half = static_cast<float>(0.5 * weights.consistency);
+  const auto half2 = static_cast<float>(0.5 * weights.consistency);
+  const float half1 = weights.fixed_first ? 0.0F : half2;
   const auto k1 = static_cast<float>(kl_first), k2 = static_cast<float>(kl_second);
   for_symbols(symbols, [&](auto t, int64_t i) {
     const auto l1 = hn::Sub(hn::LoadU(t, z1 + i), hn::Set(t, s1.log_sum));
@@ -158,8 +159,8 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
     const auto a = hn::Sub(l1, l2), difference = hn::Sub(p, q), each = hn::Set(t, smoothing.each);
     const auto c1 = hn::MulAdd(p, hn::Sub(a, hn::Set(t, k1)), difference);
     const auto c2 = hn::NegMulSub(q, hn::Add(a, hn::Set(t, k2)), difference);
-    hn::StoreU(hn::MulAdd(hn::Set(t, half), c1, hn::Mul(hn::Set(t, w1), hn::Sub(p, each))), t, z1 + i);
-    hn::StoreU(hn::MulAdd(hn::Set(t, half), c2, hn::Mul(hn::Set(t, w2), hn::Sub(q, each))), t, z2 + i);
+    hn::StoreU(hn::MulAdd(hn::Set(t, half1), c1, hn::Mul(hn::Set(t, w1), hn::Sub(p, each))), t, z1 + i);
+    hn::StoreU(hn::MulAdd(hn::Set(t, half2), c2, hn::Mul(hn::Set(t, w2), hn::Sub(q, each))), t, z2 + i);
   });
   z1[label] -= w1 * smoothing.target;
   z2[label] -= w2 * smoothing.target;

@@ -22,6 +22,7 @@ struct VocabularyLossWeights {
   double label_smoothing = 0.1;
   std::array<double, 2> cross_entropy = {1.0, 1.0};  // of each pass
   double consistency = 0.0;                          // alpha and its switch, multiplied
+  bool fixed_first = false;  // the consistency has no gradient in the first pass's logits (SMART)
 };
 
 // The weights that an objective's configuration stands for.

@@ -114,6 +114,23 @@ TEST_P(VocabularyLossTest, GradientsAreThoseOfFiniteDifferences) {
       {states, weight});
 }
 
+// The first pass's distribution as a constant: its states get no gradient from the consistency, and the
+// output weights only the second pass's share.
+TEST_P(VocabularyLossTest, AFixedFirstPassLearnsNothingFromTheConsistency) {
+  const at::Tensor states = net::normal_tensor({6, 5}, 4), weight = net::normal_tensor({17, 5}, 5, 0.5);
+  const std::vector<int32_t> targets = {3, 4, 16};
+  const VocabularyLossWeights weights{
+      .label_smoothing = 0, .cross_entropy = {0, 0}, .consistency = 2, .fixed_first = true};
+  const Gradients found = gradients(GetParam(), states, weight, targets, weights);
+  at::Tensor q = states.narrow(0, 3, 3).clone().requires_grad_(true), w = weight.clone().requires_grad_(true);
+  const at::Tensor logp = at::log_softmax(at::matmul(states.narrow(0, 0, 3), weight.t()), -1);
+  const at::Tensor logq = at::log_softmax(at::matmul(q, w.t()), -1);
+  ((logp.exp() - logq.exp()) * (logp - logq)).sum().backward();  // 2 * 1/2
+  EXPECT_EQ(found.states.narrow(0, 0, 3).abs().sum().item<float>(), 0);
+  EXPECT_TRUE(at::allclose(found.states.narrow(0, 3, 3), q.grad(), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(found.weight, w.grad(), 1e-4, 1e-5));
+}
+
 // The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the
 // softmax passes their absolute error on as a relative one.
 class VocabularyLossTwins : public OnEachTarget {};
@@ -133,7 +150,8 @@ TEST_P(VocabularyLossTwins, ChunkedEqualsPlainOnRandomShapes) {
     }
     const VocabularyLossWeights weights{.label_smoothing = 0.1,
                                         .cross_entropy = {1, c.passes == 2 ? 1.0 : 0.0},
-                                        .consistency = c.passes == 2 ? 5.0 : 0.0};
+                                        .consistency = c.passes == 2 ? 5.0 : 0.0,
+                                        .fixed_first = c.symbols == 1000};
     const Gradients plain = gradients(&plain_vocabulary_loss, states, weight, targets, weights);
     const Gradients chunked = gradients(&chunked_vocabulary_loss, states, weight, targets, weights);
     if (c.passes == 1) {

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "routing/base_router.h"
 #include "routing/routed_rows.h"
 #include "routing/scores.h"
@@ -14,16 +16,42 @@ DistilledRouter::DistilledRouter(const config::ExpertConfig& experts, const conf
       routing_(routing),
       weight_(parameters.get(prefix + "router.weight")),
       symbols_(parameters.get(prefix + "router.symbols")),
-      centres_(parameters.get(prefix + "router.centres")) {}
+      centres_(parameters.get(prefix + "router.centres")) {
+  if (experts.distilled_input == config::DistilledInput::kCnn) {
+    kernel_ = parameters.get(prefix + "router.kernel");
+  }
+}
+
+// [tokens, distilled_width]: what the router sees of each token. Nothing stands before the first one of a
+// sentence, or of a block of text.
+at::Tensor DistilledRouter::symbol_vectors(const RouteRequest& request) const {
+  const at::Tensor symbol = at::empty({static_cast<int64_t>(request.tokens.size())}, at::kLong);
+  std::copy(request.tokens.begin(), request.tokens.end(), symbol.data_ptr<int64_t>());
+  const at::Tensor vectors = symbols_.index_select(0, symbol);
+  const int64_t reach = config::distilled_reach(experts_.distilled_input), length = request.length;
+  if (reach == 1) return vectors;
+  const at::Tensor sentences = vectors.view({-1, length, vectors.size(1)});
+  at::Tensor sum = at::zeros_like(sentences);
+  for (int64_t back = 0; back < std::min(reach, length); ++back) {
+    const at::Tensor kept = sentences.narrow(1, 0, length - back);
+    const at::Tensor nothing = at::zeros({sentences.size(0), back, vectors.size(1)}, at::kFloat);
+    const at::Tensor moved = at::cat({nothing, kept}, 1);
+    // By expansion one dimension at a time, the gradient of a weight is summed up one at a time, in an order
+    // that no number of threads changes.
+    const at::Tensor weight =
+        kernel_.defined()
+            ? kernel_[back].view({1, 1, 1}).expand({moved.size(0), 1, 1}).expand({moved.size(0), length, 1})
+            : at::full({1, 1, 1}, 1.0 / static_cast<double>(reach), at::kFloat);
+    sum = sum + moved * weight;
+  }
+  return sum.view_as(vectors);
+}
 
 // [rows, N]
 at::Tensor DistilledRouter::distilled_scores(const RouteRequest& request,
                                              std::span<const int64_t> rows) const {
-  const at::Tensor symbol = at::empty({static_cast<int64_t>(rows.size())}, at::kLong);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    symbol.data_ptr<int64_t>()[i] = request.tokens[static_cast<size_t>(rows[i])];
-  }
-  return at::matmul(symbols_.index_select(0, symbol), centres_.t());
+  const at::Tensor index = at::tensor(std::vector<int64_t>(rows.begin(), rows.end()), at::kLong);
+  return at::matmul(symbol_vectors(request).index_select(0, index), centres_.t());
 }
 
 Route DistilledRouter::route(const RouteRequest& request) const {

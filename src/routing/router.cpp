@@ -2,6 +2,7 @@
 
 #include "routing/base_router.h"
 #include "routing/distilled_router.h"
+#include "routing/expert_choice_router.h"
 #include "routing/hash_router.h"
 #include "routing/random_router.h"
 #include "routing/sentence_router.h"
@@ -27,6 +28,8 @@ std::unique_ptr<Router> make_router(const config::ExpertConfig& experts, const c
       return std::make_unique<BaseRouter>(experts, routing, parameters, prefix);
     case config::RouterKind::kDistilled:
       return std::make_unique<DistilledRouter>(experts, routing, parameters, prefix);
+    case config::RouterKind::kExpertChoice:
+      return std::make_unique<ExpertChoiceRouter>(experts, routing, parameters, prefix);
   }
   __builtin_unreachable();
 }

@@ -397,5 +397,64 @@ TEST(Routers, ServeABatchOfOneToken) {
   }
 }
 
+// Two experts, one expert a token on average. Of the first sentence's three tokens each expert takes two, of
+// the second's one token both take that one; padding is nobody's.
+TEST(ExpertChoiceRouter, ExpertsTakeTheTokensOfASentenceThatScoreHighest) {
+  const Fixture fixture(
+      {.count = 2, .router = RouterKind::kExpertChoice, .active = 1, .gate = Gate::kSoftmax});
+  const float ln3 = std::log(3.0f);
+  // Shares of expert 0: 1/4, 3/4, 1/2; then 1/2 and padding.
+  const at::Tensor hidden = rows({0, ln3, 9, 9, ln3, 0, 9, 9, 1, 1, 9, 9,  //
+                                  1, 1,   9, 9, 5,   5, 9, 9, 5, 5, 9, 9});
+  const Route route = fixture.route({.hidden = hidden, .length = 3, .lengths = {3, 1}});
+  constexpr int64_t kNo = Route::kNoExpert;
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{kNo, 1, 0, kNo, 0, 1, 0, 1, kNo, kNo, kNo, kNo}));
+  EXPECT_TRUE(at::allclose(route.gates.narrow(0, 0, 3),
+                           at::tensor({0.25f, 0.75f, 0.75f, 0.25f, 0.5f, 0.5f}).view({3, 2})));
+  EXPECT_EQ(route.statistics.load, (std::vector<int64_t>{3, 3}));
+  EXPECT_EQ(route.statistics.dropped, 0);
+  EXPECT_FALSE(route.losses.balance.defined());
+  // With four experts each takes one of three tokens: the third is nobody's.
+  const Fixture four({.count = 4, .router = RouterKind::kExpertChoice, .active = 1, .gate = Gate::kSoftmax});
+  const at::Tensor scores = rows({2, 2, 2, 2.1f, 3, 3, 3, 3, 0, 0, 0, 0.5f});
+  const Route narrow = four.route({.hidden = scores, .length = 3});
+  EXPECT_EQ(experts_of(narrow), (std::vector<int64_t>{kNo, kNo, kNo, kNo, 0, 1, 2, kNo, kNo, kNo, kNo, 3}));
+  EXPECT_EQ(narrow.statistics.dropped, 1);
+}
+
+// Vectors of symbols along one axis each, experts along them: what a token chooses is the symbol that weighs
+// most.
+TEST(DistilledRouter, LooksAtTheSymbolsUpToAToken) {
+  const auto experts_by = [](config::DistilledInput input, std::vector<float> kernel) {
+    Fixture fixture({.count = 3,
+                     .router = RouterKind::kDistilled,
+                     .gate = Gate::kSigmoid,
+                     .distilled_input = input,
+                     .distilled_width = 3});
+    fixture.tensor("symbols").detach().zero_();
+    for (int64_t symbol = 0; symbol < 3; ++symbol) {
+      fixture.tensor("symbols").detach()[4 + symbol][symbol] = 1 + 0.1 * static_cast<double>(symbol);
+    }
+    fixture.tensor("centres").detach().copy_(at::eye(3));
+    for (size_t i = 0; i < kernel.size(); ++i) {
+      fixture.tensor("kernel").detach()[static_cast<int64_t>(i)] = kernel[i];
+    }
+    // Two sentences: 4 5 6 4 and 6 4 4 (padding).
+    return experts_of(fixture.route({.hidden = at::zeros({8, kWidth}),
+                                     .length = 4,
+                                     .lengths = {4, 3},
+                                     .tokens = {4, 5, 6, 4, 6, 4, 4, 1},
+                                     .training = false}));
+  };
+  constexpr int64_t kNo = Route::kNoExpert;
+  EXPECT_EQ(experts_by(config::DistilledInput::kWord, {}), (std::vector<int64_t>{0, 1, 2, 0, 2, 0, 0, kNo}));
+  // The later of two symbols' vectors is longer, unless 6 came before.
+  EXPECT_EQ(experts_by(config::DistilledInput::kBigram, {}),
+            (std::vector<int64_t>{0, 1, 2, 2, 2, 2, 0, kNo}));
+  // All of the weight on the symbol two before; nothing stands before a sentence, so all tie there.
+  EXPECT_EQ(experts_by(config::DistilledInput::kCnn, {0, 0, 1, 0, 0}),
+            (std::vector<int64_t>{0, 0, 0, 1, 0, 0, 2, kNo}));
+}
+
 }  // namespace
 }  // namespace megin::routing

@@ -13,7 +13,7 @@ class DecoderStep {
 
   void run(std::span<const int32_t> tokens, std::span<float> log_probs) {
     state_.cache.extend();
-    tokens_ = tokens;
+    remember(tokens);
     const int64_t rows = static_cast<int64_t>(tokens.size());
     state_.work.reserve(rows);
     const Rows x = state_.work.states.rows(rows);
@@ -29,6 +29,15 @@ class DecoderStep {
   }
 
  private:
+  void remember(std::span<const int32_t> tokens) {
+    const auto reach = static_cast<size_t>(config::distilled_reach(weights_.config.experts.distilled_input));
+    for (size_t r = 0; r < tokens.size(); ++r) {
+      std::vector<int32_t>& recent = state_.recent[r];
+      if (recent.size() == reach) recent.erase(recent.begin());
+      recent.push_back(tokens[r]);
+    }
+  }
+
   void run_layer(size_t index, Rows x) {
     const LayerWeights& layer = weights_.decoder.layers[index];
     const int64_t i = static_cast<int64_t>(index);
@@ -102,10 +111,11 @@ class DecoderStep {
       case config::RouterKind::kHash:
       case config::RouterKind::kDistilled:
         for (int64_t r = 0; r < in.count; ++r) {
-          const auto token = static_cast<size_t>(tokens_[static_cast<size_t>(r)]);
-          state_.work.experts[static_cast<size_t>(r)] = layer.router.table[token];
+          choose_by_symbol(layer, state_.recent[static_cast<size_t>(r)], r, state_.work);
         }
         return gate_chosen(weights_, layer, in, state_.work);
+      case config::RouterKind::kExpertChoice:
+        return;  // never in a decoder
     }
   }
 
@@ -127,7 +137,6 @@ class DecoderStep {
   const config::Dispatch& dispatch_;
   DecoderState& state_;
   int64_t position_;
-  std::span<const int32_t> tokens_;  // of this step
 };
 
 }  // namespace
@@ -195,6 +204,7 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
     source_of.insert(source_of.end(), static_cast<size_t>(rows_per_source), static_cast<int64_t>(s));
   }
   work.reserve(cache.rows());
+  recent.resize(static_cast<size_t>(cache.rows()));
 }
 
 void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,

@@ -41,6 +41,9 @@ struct DecoderState : search::DecodingState {
   std::vector<int64_t> old_source_of;
   SourceMemory memory;
   KeyValueCache cache;
+  std::vector<std::vector<int32_t>>
+      recent;  // of each row the last symbols fed, as many as its routers look at
+  std::vector<std::vector<int32_t>> old_recent;
 };
 
 // One step: tokens [rows] to log-probabilities [rows, vocabulary]. Allocates nothing but blocks of the cache.

@@ -85,10 +85,16 @@ class EncoderRun {
       case config::RouterKind::kHash:
       case config::RouterKind::kDistilled:
         for_each_token([&](size_t s, int64_t position, int64_t row) {
-          const int32_t token = sources_[s].tokens[static_cast<size_t>(position)];
-          work_.experts[static_cast<size_t>(row)] = layer.router.table[static_cast<size_t>(token)];
+          choose_by_symbol(layer, std::span(sources_[s].tokens).first(static_cast<size_t>(position) + 1), row,
+                           work_);
         });
         return gate_chosen(weights_, layer, in, work_);
+      case config::RouterKind::kExpertChoice:
+        for (size_t s = 0; s < sources_.size(); ++s) {
+          const int64_t from = encoded_.offsets[s], to = encoded_.offsets[s + 1];
+          let_experts_choose(weights_, layer, {in.row(from), to - from, in.stride}, from, work_);
+        }
+        return;
     }
   }
 

@@ -186,20 +186,22 @@ Matrix ReferenceModel::feed_forward(const Matrix& x, const std::string& prefix, 
       for (size_t c = 0; c < y[t].size(); ++c) y[t][c] += weights[e] * all[e][t][c];
     }
   }
-  return y;
+  if (!config_.experts.shared) return y;
+  return plus(y, run_expert(x, prefix + "shared.", 0, config::expert_feed_forward(config_)));
 }
 
 // g E(x) + (1 - g) x, where a row has one expert.
 Matrix ReferenceModel::inserted(const Matrix& x, const std::string& prefix, const Place& place) const {
-  std::vector<Matrix> all;
-  for (int64_t e = 0; e < config_.experts.count; ++e) {
+  const auto run = [&](const std::string& start, int64_t e) {
     Matrix h = x;
     for (int64_t s = 0; s < config_.experts.sublayers; ++s) {
-      const std::string sublayer = prefix + std::to_string(s) + ".";
+      const std::string sublayer = start + std::to_string(s) + ".";
       h = plus(h, run_expert(norm(h, sublayer, e), sublayer, e, config::expert_feed_forward(config_)));
     }
-    all.push_back(h);
-  }
+    return h;
+  };
+  std::vector<Matrix> all;
+  for (int64_t e = 0; e < config_.experts.count; ++e) all.push_back(run(prefix, e));
   if (all.size() == 1) return all[0];
   Matrix y = x;
   for (size_t t = 0; t < x.size(); ++t) {
@@ -209,6 +211,11 @@ Matrix ReferenceModel::inserted(const Matrix& x, const std::string& prefix, cons
       y[t][c] = kept * x[t][c];
       for (size_t e = 0; e < weights.size(); ++e) y[t][c] += weights[e] * all[e][t][c];
     }
+  }
+  if (!config_.experts.shared) return y;
+  const Matrix shared = run(prefix + "shared.", 0);
+  for (size_t t = 0; t < x.size(); ++t) {
+    for (size_t c = 0; c < y[t].size(); ++c) y[t][c] += shared[t][c] - x[t][c];
   }
   return y;
 }
@@ -231,9 +238,11 @@ std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, co
   if (dispatch_.mode == config::DispatchMode::kEnsemble)
     return std::vector<double>(static_cast<size_t>(count), 1.0 / static_cast<double>(count));
   if (dispatch_.mode == config::DispatchMode::kRouter) {
+    if (config_.experts.router == config::RouterKind::kExpertChoice)
+      return taken_by(x, t, prefix + "router.");
     const bool by_sentence = config_.experts.router == config::RouterKind::kSentence;
     const std::vector<double> input = by_sentence ? mean_of(place.memory ? *place.memory : x) : x[t];
-    return routed_weights(input, prefix + "router.", place.symbols[t]);
+    return routed_weights(input, prefix + "router.", place.symbols.first(t + 1));
   }
   const config::TokenPlace token{
       .sentence = place.sentence,
@@ -246,8 +255,32 @@ std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, co
   return weights;
 }
 
+// Of expert_choice: each expert's share of token t where t is among its tokens with the highest shares.
+std::vector<double> ReferenceModel::taken_by(const Matrix& x, size_t t, const std::string& prefix) const {
+  const auto count = static_cast<size_t>(config_.experts.count);
+  const auto weight = tensors_(prefix + "weight");
+  Matrix shares(x.size(), std::vector<double>(count));
+  for (size_t row = 0; row < x.size(); ++row) {
+    double total = 0;
+    for (size_t e = 0; e < count; ++e) {
+      for (size_t c = 0; c < x[row].size(); ++c) shares[row][e] += weight[e * x[row].size() + c] * x[row][c];
+      total += shares[row][e] = std::exp(shares[row][e]);
+    }
+    for (double& share : shares[row]) share /= total;
+  }
+  const int64_t taken = config::tokens_of_expert(config_.experts, static_cast<int64_t>(x.size()));
+  std::vector<double> weights(count, 0.0);
+  for (size_t e = 0; e < count; ++e) {
+    int64_t better = 0;
+    for (size_t row = 0; row < x.size(); ++row) better += shares[row][e] > shares[t][e];
+    if (better < taken) weights[e] = shares[t][e];
+  }
+  return weights;
+}
+
 std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& input,
-                                                   const std::string& prefix, int32_t symbol) const {
+                                                   const std::string& prefix,
+                                                   std::span<const int32_t> symbols_so_far) const {
   using config::Gate, config::RouterKind;
   const config::ExpertConfig& experts = config_.experts;
   const auto count = static_cast<size_t>(experts.count);
@@ -267,15 +300,21 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
           (experts.gate == Gate::kSigmoid ? sigmoid(scores[e]) : shares[e]) + tensors_(prefix + "bias")[e];
     }
     if (experts.router == RouterKind::kHash) {
-      merit[e] = tensors_(prefix + "table")[static_cast<size_t>(symbol)] == static_cast<float>(e) ? 1 : 0;
+      const auto symbol = static_cast<size_t>(symbols_so_far.back());
+      merit[e] = tensors_(prefix + "table")[symbol] == static_cast<float>(e) ? 1 : 0;
     }
     if (experts.router == RouterKind::kDistilled) {
       merit[e] = 0;
       const auto symbols = tensors_(prefix + "symbols"), centres = tensors_(prefix + "centres");
       const auto width = static_cast<size_t>(experts.distilled_width);
-      for (size_t c = 0; c < width; ++c) {
-        merit[e] +=
-            static_cast<double>(symbols[static_cast<size_t>(symbol) * width + c]) * centres[e * width + c];
+      const auto reach = static_cast<size_t>(config::distilled_reach(experts.distilled_input));
+      const bool cnn = experts.distilled_input == config::DistilledInput::kCnn;
+      for (size_t back = 0; back < std::min(reach, symbols_so_far.size()); ++back) {
+        const double share = cnn ? tensors_(prefix + "kernel")[back] : 1.0 / static_cast<double>(reach);
+        const auto symbol = static_cast<size_t>(symbols_so_far[symbols_so_far.size() - 1 - back]);
+        for (size_t c = 0; c < width; ++c) {
+          merit[e] += share * symbols[symbol * width + c] * centres[e * width + c];
+        }
       }
     }
   }

@@ -45,7 +45,8 @@ class ReferenceModel {
   std::vector<double> expert_weights(const Matrix& x, size_t t, const std::string& prefix,
                                      const Place& place) const;
   std::vector<double> routed_weights(const std::vector<double>& input, const std::string& prefix,
-                                     int32_t symbol) const;
+                                     std::span<const int32_t> symbols_so_far) const;
+  std::vector<double> taken_by(const Matrix& x, size_t t, const std::string& prefix) const;
   Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
   Matrix norm(const Matrix& x, const std::string& prefix, int64_t expert = 0) const;
   Matrix rotated(Matrix x) const;

@@ -32,14 +32,18 @@ void run_ensemble(const config::ModelConfig& config, const Experts& experts, Con
   scale(1.0F / static_cast<float>(experts.count()), config.width, y);
 }
 
-// Fills work.order with the choices by expert, and work.ends: those of expert e stand at [ends[e], ends[e +
-// 1]).
+// Fills work.order with the choices of an expert, by expert, and work.ends: those of expert e stand at
+// [ends[e], ends[e + 1]).
 void sort_by_expert(int64_t choices, int64_t experts, Workspace& work) {
   work.ends.assign(static_cast<size_t>(experts) + 1, 0);
-  for (int64_t c = 0; c < choices; ++c) ++work.ends[work.experts[c] + 1];
+  for (int64_t c = 0; c < choices; ++c) {
+    if (work.experts[c] >= 0) ++work.ends[work.experts[c] + 1];
+  }
   for (int64_t e = 0; e < experts; ++e) work.ends[e + 1] += work.ends[e];
   // Placing a choice moves its expert's start forward; shifted back below.
-  for (int64_t c = 0; c < choices; ++c) work.order[work.ends[work.experts[c]]++] = c;
+  for (int64_t c = 0; c < choices; ++c) {
+    if (work.experts[c] >= 0) work.order[work.ends[work.experts[c]]++] = c;
+  }
   for (int64_t e = experts; e > 0; --e) work.ends[e] = work.ends[e - 1];
   work.ends[0] = 0;
 }
@@ -137,7 +141,9 @@ Workspace::Workspace(const config::ModelConfig& config)
       gathered(config.width),
       gathered_out(config.width),
       router_scores(3 * config.experts.count),
-      choices(config::is_drawn(config.experts.router) ? 1 : config.experts.active),
+      choices(config::is_drawn(config.experts.router)                      ? 1
+              : config.experts.router == config::RouterKind::kExpertChoice ? config.experts.count
+                                                                           : config.experts.active),
       gated(config.experts.gate != config::Gate::kNone),
       scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
       blocks(static_cast<size_t>(blocks_for(config.max_length))),
@@ -237,6 +243,45 @@ void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x,
   }
 }
 
+void choose_by_symbol(const LayerWeights& layer, std::span<const int32_t> symbols, int64_t row,
+                      Workspace& work) {
+  const RouterWeights& router = layer.router;
+  if (!router.table.empty()) {
+    work.experts[static_cast<size_t>(row)] = router.table[static_cast<size_t>(symbols.back())];
+    return;
+  }
+  const std::span<float> sums(work.router_scores.rows(1).row(0), work.ends.size() - 1);
+  std::ranges::fill(sums, 0.0F);
+  const size_t reach = std::min(router.kernel.size(), symbols.size());
+  for (size_t back = 0; back < reach; ++back) {
+    const auto symbol = static_cast<size_t>(symbols[symbols.size() - 1 - back]);
+    const float* const scores = router.symbol_scores.data() + symbol * sums.size();
+    for (size_t e = 0; e < sums.size(); ++e) sums[e] += router.kernel[back] * scores[e];
+  }
+  matrix::choose_highest(sums, {work.experts.data() + row, 1});
+}
+
+void let_experts_choose(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
+                        Workspace& work) {
+  const int64_t count = weights.config.experts.count;
+  const auto experts = static_cast<size_t>(count), length = static_cast<size_t>(x.count);
+  const Rows scores = work.router_scores.rows(x.count);
+  multiply(layer.router.weight, {}, x, scores);
+  for (int64_t r = 0; r < x.count; ++r) softmax({scores.row(r), experts});
+  std::fill_n(work.experts.begin() + first * count, x.count * count, -1);
+  std::vector<float> column(length);
+  std::vector<int64_t> chosen(static_cast<size_t>(config::tokens_of_expert(weights.config.experts, x.count)));
+  for (int64_t e = 0; e < count; ++e) {
+    for (size_t t = 0; t < length; ++t) column[t] = scores.row(static_cast<int64_t>(t))[e];
+    matrix::choose_highest(column, chosen);
+    for (const int64_t token : chosen) {
+      const auto place = static_cast<size_t>((first + token) * count + e);
+      work.experts[place] = e;
+      work.gates[place] = column[static_cast<size_t>(token)];
+    }
+  }
+}
+
 void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
                   Rows y, Workspace& work) {
   const Experts& experts = *layer.experts;
@@ -247,14 +292,18 @@ void feed_forward(const Weights& weights, const LayerWeights& layer, config::Dis
   } else {
     run_chosen(weights.config, experts, x, y, work);
   }
+  if (!layer.shared) return;
+  const Rows shared = work.gathered_out.rows(x.count);
+  run_expert(weights.config, *layer.shared, 0, x, shared, work);
+  add(shared, weights.config.width, y);
 }
 
 namespace {
 
 // Passes rows through one inserted expert, in place.
-void run_residual_expert(const Weights& weights, const LayerWeights& layer, int64_t expert, Rows x,
-                         Workspace& work) {
-  for (const ResidualSublayer& sublayer : layer.inserted) {
+void run_residual_expert(const Weights& weights, std::span<const ResidualSublayer> sublayers, int64_t expert,
+                         Rows x, Workspace& work) {
+  for (const ResidualSublayer& sublayer : sublayers) {
     const Rows normed = work.normed.rows(x.count), added = work.gathered_out.rows(x.count);
     normalise(sublayer.norms[static_cast<size_t>(expert)], x, normed);
     run_expert(weights.config, *sublayer.experts, expert, normed, added, work);
@@ -272,24 +321,25 @@ void add_scaled_change(const float* before, const float* after, float factor, in
 void run_inserted(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
                   Workspace& work) {
   const int64_t experts = layer.inserted[0].experts->count(), width = weights.config.width;
-  if (experts == 1) return run_residual_expert(weights, layer, 0, x, work);
+  if (experts == 1) return run_residual_expert(weights, layer.inserted, 0, x, work);
   const Rows change = work.output.rows(x.count);
   for (int64_t r = 0; r < x.count; ++r) std::fill_n(change.row(r), width, 0.0F);
   // An expert on `count` choices: row_of(i) is the row of the i-th, factor_of(i) what its change counts.
-  const auto run = [&](int64_t expert, int64_t count, auto&& row_of, auto&& factor_of) {
+  const auto run = [&](const auto& sublayers, int64_t expert, int64_t count, auto&& row_of,
+                       auto&& factor_of) {
     const Rows in = work.gathered.rows(count);
     for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(row_of(i)), width, in.row(i));
-    run_residual_expert(weights, layer, expert, in, work);
+    run_residual_expert(weights, sublayers, expert, in, work);
     for (int64_t i = 0; i < count; ++i) {
       add_scaled_change(x.row(row_of(i)), in.row(i), factor_of(i), width, change.row(row_of(i)));
     }
   };
+  const auto run_all = [&](const auto& sublayers, int64_t expert, float factor) {
+    run(
+        sublayers, expert, x.count, [](int64_t i) { return i; }, [factor](int64_t) { return factor; });
+  };
   if (mode == config::DispatchMode::kEnsemble) {
-    const float share = 1.0F / static_cast<float>(experts);
-    for (int64_t e = 0; e < experts; ++e) {
-      run(
-          e, x.count, [](int64_t i) { return i; }, [share](int64_t) { return share; });
-    }
+    for (int64_t e = 0; e < experts; ++e) run_all(layer.inserted, e, 1.0F / static_cast<float>(experts));
   } else {
     const int64_t k = work.choices;
     sort_by_expert(x.count * k, experts, work);
@@ -298,11 +348,31 @@ void run_inserted(const Weights& weights, const LayerWeights& layer, config::Dis
       if (count == 0) continue;
       const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
       run(
-          e, count, [&](int64_t i) { return choice_of(i) / k; },
+          layer.inserted, e, count, [&](int64_t i) { return choice_of(i) / k; },
           [&](int64_t i) { return work.gated ? work.gates[choice_of(i)] : 1.0F; });
     }
   }
+  if (!layer.inserted_shared.empty()) run_all(layer.inserted_shared, 0, 1.0F);
   add(change, width, x);
+}
+
+std::vector<float> answers_of_expert(const Weights& weights, const LayerWeights& layer, int64_t expert,
+                                     ConstRows x, Workspace& work) {
+  const int64_t width = weights.config.width;
+  const Rows y = work.output.rows(x.count);
+  if (layer.inserted.empty()) {
+    run_expert(weights.config, *layer.experts, expert, x, y, work);
+  } else {
+    for (int64_t r = 0; r < x.count; ++r) std::copy_n(x.row(r), width, y.row(r));
+    run_residual_expert(weights, layer.inserted, expert, y, work);
+  }
+  std::vector<float> answers;
+  for (int64_t r = 0; r < x.count; ++r) {
+    for (int64_t i = 0; i < width; ++i) {
+      answers.push_back(layer.inserted.empty() ? y.row(r)[i] : y.row(r)[i] - x.row(r)[i]);
+    }
+  }
+  return answers;
 }
 
 }  // namespace megin::runtime

@@ -26,9 +26,9 @@ struct Workspace {
   std::vector<float> scores;         // of attend(), for max_length positions
   std::vector<const float*> blocks;  // of attend()
   RowBuffer router_scores;           // [experts]
-  int64_t choices = 1;               // experts of a row: 1 unless the model's router takes more
+  int64_t choices = 1;               // experts of a row at most: 1 unless the model's router takes more
   bool gated = false;                // whether `gates` count
-  std::vector<int64_t> experts;      // [rows * choices], chosen for each row
+  std::vector<int64_t> experts;      // [rows * choices], chosen for each row; -1: none
   std::vector<float> gates;          // [rows * choices]
   std::vector<int64_t> order;        // choices by expert
   std::vector<int64_t> ends;         // [experts + 1]
@@ -68,10 +68,24 @@ void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRow
 // Fills work.gates of rows of x whose expert is chosen already, one for each.
 void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work);
 
+// Chooses the expert of row `row` by the table or the distilled router of a layer: `symbols` are those up to
+// the token, its own last. Fills work.experts.
+void choose_by_symbol(const LayerWeights& layer, std::span<const int32_t> symbols, int64_t row,
+                      Workspace& work);
+
+// The tokens of one sentence are chosen by the experts of a layer, as routing/expert_choice_router.h: fills
+// work.experts (-1: not chosen) and work.gates of rows [first, first + x.count) with a place for each expert.
+void let_experts_choose(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
+                        Workspace& work);
+
 // Passes rows of x through the experts inserted behind a layer, in place: x + sum of gate * (E(x) - x).
 // Choices and mode as for feed_forward().
 void run_inserted(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
                   Workspace& work);
+
+// What one expert of a layer answers to rows of x, row-major: its output, of an inserted one what it changes.
+std::vector<float> answers_of_expert(const Weights& weights, const LayerWeights& layer, int64_t expert,
+                                     ConstRows x, Workspace& work);
 
 // The feed-forward of a layer. work.experts and work.gates hold the choices of each row, unless the layer is
 // dense or the mode is ensemble: then every row meets the only expert, or the mean of all. Runs no expert

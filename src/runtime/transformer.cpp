@@ -28,9 +28,12 @@ void Transformer::reorder(search::DecodingState& state, std::span<const int64_t>
   auto& own = static_cast<DecoderState&>(state);
   own.cache.reorder(rows);
   std::swap(own.source_of, own.old_source_of);
+  std::swap(own.recent, own.old_recent);
   own.source_of.resize(rows.size());
+  own.recent.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     own.source_of[i] = own.old_source_of[static_cast<size_t>(rows[i])];
+    own.recent[i] = own.old_recent[static_cast<size_t>(rows[i])];
   }
 }
 

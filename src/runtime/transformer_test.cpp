@@ -120,6 +120,17 @@ std::vector<ModelConfig> routed_configs() {
   add({.router = RouterKind::kBase, .gate = Gate::kSigmoid});
   add({.router = RouterKind::kHash});
   add({.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .distilled_width = 4});
+  add({.router = RouterKind::kDistilled,
+       .gate = Gate::kSigmoid,
+       .distilled_input = config::DistilledInput::kBigram,
+       .distilled_width = 4});
+  add({.router = RouterKind::kDistilled,
+       .gate = Gate::kSigmoid,
+       .distilled_input = config::DistilledInput::kCnn,
+       .distilled_width = 4,
+       .shared = true});
+  add({.every = 1, .router = RouterKind::kTopK, .gate = Gate::kSoftmax, .shared = true});
+  add({.every = 1, .router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
   return all;
 }
 
@@ -171,7 +182,8 @@ TEST(Transformer, InsertedExpertsAndLanguageModelsEqualTheReference) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
     for (const ModelConfig& shape : other_shapes(config)) {
       const bool looks_ahead =
-          config::is_causal_lm(shape) && shape.experts.router == config::RouterKind::kSentence;
+          config::is_causal_lm(shape) && (shape.experts.router == config::RouterKind::kSentence ||
+                                          shape.experts.router == config::RouterKind::kExpertChoice);
       if (!looks_ahead) expect_equals_reference(shape, dispatch_by(DispatchMode::kRouter), 12);
     }
   }

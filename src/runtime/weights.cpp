@@ -55,7 +55,7 @@ class Loader {
     }
     if (experts.biased) router.bias = tensor(prefix + "bias");
     if (experts.router == config::RouterKind::kHash) router.table = hash_table(prefix + "table");
-    if (experts.router == config::RouterKind::kDistilled) router.table = distilled_table(prefix);
+    if (experts.router == config::RouterKind::kDistilled) add_distilled(prefix, router);
     return router;
   }
 
@@ -73,19 +73,33 @@ class Loader {
     return table;
   }
 
-  // A distilled router looks at nothing but the symbol: one choice for each is all that there is to know.
-  std::vector<int64_t> distilled_table(const std::string& prefix) const {
+  // A distilled router looks at nothing but symbols, each of which adds its own to the scores. Of one that
+  // looks at the token's alone, one choice for each symbol is all that there is to know.
+  void add_distilled(const std::string& prefix, RouterWeights& router) const {
     const auto width = config_.experts.distilled_width, experts = config_.experts.count;
     const std::span<const float> symbols = tensor(prefix + "symbols");
     const PackedMatrix centres(tensor(prefix + "centres"), experts, width);
-    std::vector<int64_t> table(symbols.size() / static_cast<size_t>(width));
-    std::vector<float> scores(static_cast<size_t>(experts));
-    for (size_t symbol = 0; symbol < table.size(); ++symbol) {
-      const float* const vector = symbols.data() + symbol * static_cast<size_t>(width);
-      multiply(centres, {}, ConstRows(vector, 1, width), Rows{scores.data(), 1, experts});
-      matrix::choose_highest(scores, {&table[symbol], 1});
+    const auto count = static_cast<int64_t>(symbols.size()) / width;
+    std::vector<float> scores(static_cast<size_t>(count * experts));
+    multiply(centres, {}, ConstRows(symbols.data(), count, width), Rows{scores.data(), count, experts});
+    switch (config_.experts.distilled_input) {
+      case config::DistilledInput::kWord:
+        router.table.resize(static_cast<size_t>(count));
+        for (int64_t symbol = 0; symbol < count; ++symbol) {
+          matrix::choose_highest({scores.data() + symbol * experts, static_cast<size_t>(experts)},
+                                 {&router.table[static_cast<size_t>(symbol)], 1});
+        }
+        return;
+      case config::DistilledInput::kBigram:
+        router.kernel = {0.5F, 0.5F};
+        break;
+      case config::DistilledInput::kCnn: {
+        const std::span<const float> kernel = tensor(prefix + "kernel");
+        router.kernel.assign(kernel.begin(), kernel.end());
+        break;
+      }
     }
-    return table;
+    router.symbol_scores = std::move(scores);
   }
 
   LayerWeights layer(Stack stack, int64_t index) const {
@@ -109,8 +123,14 @@ class Loader {
     layer.experts = experts(prefix + "feed_forward.", replaced ? config_.experts.count : 1,
                             replaced ? width : config_.feed_forward);
     layer.feed_forward_norm = norm(prefix + "feed_forward.norm.");
+    const bool shared = config_.experts.shared;
+    if (replaced && shared) layer.shared = experts(prefix + "feed_forward.shared.", 1, width);
     for (int64_t j = 0; inserted && j < config_.experts.sublayers; ++j) {
-      layer.inserted.push_back(residual_sublayer(fmt::format("{}inserted.{}.", prefix, j), width));
+      layer.inserted.push_back(
+          residual_sublayer(fmt::format("{}inserted.{}.", prefix, j), config_.experts.count, width));
+      if (!shared) continue;
+      layer.inserted_shared.push_back(
+          residual_sublayer(fmt::format("{}inserted.shared.{}.", prefix, j), 1, width));
     }
     if (layer.chooses) layer.router = router(store::expert_prefix(config_, stack, index) + "router.");
     return layer;
@@ -121,8 +141,7 @@ class Loader {
     return std::make_unique<Experts>(config_, checked, prefix, Experts::Size{count, feed_forward});
   }
 
-  ResidualSublayer residual_sublayer(const std::string& prefix, int64_t feed_forward) const {
-    const int64_t count = config_.experts.count;
+  ResidualSublayer residual_sublayer(const std::string& prefix, int64_t count, int64_t feed_forward) const {
     const auto width = static_cast<size_t>(config_.width);
     const NormWeights all = norm(prefix + "norm.");
     ResidualSublayer sublayer{.norms = {}, .experts = experts(prefix, count, feed_forward)};

@@ -79,7 +79,12 @@ class Experts {
 struct RouterWeights {
   PackedMatrix weight;          // [experts, width]: learned scores
   std::span<const float> bias;  // [experts]: biased
-  std::vector<int64_t> table;   // [vocabulary of the stack], the expert of each symbol: hash and distilled
+  std::vector<int64_t>
+      table;  // [vocabulary of the stack], the expert of each symbol: hash, distilled by word
+  // Of a distilled router that looks further: each symbol's score for each expert, [vocabulary, experts], and
+  // what the scores of the symbols up to a token are multiplied by, the token's first.
+  std::vector<float> symbol_scores;
+  std::vector<float> kernel;
 };
 
 // A sublayer of inserted experts: x + fc2(act(fc1(norm(x)))), norm and feed-forward of each expert its own.
@@ -95,9 +100,11 @@ struct LayerWeights {
   NormWeights cross_norm;                             // the same
   std::unique_ptr<Experts> experts;
   NormWeights feed_forward_norm;
+  std::unique_ptr<Experts> shared;         // of replaced experts: what every token meets beside them
   std::vector<ResidualSublayer> inserted;  // what stands behind the layer; mostly nothing
-  RouterWeights router;                    // of the experts, replaced or inserted
-  bool chooses = false;                    // whether its tokens choose among experts
+  std::vector<ResidualSublayer> inserted_shared;
+  RouterWeights router;       // of the experts, replaced or inserted
+  bool chooses = false;       // whether its tokens choose among experts
   uint64_t expert_layer = 0;  // its number over both stacks, encoder first; counts expert layers only
 };
 

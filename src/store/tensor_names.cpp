@@ -54,12 +54,18 @@ class Table {
     const bool replaced = experts && !inserted;
     add_feed_forward(prefix + "feed_forward.", replaced ? width : config_.feed_forward, replaced ? count : 0);
     add_norm(prefix + "feed_forward.norm", 0);
-    for (int64_t j = 0; inserted && j < config_.experts.sublayers; ++j) {
-      const std::string sublayer = fmt::format("{}inserted.{}.", prefix, j);
-      add_norm(sublayer + "norm", count);
-      add_feed_forward(sublayer, width, count);
-    }
+    if (replaced && config_.experts.shared) add_feed_forward(prefix + "feed_forward.shared.", width, 0);
+    if (inserted) add_sublayers(prefix + "inserted.", width, count);
+    if (inserted && config_.experts.shared) add_sublayers(prefix + "inserted.shared.", width, 0);
     if (experts) add_router(expert_prefix(config_, stack, layer) + "router.", stack);
+  }
+
+  void add_sublayers(const std::string& prefix, int64_t inner, int64_t experts) {
+    for (int64_t j = 0; j < config_.experts.sublayers; ++j) {
+      const std::string sublayer = fmt::format("{}{}.", prefix, j);
+      add_norm(sublayer + "norm", experts);
+      add_feed_forward(sublayer, inner, experts);
+    }
   }
 
   // With a leading dimension of `experts`, unless that is 0.
@@ -110,6 +116,9 @@ class Table {
     if (experts.router == config::RouterKind::kDistilled) {
       add(prefix + "symbols", {symbols, experts.distilled_width});
       add(prefix + "centres", {experts.count, experts.distilled_width});
+      if (experts.distilled_input == config::DistilledInput::kCnn) {
+        add(prefix + "kernel", {config::distilled_reach(experts.distilled_input)});
+      }
     }
   }
 

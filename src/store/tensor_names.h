@@ -19,9 +19,12 @@
 //   S.layers.I.feed_forward.router.bias    [N]     (biased: added before the choice)
 //   S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]  (distilled: a vector of each symbol)
 //   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: and of each expert)
-//   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a whole number)
+//   S.layers.I.feed_forward.router.kernel  [5]     (distilled, cnn: weights of the symbols up to a token,
+//   last first) S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a
+//   whole number) S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of one feed-forward  (shared)
 //   S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}   sublayer J of the layer behind I (body insert)
 //   S.layers.I.inserted.router.*                              as feed_forward.router.*
+//   S.layers.I.inserted.shared.J.*                            as inserted.J.* of one expert (shared)
 //   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
 //
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a

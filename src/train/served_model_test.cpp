@@ -59,6 +59,15 @@ std::vector<config::ModelConfig> routed_variants() {
   add({.router = RouterKind::kBase, .gate = Gate::kSigmoid});
   add({.router = RouterKind::kHash});
   add({.router = RouterKind::kDistilled, .gate = Gate::kSigmoid});
+  add({.router = RouterKind::kDistilled,
+       .gate = Gate::kSigmoid,
+       .distilled_input = config::DistilledInput::kBigram});
+  add({.router = RouterKind::kDistilled,
+       .gate = Gate::kSigmoid,
+       .distilled_input = config::DistilledInput::kCnn,
+       .shared = true});
+  add({.router = RouterKind::kHash, .shared = true});
+  add({.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
   return all;
 }
 
@@ -150,7 +159,9 @@ TEST(ServedModel, ServesInsertedExpertsAsTheyWereTrained) {
     expect_served_as_trained(config, {"sentence", "token", "batch", "ensemble", "path:2"});
     for (config::ModelConfig routed : routed_variants()) {
       const auto router = routed.experts.router;
-      if (router == config::RouterKind::kSentence && config::is_causal_lm(config)) continue;
+      const bool looks_ahead =
+          router == config::RouterKind::kSentence || router == config::RouterKind::kExpertChoice;
+      if (looks_ahead && config::is_causal_lm(config)) continue;
       SCOPED_TRACE(enum_names(router)[static_cast<size_t>(router)]);
       const config::ExpertConfig where = config.experts;
       routed.experts.body = where.body;

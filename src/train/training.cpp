@@ -189,8 +189,8 @@ void Session::update() {
   ++state_.progress.update;
   state_.progress.position = stream_->position();
   state_.progress.target_tokens += report.target_tokens;
-  state_.progress.cost.flops += store::count_training_flops(token_flops_, config_.train.objective.passes,
-                                                            report.source_tokens, report.target_tokens);
+  state_.progress.cost.flops += store::count_training_flops(
+      token_flops_, config::computed_passes(config_.train), report.source_tokens, report.target_tokens);
 
   Interval& interval = state_.progress.interval;
   UpdateReport& sums = interval.sums;

@@ -12,6 +12,7 @@
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
 #include "optim/weight_average.h"
+#include "train/perturbation.h"
 #include "train/plain_adam.h"
 
 namespace megin::train {
@@ -38,8 +39,9 @@ std::map<std::string, int64_t> expert_layers(const model::Transformer& model) {
 // published code leaves both on).
 OptimizerState::When when_trained(const net::Parameter& parameter) {
   if (!parameter.trained) return OptimizerState::When::kNever;
-  const bool distilled =
-      parameter.name.ends_with("router.symbols") || parameter.name.ends_with("router.centres");
+  const bool distilled = parameter.name.ends_with("router.symbols") ||
+                         parameter.name.ends_with("router.centres") ||
+                         parameter.name.ends_with("router.kernel");
   return distilled ? OptimizerState::When::kFirstStage : OptimizerState::When::kAlways;
 }
 
@@ -109,9 +111,31 @@ void RoutingReport::add(const RoutingReport& other) {
   distillation += other.distillation;
 }
 
+bool TrainingStep::passes_together() const {
+  return operations_of(config_).fused(config::FusedPart::kPasses) &&
+         config_.objective.perturbation.kind == config::Perturbation::kNone;
+}
+
+// The first pass as it is, and the second over embeddings with noise.
+at::Tensor TrainingStep::forward_perturbed(const data::TokenBatch& batch, net::ForwardContext context,
+                                           model::RouteRecord& record) const {
+  const config::PerturbationConfig& perturbation = config_.objective.perturbation;
+  context.passes = 1;
+  const at::Tensor first = model_.forward(batch, context, &record);
+  context.first_pass = 1;
+  const model::EmbeddingNoise noise =
+      perturbation.kind == config::Perturbation::kAdversarial
+          ? find_adversarial_noise(perturbation, batch, model_, context, first)
+          : draw_noise(perturbation, batch, model_, context);
+  return at::cat({first, model_.forward(batch, context, &record, noise)});
+}
+
 at::Tensor TrainingStep::forward(const data::TokenBatch& batch, net::ForwardContext context,
                                  model::RouteRecord& record) const {
-  if (context.operations.fused(config::FusedPart::kPasses)) return model_.forward(batch, context, &record);
+  if (config_.objective.perturbation.kind != config::Perturbation::kNone) {
+    return forward_perturbed(batch, context, record);
+  }
+  if (passes_together()) return model_.forward(batch, context, &record);
   std::vector<at::Tensor> states;
   for (int64_t pass = 0; pass < config_.objective.passes; ++pass) {
     context.first_pass = pass;
@@ -130,9 +154,8 @@ at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record, const da
     const at::Tensor weighted = loss * weight;
     sum = sum.defined() ? sum + weighted : weighted;
   };
-  const bool together = operations_of(config_).fused(config::FusedPart::kPasses);
   const double count = static_cast<double>(batch.target_tokens) *
-                       (together ? static_cast<double>(config_.objective.passes) : 1.0);
+                       (passes_together() ? static_cast<double>(config_.objective.passes) : 1.0);
   for (const auto& layer : record.layers) {
     add(layer.losses.balance, count * config_.routing.balance);
     add(layer.losses.z, count * config_.routing.z_loss);
@@ -174,7 +197,12 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
                                                .output_weight = model_.output_weight(),
                                                .targets = batch.target_output,
                                                .passes = pass.passes};
-  const auto weights = objective::weights_of(config_.objective);
+  auto weights = objective::weights_of(config_.objective);
+  if (config_.objective.consistency_unit == config::ConsistencyUnit::kFairseq) {
+    // Both divergences and not their mean, times target tokens by sentences (thor spec 2.5).
+    weights.consistency *=
+        2.0 * static_cast<double>(batch.target_tokens) / static_cast<double>(batch.sentences);
+  }
   const objective::VocabularyLoss loss = pass.operations.fused(config::FusedPart::kVocabularyLoss)
                                              ? objective::chunked_vocabulary_loss(inputs, weights)
                                              : objective::plain_vocabulary_loss(inputs, weights);

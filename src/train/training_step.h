@@ -83,6 +83,9 @@ class TrainingStep {
  private:
   at::Tensor forward(const data::TokenBatch& batch, net::ForwardContext context,
                      model::RouteRecord& record) const;
+  at::Tensor forward_perturbed(const data::TokenBatch& batch, net::ForwardContext context,
+                               model::RouteRecord& record) const;
+  bool passes_together() const;
   at::Tensor routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const;
   void move_biases(const UpdateReport& report);
   void freeze_in_average(OptimizerState& state) const;

@@ -111,6 +111,17 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
   add_router("base", {.router = RouterKind::kBase, .gate = Gate::kSigmoid});
   add_router("uniform", {.router = RouterKind::kUniform});
   add_router("distilled", {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid});
+  add_router("distilled by five symbols, with a shared expert",
+             {.router = RouterKind::kDistilled,
+              .gate = Gate::kSigmoid,
+              .distilled_input = config::DistilledInput::kCnn,
+              .shared = true});
+  add_router("expert choice", {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
+  add_router("inserted", {.body = config::ExpertBody::kInsert,
+                          .sublayers = 2,
+                          .router = RouterKind::kTopK,
+                          .gate = Gate::kSigmoid,
+                          .shared = true});
   return forms;
 }
 

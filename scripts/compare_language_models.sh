@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Trains each language model of a folder of recipes with several seeds and the same updates, and prints perplexities over
+# the whole validation and test texts: each run's, mean and standard deviation of each method. Runs that are done are kept, so
+# it may be stopped and started again.
+#   scripts/compare_language_models.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense switch ..."] [--jobs N]
+#                                      [--threads N] [--blocks N] [--megin PROGRAM] [--runs FOLDER]
+# --blocks: of the validation text, measured 50 times in each training. Another number of updates wants another --runs.
+# Example: MEGIN_DATA=... scripts/compare_language_models.sh recipes/stablemoe --updates 1000 --jobs 2 --threads 1
+set -euo pipefail
+
+usage() {
+  sed -n '2,9s/^# //p' "$0" >&2
+  exit 2
+}
+[[ -d ${1:-} ]] || usage
+recipes=$1
+name=$(basename "$recipes")
+shift
+updates=1000 seeds="1 2 3" methods="dense dense_same_cost switch base hash stable_moe base_frozen" jobs=1 threads=0 blocks=200
+megin=build/release/megin runs=runs/compare
+while (($# > 1)); do
+  case "$1" in
+    --updates) updates=$2 ;;
+    --seeds) seeds=$2 ;;
+    --methods) methods=$2 ;;
+    --jobs) jobs=$2 ;;
+    --threads) threads=$2 ;;
+    --blocks) blocks=$2 ;;
+    --megin) megin=$2 ;;
+    --runs) runs=$2 ;;
+    *) usage ;;
+  esac
+  shift 2
+done
+(($# == 0)) || usage
+folder=$runs/$name
+mkdir -p "$folder"
+data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/common_tiny.yaml")
+
+one_run() {
+  local method=$1 seed=$2 run=$folder/$1-$2 split
+  [[ ! -s $run.test.json ]] || return 0
+  "$megin" train "$recipes/${method}_tiny.yaml" --resume --quiet --set "train.run=$run" --set "train.seed=$seed" \
+    --set "train.threads=$threads" --set "train.max_updates=$updates" --set "train.optimizer.warmup=$((updates / 20))" \
+    --set "train.validation.every=$((updates / 50))" --set "train.validation.sentences=$blocks" \
+    --set "train.log_every=$((updates / 50))" --set "train.checkpoint_every=$((updates / 5))"
+  # A training that was asked to stop ends well, and is not done.
+  tail -n 1 "$run/log.jsonl" | grep -q '"reason":"max_updates"' || return 255
+  for split in valid test; do
+    "$megin" evaluate "$run/model" --text "$data/$split.tgt" --json --quiet --threads "$((threads > 0 ? threads : 1))" >"$run.part"
+    mv "$run.part" "$run.$split.json"
+  done
+}
+export -f one_run
+export folder recipes megin updates threads blocks data
+
+[[ -d $data ]] || "$megin" prepare "$recipes/common_tiny.yaml"
+for seed in $seeds; do
+  for method in $methods; do echo "$method $seed"; done
+done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
+
+number() { grep -oE "\"$2\":[0-9.]+" "$1" | head -n 1 | cut -d: -f2; }
+{
+  echo "method,seed,valid_perplexity,test_perplexity,test_word_perplexity"
+  for method in $methods; do
+    for seed in $seeds; do
+      run=$folder/$method-$seed
+      echo "$method,$seed,$(number "$run.valid.json" perplexity),$(number "$run.test.json" perplexity),$(number "$run.test.json" word_perplexity)"
+    done
+  done
+} | tee "$folder/perplexities.csv"
+echo "method: mean and standard deviation (n - 1) of validation, of test perplexity"
+for method in $methods; do
+  awk -F, -v method="$method" '$1 == method { n++; for (i = 3; i <= 4; ++i) { sum[i] += $i; squares[i] += $i * $i } }
+    function deviation(i) { mean = sum[i] / n; return (n > 1) ? sqrt((squares[i] - n * mean * mean) / (n - 1)) : 0 }
+    END { printf "%s: %.2f, %.2f; %.2f, %.2f\n", method, sum[3] / n, deviation(3), sum[4] / n, deviation(4) }' \
+    "$folder/perplexities.csv"
+done

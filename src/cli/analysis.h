@@ -1,0 +1,28 @@
+// What `megin analyze` can show: one file for each, NAME_analysis.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace megin::cli {
+
+struct AnalysisOptions {
+  std::vector<std::string> paths;  // at least one: runs, models or files, as the analysis takes them
+  std::string svg, csv;            // files for the picture and its numbers; empty: none
+  int64_t top = 20;                // of experts: symbols shown of each
+  std::string key = "bleu";        // of consistency: bleu or loss
+};
+
+// Each writes a table, or one object with --json. Throws UsageError for more paths than it takes.
+void analyze_fluctuation(const AnalysisOptions& options, CommandContext& context);
+void analyze_experts(const AnalysisOptions& options, CommandContext& context);
+void analyze_similarity(const AnalysisOptions& options, CommandContext& context);
+void analyze_consistency(const AnalysisOptions& options, CommandContext& context);
+
+// A file of its own, whole or not at all.
+void write_output(const std::string& path, const std::string& text, CommandContext& context);
+
+}  // namespace megin::cli
