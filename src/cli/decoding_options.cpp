@@ -13,6 +13,10 @@ std::string served_modes(const config::ModelConfig& config) {
   const int64_t layers = config::count_expert_layers(config);
   if (layers == 0)
     return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
+  if (config::is_elastic(config.experts.router)) {
+    return fmt::format("the model serves router (or auto, which means it), and k=1 to k={} experts a token",
+                       config.experts.count);
+  }
   if (!config::is_drawn(config.experts.router)) return "the model serves router (or auto, which means it)";
   return fmt::format(
       "the model serves sentence, token, position, batch, ensemble, and path:E or path:E,E,... with one "
@@ -30,7 +34,8 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
       .add_option("--experts", options.experts,
                   "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
                   "path:E,E,... where "
-                  "experts are drawn, router where the model chooses; auto: sentence, or router")
+                  "experts are drawn; router, or k=K with so many experts a token, where the model chooses; "
+                  "auto: sentence, or router")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
   command

@@ -55,6 +55,9 @@ int64_t bytes_in(const fs::path& directory) {
 }
 
 std::vector<std::string> dispatch_modes(const config::ExpertConfig& experts, int64_t expert_layers) {
+  if (experts.count > 1 && config::is_elastic(experts.router)) {
+    return {"router", fmt::format("k=1 ... k={}", experts.count)};
+  }
   if (experts.count > 1 && !config::is_drawn(experts.router)) return {"router"};
   const std::string path =
       experts.count == 1
@@ -72,6 +75,9 @@ std::string router_text(const config::ExpertConfig& experts) {
       return "drawn at random for each token";
     case config::RouterKind::kTopK:
       return fmt::format("the best {} of each token by learned scores", experts.active);
+    case config::RouterKind::kFixed:
+      return fmt::format("the best {} of each token by fixed random scores, or any other number",
+                         experts.active);
     case config::RouterKind::kSentence:
       return "the best of each sentence by learned scores";
     case config::RouterKind::kHash:

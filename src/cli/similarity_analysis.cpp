@@ -58,7 +58,7 @@ Similarity similarity_of(const runtime::Weights& weights, const runtime::LayerWe
                          std::string name) {
   const int64_t width = weights.config.width, count = weights.config.experts.count;
   const runtime::RowBuffer inputs = random_inputs(width, layer.expert_layer);
-  runtime::Workspace work(weights.config);
+  runtime::Workspace work(weights.config, {});
   work.reserve(kInputs);
   std::vector<std::vector<float>> answers;
   for (int64_t e = 0; e < count; ++e) {

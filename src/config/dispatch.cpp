@@ -12,8 +12,9 @@ namespace megin::config {
 namespace {
 
 constexpr std::string_view kForms =
-    "sentence, token, position, batch, ensemble, router, or path:E with one expert for all expert layers or "
-    "one for each, as path:0,1";
+    "sentence, token, position, batch, ensemble, router, k=K with so many experts a token, or path:E with "
+    "one "
+    "expert for all expert layers or one for each, as path:0,1";
 
 std::vector<int64_t> parse_path(std::string_view text, std::string_view list) {
   std::vector<int64_t> path;
@@ -34,6 +35,12 @@ std::vector<int64_t> parse_path(std::string_view text, std::string_view list) {
 }  // namespace
 
 Dispatch parse_dispatch(std::string_view text, uint64_t seed) {
+  constexpr std::string_view kActivePrefix = "k=";
+  if (text.starts_with(kActivePrefix)) {
+    const std::vector<int64_t> active = parse_path(text, text.substr(kActivePrefix.size()));
+    if (active.size() != 1 || active[0] < 1) fail_usage("wanted {}; found '{}'", kForms, text);
+    return {.mode = DispatchMode::kRouter, .seed = seed, .path = {}, .active = active[0]};
+  }
   constexpr std::string_view kPathPrefix = "path:";
   if (text.starts_with(kPathPrefix)) {
     return {DispatchMode::kPath, seed, parse_path(text, text.substr(kPathPrefix.size()))};
@@ -46,6 +53,7 @@ Dispatch parse_dispatch(std::string_view text, uint64_t seed) {
 }
 
 std::string to_string(const Dispatch& dispatch) {
+  if (dispatch.active > 0) return fmt::format("k={}", dispatch.active);
   const std::string name(enum_name(dispatch.mode));
   if (dispatch.mode != DispatchMode::kPath) return name;
   return fmt::format("{}:{}", name, fmt::join(dispatch.path, ","));
@@ -90,6 +98,15 @@ void check(const Dispatch& dispatch, const ExpertConfig& config, int64_t expert_
                is_drawn(config.router) ? "drawn, and it has no router of its own; wanted sentence, token, "
                                          "position, batch, ensemble or path:..."
                                        : "chosen by the model itself; wanted router");
+  }
+  if (dispatch.active > 0) {
+    if (experts > 1 && !is_elastic(config.router)) {
+      fail_usage("{}: the router {} gives every token {} of its experts; wanted router", text,
+                 enum_name(config.router), config.active);
+    }
+    if (dispatch.active > experts) {
+      fail_usage("{}: wanted 1 to {} experts a token, as the model has no more", text, experts);
+    }
   }
   if (dispatch.mode != DispatchMode::kPath) return;
   for (const int64_t expert : dispatch.path) {

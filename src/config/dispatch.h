@@ -18,7 +18,9 @@ namespace megin::config {
 // position  one draw per position for the whole batch: depends on what else is in the batch
 // batch     one draw per layer for the whole call
 // ensemble  the mean of all experts' outputs; costs as much as all of them
-// router    the model's own router: all that models with a learned, hashed or balanced router can do
+// router    the model's own router: all that models with a learned, hashed or balanced router can do; as k=8
+// with
+//           that many experts a token, where the router may take any number
 // path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers
 // first)
 enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath, kRouter };
@@ -31,9 +33,10 @@ struct Dispatch {
   DispatchMode mode = DispatchMode::kSentence;
   uint64_t seed = 1;               // changes the draw
   std::vector<int64_t> path = {};  // of DispatchMode::kPath only: one expert, or one per expert layer
+  int64_t active = 0;  // of DispatchMode::kRouter only: experts of a token; 0: as the model has it
 };
 
-// "sentence", "token", ..., "path:0,1". Throws UsageError listing the forms.
+// "sentence", "token", ..., "path:0,1", "k=8". Throws UsageError listing the forms.
 Dispatch parse_dispatch(std::string_view text, uint64_t seed);
 std::string to_string(const Dispatch& dispatch);
 
@@ -54,9 +57,14 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
 // drawn, else router.
 Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, RouterKind router, DispatchMode drawn);
 
+// Experts of a token by the router of a model: those asked for, or as it was made.
+constexpr int64_t active_experts(const Dispatch& dispatch, const ExpertConfig& experts) {
+  return dispatch.active > 0 ? dispatch.active : experts.active;
+}
+
 // Throws UsageError when a path names an expert or a number of layers that the model does not have, when
-// experts are drawn and the mode is router, or the other way round. A dense model accepts every mode but a
-// path other than 0.
+// experts are drawn and the mode is router, or the other way round, or when the router cannot take so many. A
+// dense model accepts every mode but a path other than 0.
 void check(const Dispatch& dispatch, const ExpertConfig& experts, int64_t expert_layers);
 
 }  // namespace megin::config

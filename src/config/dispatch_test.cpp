@@ -40,12 +40,12 @@ TEST(ParseDispatchTest, ListsTheFormsWhenThereIsNoSuch) {
       parse_dispatch(text, 1);
       FAIL() << text;
     } catch (const UsageError& error) {
-      EXPECT_EQ(
-          std::string(error.what()),
-          std::string(
-              "wanted sentence, token, position, batch, ensemble, router, or path:E with one expert for all "
-              "expert layers or one for each, as path:0,1; found '") +
-              text + "'");
+      EXPECT_EQ(std::string(error.what()),
+                std::string("wanted sentence, token, position, batch, ensemble, router, k=K with so many "
+                            "experts a token, or "
+                            "path:E with one expert for all "
+                            "expert layers or one for each, as path:0,1; found '") +
+                    text + "'");
     }
   }
 }
@@ -156,6 +156,23 @@ TEST(CheckDispatchTest, AModelWithARouterOfItsOwnServesThatAlone) {
   EXPECT_EQ(automatic(RouterKind::kRandom), DispatchMode::kSentence);
   EXPECT_EQ(automatic(RouterKind::kUniform), DispatchMode::kToken);
   EXPECT_EQ(automatic(RouterKind::kHash), DispatchMode::kRouter);
+}
+
+TEST(DispatchTest, AnElasticRouterTakesAnyNumberOfExperts) {
+  const Dispatch four = parse_dispatch("k=4", 3);
+  EXPECT_EQ(four.mode, DispatchMode::kRouter);
+  EXPECT_EQ(four.active, 4);
+  EXPECT_EQ(to_string(four), "k=4");
+  const ExpertConfig fixed{
+      .count = 8, .router = RouterKind::kFixed, .active = 6, .gate = Gate::kSoftmaxOfChosen};
+  EXPECT_NO_THROW(check(four, fixed, 2));
+  EXPECT_EQ(active_experts(four, fixed), 4);
+  EXPECT_EQ(active_experts({.mode = DispatchMode::kRouter}, fixed), 6);
+  EXPECT_THROW(check(parse_dispatch("k=9", 1), fixed, 2), UsageError);
+  EXPECT_THROW(check(four, {.count = 8, .router = RouterKind::kHash}, 2), UsageError);
+  EXPECT_THROW(check(four, {.count = 8, .router = RouterKind::kRandom}, 2), UsageError);
+  for (const char* wrong : {"k=", "k=0", "k=-1", "k=1,2", "k=x"})
+    EXPECT_THROW(parse_dispatch(wrong, 1), UsageError);
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ MethodTraits traits_of(Method method) {
       return {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax};
     case Method::kStableMoe:
       return {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .balance = 0.3};
+    case Method::kSmoeDropout:
+      return {.router = RouterKind::kFixed, .grows = true, .gate = Gate::kSoftmaxOfChosen};
   }
   __builtin_unreachable();
 }
@@ -53,7 +55,7 @@ ExpertConfig experts_of(const MethodTraits& traits, int64_t count) {
   ExpertConfig experts;
   experts.count = count;
   experts.router = traits.router;
-  experts.active = traits.active;
+  experts.active = traits.grows ? count : traits.active;
   experts.gate = traits.gate;
   experts.biased = traits.biased;
   return experts;

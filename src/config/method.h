@@ -12,6 +12,7 @@ struct MethodTraits {
   bool has_experts = true;
   RouterKind router = RouterKind::kRandom;
   int64_t active = 1;
+  bool grows = false;  // up to all experts a token, by a linear schedule; `active` is not read
   Gate gate = Gate::kNone;
   bool biased = false;
   double balance = 0.0;  // weight of the balance loss

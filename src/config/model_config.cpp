@@ -71,7 +71,7 @@ void check_router(const ModelConfig& c) {
   const std::string_view router = enum_name(e.router), gate = enum_name(e.gate);
   require(e.active >= 1 && e.active <= e.count, "model.experts.active",
           fmt::format("from 1 to model.experts.count ({})", e.count), e.active);
-  require(e.active == 1 || e.router == RouterKind::kTopK || e.router == RouterKind::kExpertChoice,
+  require(e.active == 1 || is_elastic(e.router) || e.router == RouterKind::kExpertChoice,
           "model.experts.active", fmt::format("1 for the router {}", router), e.active);
   require(e.router != RouterKind::kExpertChoice || e.gate == Gate::kSoftmax, "model.experts.gate",
           "softmax for the router expert_choice", gate);
@@ -80,16 +80,18 @@ void check_router(const ModelConfig& c) {
   require(e.distilled_input == DistilledInput::kWord || e.router == RouterKind::kDistilled,
           "model.experts.distilled_input", fmt::format("word for the router {}", router),
           enum_name(e.distilled_input));
-  require(e.gate == Gate::kNone || is_learned(e.router), "model.experts.gate",
+  require(e.gate == Gate::kNone || has_scores(e.router), "model.experts.gate",
           fmt::format("none for the router {}, which has no scores", router), gate);
-  require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1, "model.experts.gate",
+  require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1 || !is_learned(e.router), "model.experts.gate",
           "softmax, sigmoid or none for one expert a token: over one, a softmax is 1", gate);
   require(e.distilled_width >= 1, "model.experts.distilled_width", "1 or more", e.distilled_width);
   require(!e.noisy || e.router == RouterKind::kTopK, "model.experts.noisy",
           fmt::format("false for the router {}", router), e.noisy);
   require(!e.biased || e.router == RouterKind::kTopK, "model.experts.biased",
           fmt::format("false for the router {}", router), e.biased);
-  require(!is_learned(e.router) || e.gate != Gate::kNone, "model.experts.gate",
+  require(e.router != RouterKind::kFixed || e.gate != Gate::kNone, "model.experts.gate",
+          "softmax_of_chosen, softmax, sigmoid or mean for the router fixed", gate);
+  require(!is_learned(e.router) || (e.gate != Gate::kNone && e.gate != Gate::kMean), "model.experts.gate",
           fmt::format("softmax or sigmoid for the router {}: without a gate nothing trains it", router),
           gate);
   require(e.router != RouterKind::kSentence || !is_causal_lm(c), "model.experts.router",

@@ -62,16 +62,37 @@ constexpr auto enum_names(ShareEmbeddings) {
 //             many (Lewis et al. 2021); in use each token takes its best
 //   distilled scores learned at first, while a small router that sees nothing but the symbol learns to choose
 //             alike; then, and in use, that one chooses and is frozen (StableMoE: Dai et al. 2022)
+//   fixed     those with the highest scores by weights that are drawn once and never trained; the scores
+//   still
+//             carry gradients to the tokens (SMoE-Dropout: Chen et al. 2023)
 //   expert_choice  each expert takes the tokens of a sentence that score it highest; in the encoder only, as
 //             it looks at the whole sentence (Zhou et al. 2022)
-enum class RouterKind { kRandom, kUniform, kTopK, kSentence, kHash, kBase, kDistilled, kExpertChoice };
+enum class RouterKind {
+  kRandom,
+  kUniform,
+  kTopK,
+  kSentence,
+  kHash,
+  kBase,
+  kDistilled,
+  kExpertChoice,
+  kFixed
+};
 constexpr auto enum_names(RouterKind) {
-  return std::array<std::string_view, 8>{"random", "uniform", "top_k",     "sentence",
-                                         "hash",   "base",    "distilled", "expert_choice"};
+  return std::array<std::string_view, 9>{"random", "uniform",   "top_k",         "sentence", "hash",
+                                         "base",   "distilled", "expert_choice", "fixed"};
 }
 constexpr bool is_learned(RouterKind router) {
   return router == RouterKind::kTopK || router == RouterKind::kSentence || router == RouterKind::kBase ||
          router == RouterKind::kDistilled || router == RouterKind::kExpertChoice;
+}
+// Whether scores h W^T say which experts a token meets, and with what gates.
+constexpr bool has_scores(RouterKind router) {
+  return is_learned(router) || router == RouterKind::kFixed;
+}
+// Whether a token may meet any number of experts, in training and in use: `--experts k=8`.
+constexpr bool is_elastic(RouterKind router) {
+  return router == RouterKind::kTopK || router == RouterKind::kFixed;
 }
 // Whether dispatch modes (dispatch.h) say which expert a token meets in use; else the model itself does.
 constexpr bool is_drawn(RouterKind router) {
@@ -80,10 +101,10 @@ constexpr bool is_drawn(RouterKind router) {
 
 // What an expert's output is multiplied by: its share of a softmax over all experts; of a softmax over the
 // chosen ones only (with one, that is 1 and trains no router); the sigmoid of its score, divided by the sum
-// over the chosen ones when there are several (DeepSeek-V3); or nothing.
-enum class Gate { kSoftmax, kSoftmaxOfChosen, kSigmoid, kNone };
+// over the chosen ones when there are several (DeepSeek-V3); nothing; or the same share for all chosen ones.
+enum class Gate { kSoftmax, kSoftmaxOfChosen, kSigmoid, kNone, kMean };
 constexpr auto enum_names(Gate) {
-  return std::array<std::string_view, 4>{"softmax", "softmax_of_chosen", "sigmoid", "none"};
+  return std::array<std::string_view, 5>{"softmax", "softmax_of_chosen", "sigmoid", "none", "mean"};
 }
 
 // random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
@@ -125,7 +146,7 @@ struct ExpertConfig {
   int64_t sublayers = 1;     // of body insert: S, residual feed-forwards of an expert
   int64_t feed_forward = 0;  // inner width of an expert; 0: the model's
   RouterKind router = RouterKind::kRandom;
-  int64_t active = 1;  // k, experts of a token; of top_k, and on average of expert_choice
+  int64_t active = 1;  // k, experts of a token; of top_k and fixed, and on average of expert_choice
   Gate gate = Gate::kNone;
   bool noisy = false;   // of top_k: learned noise on the scores in training (Shazeer et al. 2017, eq. 4)
   bool biased = false;  // of top_k: a bias an expert, moved against its load (Wang et al. 2024), decides
@@ -146,7 +167,7 @@ struct ExpertConfig {
     field("sublayers", self.sublayers, "of insert: residual feed-forwards of an expert");
     field("feed_forward", self.feed_forward, "inner width of an expert; 0 = model.feed_forward");
     field("router", self.router, "how a token's experts are chosen; else by the method");
-    field("active", self.active, "experts of a token, of top_k and expert_choice; else by the method");
+    field("active", self.active, "experts of a token, of top_k, fixed and expert_choice; else by the method");
     field("gate", self.gate, "what an expert's output is multiplied by; else by the method");
     field("noisy", self.noisy, "of top_k: learned noise on the scores in training");
     field("biased", self.biased, "of top_k: biases that move against the load choose; else by the method");

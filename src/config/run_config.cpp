@@ -87,6 +87,8 @@ void apply_method(RunConfig& config, const Given& given) {
   take("model.experts.gate", experts.gate, traits.gate);
   take("model.experts.biased", experts.biased, traits.biased);
   take("model.experts.active", experts.active, traits.active);
+  if (traits.grows)
+    take("train.routing.active_schedule", config.train.routing.active_schedule, ActiveSchedule::kLinear);
   if (!traits.has_experts) {
     const ExpertConfig given_experts = experts;
     experts = {};
@@ -99,7 +101,8 @@ void apply_method(RunConfig& config, const Given& given) {
     experts.feed_forward = given_experts.feed_forward;
     config.train.routing = {};
   } else if (!given.contains("model.experts.count")) {
-    experts.count = 2 * traits.active;
+    constexpr int64_t kGrown = 16;  // as Chen et al. 2023
+    experts.count = traits.grows ? kGrown : 2 * traits.active;
   } else if (experts.count == 1) {
     fail_usage(
         "model.experts.count: method {} wants 2 or more experts, found 1; without experts it is "
@@ -111,6 +114,7 @@ void apply_method(RunConfig& config, const Given& given) {
         "choose from, found {}; set it, or model.experts.active",
         enum_name(config.train.method), traits.active, experts.count);
   }
+  if (traits.grows && !given.contains("model.experts.active")) experts.active = experts.count;
 }
 
 // What a running text wants otherwise than pairs do.
@@ -191,6 +195,10 @@ void check_routing(const RunConfig& config) {
         "model.experts.router distilled");
   needs(routing.z_loss > 0, "train.routing.z_loss", experts.router != RouterKind::kDistilled,
         "0: a distilled router has a balance loss and no z-loss");
+  needs(routing.active_schedule != ActiveSchedule::kConstant, "train.routing.active_schedule",
+        is_elastic(experts.router), "constant: only the routers top_k and fixed take any number of experts");
+  needs(routing.first_active > experts.active, "train.routing.first_active", false,
+        fmt::format("at most model.experts.active ({})", experts.active));
   needs(routing.second_expert == SecondExpert::kSampled, "train.routing.second_expert", experts.active == 2,
         "model.experts.active: 2 for sampled");
   needs(config.train.objective.unused_expert == UnusedExpert::kSkip, "train.objective.unused_expert",

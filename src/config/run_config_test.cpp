@@ -1,5 +1,6 @@
 #include "config/run_config.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -128,7 +129,8 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
   EXPECT_EQ(
       error_of("train: {method: thr}"),
       "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, r3f, smart, thor, thor_shared_dropout, "
-      "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, expert_choice, stable_moe; "
+      "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, expert_choice, stable_moe, "
+      "smoe_dropout; "
       "found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),
@@ -440,6 +442,23 @@ TEST_F(RunConfigTest, ALanguageModelIsOneKeyAway) {
             "train.block_tokens: wanted at most model.max_length (128), found 129");
   EXPECT_EQ(error_of("train: {block_tokens: 5}"),
             "train.block_tokens: wanted 0 for a model of pairs, found 5");
+}
+
+TEST_F(RunConfigTest, SmoeDropoutGrowsToAllExperts) {
+  const RunConfig config = load_text("train: {method: smoe_dropout}\n");
+  EXPECT_EQ(config.model.experts.count, 16);
+  EXPECT_EQ(config.model.experts.active, 16);
+  EXPECT_EQ(config.model.experts.router, RouterKind::kFixed);
+  EXPECT_EQ(config.train.routing.active_schedule, ActiveSchedule::kLinear);
+  const RunConfig four = load_text(
+      "model: {experts: {count: 4, active: 3}}\n"
+      "train: {method: smoe_dropout, routing: {active_schedule: random}}\n");
+  EXPECT_EQ(four.model.experts.active, 3);
+  EXPECT_EQ(four.train.routing.active_schedule, ActiveSchedule::kRandom);
+  EXPECT_THAT(error_of("train: {method: hash, routing: {active_schedule: linear}}"),
+              testing::HasSubstr("only the routers top_k and fixed"));
+  EXPECT_THAT(error_of("train: {method: smoe_dropout, routing: {first_active: 17}}"),
+              testing::HasSubstr("at most model.experts.active (16)"));
 }
 
 // The layer that the others' experts stand in stays: a control that costs as much (stablemoe spec 2).

@@ -66,6 +66,7 @@ void check_routing(const RoutingConfig& c) {
   require(c.capacity >= 0.0, "train.routing.capacity", "0 (no limit) or more", c.capacity);
   require(c.jitter >= 0.0 && c.jitter < 1.0, "train.routing.jitter", "from 0 to below 1", c.jitter);
   require(c.bias_rate >= 0.0, "train.routing.bias_rate", "0 or more", c.bias_rate);
+  require(c.first_active >= 0, "train.routing.first_active", "0 (half) or more", c.first_active);
   require(c.workers >= 1, "train.routing.workers", "1 or more", c.workers);
   require(c.first_stage >= 0, "train.routing.first_stage", "0 (a tenth) or more updates", c.first_stage);
   require(c.distillation > 0.0, "train.routing.distillation", "a positive number", c.distillation);

@@ -27,6 +27,8 @@ namespace megin::config {
 //   base                 experts of equal load by assignment (Lewis et al. 2021)
 //   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
+//   smoe_dropout         a random router that is never trained, more and more experts a token (Chen et al.
+//   2023)
 enum class Method {
   kDense,
   kRDrop,
@@ -42,13 +44,14 @@ enum class Method {
   kHash,
   kBase,
   kExpertChoice,
-  kStableMoe
+  kStableMoe,
+  kSmoeDropout
 };
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 15>{
-      "dense",  "r_drop",          "r3f",           "smart", "thor",      "thor_shared_dropout",
-      "switch", "switch_sentence", "switch_random", "top_k", "loss_free", "hash",
-      "base",   "expert_choice",   "stable_moe"};
+  return std::array<std::string_view, 16>{
+      "dense",  "r_drop",          "r3f",           "smart",       "thor",      "thor_shared_dropout",
+      "switch", "switch_sentence", "switch_random", "top_k",       "loss_free", "hash",
+      "base",   "expert_choice",   "stable_moe",    "smoe_dropout"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -140,8 +143,24 @@ constexpr auto enum_names(SecondExpert) {
   return std::array<std::string_view, 2>{"always", "sampled"};
 }
 
+// How many experts a token meets in an update, from first_active to model.experts.active over the training
+// (smoe_dropout spec 1.4):
+//   constant     model.experts.active
+//   linear       in equal steps, rounded, halves to even
+//   cosine       slowly at first: round((first - last) cos(pi t / 2 T)) + last
+//   exponential  fast at first: round((first - last) 0.99^floor(t / floor(T / 300))) + last
+//   doubling     1, 2, 4 ... those powers of two from first to last that there are, each for as long
+//   random       drawn anew for each update, each number alike
+enum class ActiveSchedule { kConstant, kLinear, kCosine, kExponential, kDoubling, kRandom };
+constexpr auto enum_names(ActiveSchedule) {
+  return std::array<std::string_view, 6>{"constant", "linear", "cosine", "exponential", "doubling", "random"};
+}
+
 // How routers are trained; nothing of it is needed to use the model.
 struct RoutingConfig {
+  ActiveSchedule active_schedule = ActiveSchedule::kConstant;
+  int64_t first_active = 0;  // of the schedule; 0: half of model.experts.active, rounded up
+
   // Weight of each layer's balance loss: N sum_i f_i P_i (Fedus et al. 2021, eq. 4); of distilled routers the
   // mean of (n_i / (T / N) - 1) sigmoid(score) (Dai et al. 2022, eq. 8).
   double balance = 0.0;
@@ -165,6 +184,9 @@ struct RoutingConfig {
           "which tokens an overfull expert drops: random ones, or later ones");
     field("jitter", self.jitter, "noise on the router's input, relative");
     field("second_expert", self.second_expert, "with two experts a token: the second one always, or sampled");
+    field("active_schedule", self.active_schedule,
+          "how many experts a token meets over the training; else by the method");
+    field("first_active", self.first_active, "how many at first; 0 = half of model.experts.active");
     field("bias_rate", self.bias_rate, "of biased routers: how far a bias moves in an update");
     field("workers", self.workers, "of base: groups of tokens that are assigned by themselves");
     field("first_stage", self.first_stage,

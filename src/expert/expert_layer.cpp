@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "base/random.h"
+#include "net/dropout.h"
+#include "net/linear.h"
 
 namespace megin::expert {
 
@@ -19,6 +21,9 @@ ExpertLayer::ExpertLayer(const net::ParameterMemory& parameters, const std::stri
     parameters_.fc1_bias.push_back(parameters.get(prefix + "fc1.bias", e));
     parameters_.fc2_weight.push_back(parameters.get(prefix + "fc2.weight", e));
     parameters_.fc2_bias.push_back(parameters.get(prefix + "fc2.bias", e));
+    if (!config::is_gated(activation_)) continue;
+    gate_weight_.push_back(parameters.get(prefix + "gate.weight", e));
+    gate_bias_.push_back(parameters.get(prefix + "gate.bias", e));
   }
   if (config.experts.shared) shared_.emplace(parameters, prefix + "shared.", config);
 }
@@ -34,15 +39,17 @@ at::Tensor ExpertLayer::forward(const at::Tensor& x, const routing::Route& route
 
 at::Tensor ExpertLayer::forward_routed(const at::Tensor& x, const routing::Route& route,
                                        const net::DropoutMask& activation, net::Operations operations) const {
-  if (route.kind == routing::Route::Kind::kAll && activation.probability > 0) {
-    throw std::logic_error("no training computes all experts, so no activation is dropped there");
-  }
   switch (route.kind) {
     case routing::Route::Kind::kUniform:
       return forward_uniform(x, route, activation, operations);
     case routing::Route::Kind::kPerToken:
       return forward_grouped(x, route, activation, operations);
     case routing::Route::Kind::kAll:
+      if (route.gates.defined()) return forward_scaled(x, route.gates, activation, operations);
+      if (activation.probability > 0) {
+        throw std::logic_error(
+            "no training takes the mean of all experts, so no activation is dropped there");
+      }
       return forward_all(x, route, operations);
   }
   __builtin_unreachable();
@@ -88,14 +95,30 @@ at::Tensor ExpertLayer::forward_grouped(const at::Tensor& x, const routing::Rout
   return combine(at::cat(outputs), route.gates, grouping);
 }
 
-at::Tensor ExpertLayer::forward_all(const at::Tensor& x, const routing::Route& route,
+at::Tensor ExpertLayer::forward_all(const at::Tensor& x, const routing::Route& /*route*/,
                                     net::Operations operations) const {
   at::Tensor sum = at::zeros_like(x);
-  for (size_t e = 0; e < experts_.size(); ++e) {
-    const at::Tensor part = experts_[e].forward(x, {}, operations);
-    sum = route.gates.defined() ? sum + part * route.gates.narrow(1, static_cast<int64_t>(e), 1) : sum + part;
-  }
-  return route.gates.defined() ? sum : sum / static_cast<double>(experts_.size());
+  for (const net::FeedForward& expert : experts_) sum = sum + expert.forward(x, {}, operations);
+  return sum / static_cast<double>(experts_.size());
+}
+
+// sum_e g_e (W2_e h_e + b2_e) with h_e = act(W1_e x + b1_e): [W2_1 ... W2_N] (g_1 h_1, ..., g_N h_N) + sum_e
+// g_e b2_e (smoe_dropout spec 4.21).
+at::Tensor ExpertLayer::forward_scaled(const at::Tensor& x, const at::Tensor& gates,
+                                       const net::DropoutMask& mask, net::Operations operations) const {
+  const auto count = static_cast<int64_t>(experts_.size());
+  const auto inner = [&](const std::vector<at::Tensor>& weight, const std::vector<at::Tensor>& bias) {
+    return net::linear(x, at::cat(weight), at::cat(bias), operations);
+  };
+  at::Tensor hidden = inner(parameters_.fc1_weight, parameters_.fc1_bias);
+  hidden = config::is_gated(activation_)
+               ? net::activate(inner(gate_weight_, gate_bias_), activation_) * hidden
+               : net::activate(hidden, activation_);
+  hidden = net::dropout(hidden, mask).view({x.size(0), count, -1}) * gates.unsqueeze(-1);
+  const at::Tensor none = at::zeros({x.size(1)}, at::kFloat);
+  const at::Tensor products =
+      net::linear(hidden.view({x.size(0), -1}), at::cat(parameters_.fc2_weight, 1), none, operations);
+  return products + at::matmul(gates, at::stack(parameters_.fc2_bias));
 }
 
 }  // namespace megin::expert

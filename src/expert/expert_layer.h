@@ -36,11 +36,14 @@ class ExpertLayer {
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
                              net::Operations operations) const;
   at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
+  at::Tensor forward_scaled(const at::Tensor& x, const at::Tensor& gates, const net::DropoutMask& mask,
+                            net::Operations operations) const;
 
   config::Activation activation_;
   std::vector<net::FeedForward> experts_;
   std::optional<net::FeedForward> shared_;
-  GroupedParameters parameters_;  // the same tensors, as lists
+  GroupedParameters parameters_;                     // the same tensors, as lists
+  std::vector<at::Tensor> gate_weight_, gate_bias_;  // and those of gated activations
 };
 
 }  // namespace megin::expert

@@ -162,6 +162,37 @@ TEST_F(ExpertLayerTest, AllIsTheMeanOrTheGatedSum) {
   EXPECT_TRUE(at::allclose(layer_.forward(x, gated, {}), sum, 1e-5, 1e-6));
 }
 
+// smoe_dropout spec 8.1: with all experts chosen the block-scaled product equals meeting them one by one,
+// values and gradients, with and without dropout of activations.
+TEST_F(ExpertLayerTest, AllByGatesEqualsTheGroupedDispatch) {
+  std::vector<std::vector<at::Tensor>> found;
+  for (const auto kind : {Route::Kind::kAll, Route::Kind::kPerToken}) {
+    at::Tensor x = net::normal_tensor({5, 8}, 4).requires_grad_(true);
+    at::Tensor gates = net::normal_tensor({5, 3}, 6).requires_grad_(true);
+    Route route{.kind = kind, .gates = gates};
+    route.experts = at::arange(3, at::kLong).expand({5, 3}).contiguous();
+    for (const char* name : {"fc1.weight", "fc2.weight", "fc2.bias"}) {
+      for (const at::Tensor& leaf : parameters_.find(kPrefix + name).leaves) leaf.grad().zero_();
+    }
+    const at::Tensor y = layer_.forward(x, route, {});
+    (y * net::normal_tensor({5, 8}, 3)).sum().backward();
+    found.push_back({y, x.grad(), gates.grad()});
+    for (const char* name : {"fc1.weight", "fc2.weight", "fc2.bias"}) {
+      for (const at::Tensor& leaf : parameters_.find(kPrefix + name).leaves)
+        found.back().push_back(leaf.grad().clone());
+    }
+  }
+  for (size_t i = 0; i < found[0].size(); ++i) {
+    EXPECT_TRUE(at::allclose(found[0][i], found[1][i], 1e-5, 1e-5)) << i;
+  }
+  const at::Tensor many = net::normal_tensor({1, 8}, 4).expand({3000, 8}).contiguous();
+  Route all{.kind = Route::Kind::kAll, .gates = at::full({3000, 3}, 1.0 / 3)};
+  const at::Tensor clean = layer_.forward(many, all, {});
+  const at::Tensor dropped = layer_.forward(many, all, {.probability = 0.3, .passes = 1, .keys = {7, 0}});
+  EXPECT_FALSE(at::allclose(clean, dropped, 1e-2, 1e-2));
+  EXPECT_TRUE(at::allclose(clean.mean(0), dropped.mean(0), 0.1, 0.02));
+}
+
 TEST_F(ExpertLayerTest, OnlyDrawnExpertsGetGradients) {
   const at::Tensor x = net::normal_tensor({6, 8}, 7);
   layer_.forward(x, {.kind = Route::Kind::kUniform, .uniform = {2, 0}}, {}).sum().backward();

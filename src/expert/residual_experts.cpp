@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "base/random.h"
 #include "expert/grouping.h"
@@ -72,10 +71,7 @@ at::Tensor ResidualExperts::forward_routed(const at::Tensor& x, const routing::R
     case routing::Route::Kind::kPerToken:
       return forward_grouped(x, route, dropout, operations);
     case routing::Route::Kind::kAll:
-      if (dropout.output.probability > 0 || dropout.activation.probability > 0) {
-        throw std::logic_error("no training computes all experts, so nothing is dropped there");
-      }
-      return forward_all(x, route, operations);
+      return forward_all(x, route, dropout, operations);
   }
   __builtin_unreachable();
 }
@@ -118,11 +114,13 @@ at::Tensor ResidualExperts::forward_grouped(const at::Tensor& x, const routing::
 }
 
 at::Tensor ResidualExperts::forward_all(const at::Tensor& x, const routing::Route& route,
-                                        net::Operations operations) const {
+                                        const ResidualDropout& dropout, net::Operations operations) const {
   at::Tensor change = at::zeros_like(x);
   for (size_t e = 0; e < experts_.size(); ++e) {
     const auto expert = static_cast<int64_t>(e);
-    const at::Tensor of_expert = forward_one(x, expert, {}, operations) - x;
+    const size_t number = experts_[e].size() + e;  // beyond the sublayers' own
+    const ResidualDropout own{numbered(dropout.output, number), numbered(dropout.activation, number)};
+    const at::Tensor of_expert = forward_one(x, expert, own, operations) - x;
     change = change + (route.gates.defined() ? of_expert * route.gates.narrow(1, expert, 1)
                                              : of_expert / static_cast<double>(experts_.size()));
   }

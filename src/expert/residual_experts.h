@@ -54,7 +54,8 @@ class ResidualExperts {
                              net::Operations operations) const;
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
                              net::Operations operations) const;
-  at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
+  at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, const ResidualDropout& dropout,
+                         net::Operations operations) const;
 
   std::vector<Expert> experts_;
   Expert shared_;  // no sublayers: there is none

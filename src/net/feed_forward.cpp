@@ -7,9 +7,7 @@
 #include "net/linear.h"
 
 namespace megin::net {
-namespace {
 
-// May change x, which nothing else needs.
 at::Tensor activate(at::Tensor x, config::Activation activation) {
   switch (activation) {
     case config::Activation::kRelu:
@@ -24,8 +22,6 @@ at::Tensor activate(at::Tensor x, config::Activation activation) {
   }
   __builtin_unreachable();
 }
-
-}  // namespace
 
 FeedForward::FeedForward(const ParameterMemory& parameters, const std::string& prefix,
                          const config::ModelConfig& config, int64_t expert)

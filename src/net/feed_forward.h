@@ -12,6 +12,9 @@
 
 namespace megin::net {
 
+// act(x), or the gate's part of a gated one. May change x, which nothing else needs.
+at::Tensor activate(at::Tensor x, config::Activation activation);
+
 class FeedForward {
  public:
   // Uses prefix + "fc1.weight" and so on; of an expert layer, the tensors of that expert.

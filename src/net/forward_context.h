@@ -26,6 +26,7 @@ struct ForwardContext {
   bool shared_dropout = false;                     // one mask for all passes
   config::Pair pair = config::Pair::kIndependent;  // training: may two passes draw the same expert
   config::Dispatch dispatch = {};                  // evaluation: which expert a token meets
+  int64_t active = 0;  // training: experts of a token, while their number grows; 0: as the model has it
 };
 
 // Where a dropout mask is drawn: a name for its key.

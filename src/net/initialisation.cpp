@@ -56,6 +56,9 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   }
   // The reduced scale of Fedus et al. 2021 (section 2.4), and an orthogonal start, made from a normal one,
   // for base (Lewis et al. 2021) and distilled (Dai et al. 2022).
+  if (name.ends_with("router.weight") && config.experts.router == config::RouterKind::kFixed) {
+    return {Rule::Kind::kNormal, 0.02};  // Chen et al.'s code; its bias is zero for ever, so there is none
+  }
   if (name.ends_with("router.weight")) {
     return {Rule::Kind::kNormal, starts_orthogonal(name, config) ? 1.0 : std::sqrt(0.1 / d)};
   }

@@ -36,7 +36,7 @@ ParameterMemory::ParameterMemory(const config::ModelConfig& config) {
   for (auto& tensor : store::tensor_shapes(config)) {
     Parameter parameter;
     parameter.experts = tensor.experts;
-    parameter.trained = store::is_trained(tensor.name);
+    parameter.trained = tensor.trained;
     parameter.name = std::move(tensor.name);
     parameter.shape = std::move(tensor.shape);
     parameter.offset = size_;

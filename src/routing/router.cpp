@@ -19,6 +19,7 @@ std::unique_ptr<Router> make_router(const config::ExpertConfig& experts, const c
     case config::RouterKind::kUniform:
       return std::make_unique<UniformRouter>(experts.count);
     case config::RouterKind::kTopK:
+    case config::RouterKind::kFixed:
       return std::make_unique<TopKRouter>(experts, routing, parameters, prefix);
     case config::RouterKind::kSentence:
       return std::make_unique<SentenceRouter>(experts, routing, parameters, prefix);

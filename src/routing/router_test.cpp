@@ -456,5 +456,32 @@ TEST(DistilledRouter, LooksAtTheSymbolsUpToAToken) {
             (std::vector<int64_t>{0, 0, 0, 1, 0, 0, 2, kNo}));
 }
 
+// SMoE-Dropout: k = 1 has the gate 1; with all experts the route is all of them, with a softmax over all
+// scores; and the scores carry gradients to the tokens although nothing trains their weights (smoe_dropout
+// spec 1.2, 8.2).
+TEST(FixedRouter, TakesAsManyExpertsAsItIsTold) {
+  Fixture fixture({.count = 3, .router = RouterKind::kFixed, .active = 3, .gate = Gate::kSoftmaxOfChosen});
+  EXPECT_FALSE(fixture.tensor("weight").requires_grad());
+  fixture.weight().copy_(at::eye(3, kWidth));
+  at::Tensor hidden = rows({0, std::log(2.0f), std::log(5.0f), 9}).requires_grad_(true);
+  const std::vector<uint64_t> sentences = {3};
+  const auto route = [&](int64_t active, bool training) {
+    net::ForwardContext context{.training = training, .active = training ? active : 0};
+    context.dispatch = {.mode = config::DispatchMode::kRouter, .active = training ? 0 : active};
+    return fixture.router->route({.hidden = hidden, .sentences = sentences, .length = 1, .context = context});
+  };
+  for (const bool training : {true, false}) {
+    const Route one = route(1, training), two = route(2, training), all = route(3, training);
+    EXPECT_EQ(experts_of(one), (std::vector<int64_t>{2}));
+    EXPECT_EQ(one.gates.item<float>(), 1.0f);
+    EXPECT_EQ(experts_of(two), (std::vector<int64_t>{2, 1}));
+    EXPECT_TRUE(at::allclose(two.gates, at::tensor({5.0f / 7, 2.0f / 7}).view({1, 2})));
+    EXPECT_EQ(all.kind, Route::Kind::kAll);
+    EXPECT_TRUE(at::allclose(all.gates, at::tensor({0.125f, 0.25f, 0.625f}).view({1, 3})));
+  }
+  route(2, true).gates.narrow(1, 0, 1).sum().backward();
+  EXPECT_GT(hidden.grad().abs().sum().item<float>(), 0.1f);
+}
+
 }  // namespace
 }  // namespace megin::routing

@@ -51,6 +51,8 @@ at::Tensor gates_of(const at::Tensor& scores, const at::Tensor& chosen, config::
     }
     case config::Gate::kNone:
       return {};
+    case config::Gate::kMean:
+      return at::full(chosen.sizes(), 1.0 / static_cast<double>(chosen.size(1)), at::kFloat);
   }
   __builtin_unreachable();
 }

@@ -58,9 +58,30 @@ int64_t TopKRouter::skip_second(const RouteRequest& request, const Route& route)
   return skipped;
 }
 
+int64_t TopKRouter::active(const net::ForwardContext& context) const {
+  if (!context.training) return config::active_experts(context.dispatch, experts_);
+  return context.active > 0 ? context.active : experts_.active;
+}
+
+Route TopKRouter::route_to_all(const at::Tensor& scores, const RouteRequest& request) const {
+  const at::Tensor everyone = at::arange(experts_.count, at::kLong).expand({scores.size(0), experts_.count});
+  Route route{.kind = Route::Kind::kAll, .gates = gates_of(scores, everyone, experts_.gate)};
+  if (!request.context.training) return route;
+  const at::Tensor index = at::tensor(routed_rows(request), at::kLong);
+  const at::Tensor routed = scores.index_select(0, index);
+  const at::Tensor chosen = highest(routed, experts_.count);
+  route.losses = route_losses(routed, chosen, routing_);
+  route.statistics = route_statistics(routed, chosen);
+  return route;
+}
+
 Route TopKRouter::route(const RouteRequest& request) const {
   const at::Tensor all_scores = scores(request);
-  const at::Tensor chosen = highest(merit(all_scores), experts_.active);
+  const int64_t k = active(request.context);
+  const bool may_drop = request.context.training &&
+                        (routing_.capacity > 0 || routing_.second_expert == config::SecondExpert::kSampled);
+  if (k == experts_.count && !may_drop) return route_to_all(all_scores, request);
+  const at::Tensor chosen = highest(merit(all_scores), k);
   Route route{.kind = Route::Kind::kPerToken, .gates = gates_of(all_scores, chosen, experts_.gate)};
   const std::vector<int64_t> rows = routed_rows(request);
   const at::Tensor index = at::tensor(rows, at::kLong);
@@ -71,12 +92,12 @@ Route TopKRouter::route(const RouteRequest& request) const {
   const at::Tensor routed_scores = all_scores.index_select(0, index);
   route.losses = route_losses(routed_scores, routed, routing_);
   route.statistics = route_statistics(routed_scores, routed);
-  if (routing_.second_expert == config::SecondExpert::kSampled) {
+  if (routing_.second_expert == config::SecondExpert::kSampled && k == 2) {
     route.statistics.dropped += skip_second(request, route);
   }
   if (routing_.capacity > 0) {
     const int64_t capacity =
-        capacity_of(routing_.capacity, static_cast<int64_t>(rows.size()), experts_.active, experts_.count);
+        capacity_of(routing_.capacity, static_cast<int64_t>(rows.size()), k, experts_.count);
     const auto key = routing_.random_drops ? std::optional(routing_key(request, kDrops)) : std::nullopt;
     route.statistics.dropped += drop_beyond(route.experts, capacity, key);
   }

@@ -100,6 +100,7 @@ class DecoderStep {
       case config::RouterKind::kUniform:
         return draw_experts(layer, index, in.count);
       case config::RouterKind::kTopK:
+      case config::RouterKind::kFixed:
       case config::RouterKind::kBase:
         return choose_by_score(weights_, layer, in, 0, state_.work);
       case config::RouterKind::kSentence:
@@ -195,7 +196,7 @@ SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispat
 
 DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispatch,
                            std::span<const search::Source> sources, int64_t rows_per_source)
-    : work(weights.config),
+    : work(weights.config, dispatch),
       memory(read_sources(weights, dispatch, sources, work)),
       cache(weights.attention(), weights.config.decoder_layers,
             static_cast<int64_t>(sources.size()) * rows_per_source, weights.config.max_length) {

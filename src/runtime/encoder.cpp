@@ -78,6 +78,7 @@ class EncoderRun {
       case config::RouterKind::kUniform:
         return draw_experts(layer, index);
       case config::RouterKind::kTopK:
+      case config::RouterKind::kFixed:
       case config::RouterKind::kBase:
         return choose_by_score(weights_, layer, in, 0, work_);
       case config::RouterKind::kSentence:

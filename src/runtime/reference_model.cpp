@@ -321,7 +321,7 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, std::ranges::greater(), [&](size_t e) { return merit[e]; });
-  order.resize(static_cast<size_t>(experts.active));
+  order.resize(static_cast<size_t>(config::active_experts(dispatch_, experts)));
   std::vector<double> weights(count, 0.0);
   double chosen_shares = 0, chosen_sigmoids = 0;
   for (const size_t e : order) {
@@ -341,6 +341,9 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
         break;
       case Gate::kNone:
         weights[e] = 1.0;
+        break;
+      case Gate::kMean:
+        weights[e] = 1.0 / static_cast<double>(order.size());
         break;
     }
   }

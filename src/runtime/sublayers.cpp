@@ -125,12 +125,60 @@ void fill_gates(config::Gate gate, std::span<const float> scores, std::span<cons
     }
     case config::Gate::kNone:
       return;
+    case config::Gate::kMean:
+      std::ranges::fill(gates, 1.0F / static_cast<float>(gates.size()));
+      return;
+  }
+}
+
+// Experts of a token at most, each with a place of its own among the choices.
+int64_t choices_of(const config::ExpertConfig& experts, const config::Dispatch& dispatch) {
+  if (config::is_drawn(experts.router)) return 1;
+  if (experts.router == config::RouterKind::kExpertChoice) return experts.count;
+  return config::active_experts(dispatch, experts);
+}
+
+// Whether every token meets all experts, each by its gate.
+bool meets_all(const config::ExpertConfig& experts, int64_t choices) {
+  return experts.count > 1 && config::is_elastic(experts.router) && choices == experts.count;
+}
+
+// Inner width of all experts together where tokens meet them all, else hardly anything.
+int64_t all_inner(const config::ModelConfig& config, const config::Dispatch& dispatch) {
+  const bool all = meets_all(config.experts, choices_of(config.experts, dispatch)) &&
+                   config.experts.body == config::ExpertBody::kReplace;
+  return all ? config.experts.count * config::expert_feed_forward(config) : 1;
+}
+
+// y = sum_e g_e E_e(x) as one feed-forward whose inner numbers are scaled expert by expert, and the sum of
+// the second biases (smoe_dropout spec 4.21).
+void run_scaled(const config::ModelConfig& config, const Experts& experts, ConstRows x, Rows y,
+                Workspace& work) {
+  const FeedForward& all = experts.all();
+  const int64_t count = experts.count(), inner = experts.feed_forward(), width = config.width;
+  const Rows hidden = work.all_hidden.rows(x.count), gate = work.all_gate.rows(x.count);
+  all.fc1(x, hidden);
+  if (config::is_gated(config.activation)) all.gate(x, gate);
+  activate(config.activation, count * inner, gate, hidden);
+  const auto each_gate = [&](int64_t row, auto&& use) {  // use(expert, gate)
+    for (int64_t c = row * count; c < (row + 1) * count; ++c) {
+      use(work.experts[static_cast<size_t>(c)], work.gates[static_cast<size_t>(c)]);
+    }
+  };
+  for (int64_t r = 0; r < x.count; ++r) {
+    each_gate(r, [&](int64_t expert, float by) { scale_row(by, inner, hidden.row(r) + expert * inner); });
+  }
+  all.fc2(hidden, y);
+  for (int64_t r = 0; r < x.count; ++r) {
+    each_gate(r, [&](int64_t expert, float by) {
+      add_scaled_row(experts.second_biases().data() + expert * width, by, width, y.row(r));
+    });
   }
 }
 
 }  // namespace
 
-Workspace::Workspace(const config::ModelConfig& config)
+Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch)
     : states(config.width),
       normed(config.width),
       output(config.width),
@@ -140,10 +188,10 @@ Workspace::Workspace(const config::ModelConfig& config)
       gate(std::max(config.feed_forward, config::expert_feed_forward(config))),
       gathered(config.width),
       gathered_out(config.width),
+      all_hidden(all_inner(config, dispatch)),
+      all_gate(all_inner(config, dispatch)),
       router_scores(3 * config.experts.count),
-      choices(config::is_drawn(config.experts.router)                      ? 1
-              : config.experts.router == config::RouterKind::kExpertChoice ? config.experts.count
-                                                                           : config.experts.active),
+      choices(choices_of(config.experts, dispatch)),
       gated(config.experts.gate != config::Gate::kNone),
       scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
       blocks(static_cast<size_t>(blocks_for(config.max_length))),
@@ -151,7 +199,7 @@ Workspace::Workspace(const config::ModelConfig& config)
 
 void Workspace::reserve(int64_t rows) {
   for (RowBuffer* buffer : {&states, &normed, &output, &projected, &context, &hidden, &gate, &gathered,
-                            &gathered_out, &router_scores}) {
+                            &gathered_out, &all_hidden, &all_gate, &router_scores}) {
     buffer->reserve(rows);
   }
   const auto all = static_cast<size_t>(rows * choices);
@@ -289,6 +337,8 @@ void feed_forward(const Weights& weights, const LayerWeights& layer, config::Dis
     run_expert(weights.config, experts, 0, x, y, work);
   } else if (mode == config::DispatchMode::kEnsemble) {
     run_ensemble(weights.config, experts, x, y, work);
+  } else if (meets_all(weights.config.experts, work.choices)) {
+    run_scaled(weights.config, experts, x, y, work);
   } else {
     run_chosen(weights.config, experts, x, y, work);
   }

@@ -13,7 +13,8 @@ namespace megin::runtime {
 
 // Buffers for up to `rows` rows at a time; owned by a decoding state or by one encoder run.
 struct Workspace {
-  explicit Workspace(const config::ModelConfig& config);
+  // For a model in use by `dispatch`.
+  Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch);
 
   void reserve(int64_t rows);
 
@@ -23,6 +24,7 @@ struct Workspace {
   RowBuffer context;                 // of attention
   RowBuffer hidden, gate;            // [feed_forward], of the layers' or the experts', whichever is wider
   RowBuffer gathered, gathered_out;  // rows of one expert
+  RowBuffer all_hidden, all_gate;    // [experts * feed_forward], where tokens meet all experts by their gates
   std::vector<float> scores;         // of attend(), for max_length positions
   std::vector<const float*> blocks;  // of attend()
   RowBuffer router_scores;           // [experts]

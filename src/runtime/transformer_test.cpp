@@ -130,7 +130,25 @@ std::vector<ModelConfig> routed_configs() {
        .distilled_width = 4,
        .shared = true});
   add({.every = 1, .router = RouterKind::kTopK, .gate = Gate::kSoftmax, .shared = true});
+  add({.every = 1, .router = RouterKind::kFixed, .active = 5, .gate = Gate::kSoftmaxOfChosen});
   add({.every = 1, .router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
+  return all;
+}
+
+// The models of an inserted layer, and the language models, of a configuration.
+std::vector<ModelConfig> other_shapes(const ModelConfig& config) {
+  std::vector<ModelConfig> all(3, config);
+  for (ModelConfig* inserted : {&all[0], &all[1]}) {
+    inserted->experts.body = config::ExpertBody::kInsert;
+    inserted->experts.layers = 2;
+    inserted->experts.sublayers = 2;
+    inserted->experts.feed_forward = 14;
+  }
+  for (ModelConfig* lm : {&all[1], &all[2]}) {
+    lm->kind = config::ModelKind::kCausalLm;
+    lm->encoder_layers = 0;
+    lm->norm_position = config::NormPosition::kPre;
+  }
   return all;
 }
 
@@ -138,6 +156,25 @@ TEST(Transformer, RoutesAsTheReferenceDoes) {
   for (const ModelConfig& config : routed_configs()) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
     expect_equals_reference(config, dispatch_by(DispatchMode::kRouter), 12);
+  }
+}
+
+// One, some and all experts of a fixed router, as the model has it and as asked for, with each gate.
+TEST(Transformer, MeetsAnyNumberOfExpertsAsTheReferenceDoes) {
+  for (const auto gate : {config::Gate::kSoftmaxOfChosen, config::Gate::kSoftmax, config::Gate::kSigmoid,
+                          config::Gate::kMean}) {
+    for (const auto activation : {Activation::kRelu, Activation::kSwiglu}) {
+      ModelConfig config = expert_config();
+      config.activation = activation;
+      config.experts = {
+          .count = 5, .every = 1, .router = config::RouterKind::kFixed, .active = 5, .gate = gate};
+      for (const int64_t active : {0, 1, 3, 5}) {
+        expect_equals_reference(config, {.mode = DispatchMode::kRouter, .active = active}, 6);
+        for (const ModelConfig& shape : other_shapes(config)) {
+          expect_equals_reference(shape, {.mode = DispatchMode::kRouter, .active = active}, 6);
+        }
+      }
+    }
   }
 }
 
@@ -158,23 +195,6 @@ TEST(Transformer, ARoutedRowDoesNotDependOnItsBatch) {
       }
     }
   }
-}
-
-// The models of an inserted layer, and the language models, of a configuration.
-std::vector<ModelConfig> other_shapes(const ModelConfig& config) {
-  std::vector<ModelConfig> all(3, config);
-  for (ModelConfig* inserted : {&all[0], &all[1]}) {
-    inserted->experts.body = config::ExpertBody::kInsert;
-    inserted->experts.layers = 2;
-    inserted->experts.sublayers = 2;
-    inserted->experts.feed_forward = 14;
-  }
-  for (ModelConfig* lm : {&all[1], &all[2]}) {
-    lm->kind = config::ModelKind::kCausalLm;
-    lm->encoder_layers = 0;
-    lm->norm_position = config::NormPosition::kPre;
-  }
-  return all;
 }
 
 TEST(Transformer, InsertedExpertsAndLanguageModelsEqualTheReference) {

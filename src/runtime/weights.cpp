@@ -50,7 +50,7 @@ class Loader {
   RouterWeights router(const std::string& prefix) const {
     const config::ExpertConfig& experts = config_.experts;
     RouterWeights router;
-    if (config::is_learned(experts.router)) {
+    if (config::has_scores(experts.router)) {
       router.weight = PackedMatrix(tensor(prefix + "weight"), experts.count, config_.width);
     }
     if (experts.biased) router.bias = tensor(prefix + "bias");
@@ -184,7 +184,9 @@ TensorSource tensors_of(std::shared_ptr<const store::ModelDirectory> directory) 
 }
 
 Experts::Experts(const ModelConfig& config, const TensorSource& tensors, const std::string& prefix, Size size)
-    : size_(size), slots_(std::make_unique<Slot[]>(static_cast<size_t>(size.count))) {
+    : size_(size),
+      slots_(std::make_unique<Slot[]>(static_cast<size_t>(size.count))),
+      all_(std::make_unique<Slot>()) {
   const auto matrix = [&](const char* name, int64_t outputs, int64_t inputs) {
     const std::string start = prefix + name;
     return Matrix{tensors(start + ".weight"), tensors(start + ".bias"), outputs, inputs};
@@ -210,6 +212,26 @@ const FeedForward& Experts::operator[](int64_t expert) const {
     slot.feed_forward.fc2 = pack(fc2_, expert);
   });
   return slot.feed_forward;
+}
+
+const FeedForward& Experts::all() const {
+  std::call_once(all_->packed, [&] {
+    const int64_t inner = size_.count * size_.feed_forward, width = fc2_.outputs;
+    const auto first = [&](const Matrix& matrix) {
+      return Linear{PackedMatrix(matrix.weight, inner, width), matrix.bias};
+    };
+    all_->feed_forward.fc1 = first(fc1_);
+    if (gate_.outputs > 0) all_->feed_forward.gate = first(gate_);
+    std::vector<float> beside(static_cast<size_t>(width * inner));
+    for (int64_t e = 0; e < size_.count; ++e) {
+      for (int64_t row = 0; row < width; ++row) {
+        const float* const from = fc2_.weight.data() + (e * width + row) * size_.feed_forward;
+        std::copy_n(from, size_.feed_forward, beside.data() + row * inner + e * size_.feed_forward);
+      }
+    }
+    all_->feed_forward.fc2 = {PackedMatrix(beside, width, inner), {}};
+  });
+  return all_->feed_forward;
 }
 
 Weights::Weights(const ModelConfig& model_config, TensorSource source)

@@ -58,6 +58,11 @@ class Experts {
   int64_t feed_forward() const { return size_.feed_forward; }
   const FeedForward& operator[](int64_t expert) const;
 
+  // All experts as one feed-forward of inner width count() * feed_forward(): W1 stacked, W2 side by side,
+  // without a second bias. Packed at first use.
+  const FeedForward& all() const;
+  std::span<const float> second_biases() const { return fc2_.bias; }  // [experts, width]
+
  private:
   struct Matrix {
     std::span<const float> weight, bias;  // of all experts
@@ -72,6 +77,7 @@ class Experts {
   Size size_;
   Matrix fc1_, gate_, fc2_;
   std::unique_ptr<Slot[]> slots_;
+  std::unique_ptr<Slot> all_;
 };
 
 // What an expert layer of a model with a router of its own chooses experts by (store/tensor_names.h); empty

@@ -107,12 +107,16 @@ class Table {
 
   void add_router(const std::string& prefix, config::Stack stack) {
     const config::ExpertConfig& experts = config_.experts;
+    const auto add_untrained = [&](const char* name, std::vector<int64_t> shape) {
+      tensors_.push_back({.name = prefix + name, .shape = std::move(shape), .experts = 0, .trained = false});
+    };
     if (config::is_learned(experts.router)) add(prefix + "weight", {experts.count, config_.width});
+    if (experts.router == config::RouterKind::kFixed) add_untrained("weight", {experts.count, config_.width});
     if (experts.noisy) add(prefix + "noise", {experts.count, config_.width});
-    if (experts.biased) add(prefix + "bias", {experts.count});
+    if (experts.biased) add_untrained("bias", {experts.count});
     const int64_t symbols =
         stack == config::Stack::kEncoder ? config_.source_vocabulary : config_.target_vocabulary;
-    if (experts.router == config::RouterKind::kHash) add(prefix + "table", {symbols});
+    if (experts.router == config::RouterKind::kHash) add_untrained("table", {symbols});
     if (experts.router == config::RouterKind::kDistilled) {
       add(prefix + "symbols", {symbols, experts.distilled_width});
       add(prefix + "centres", {experts.count, experts.distilled_width});
@@ -127,10 +131,6 @@ class Table {
 };
 
 }  // namespace
-
-bool is_trained(const std::string& name) {
-  return !name.ends_with(".router.bias") && !name.ends_with(".router.table");
-}
 
 std::string stack_name(config::Stack stack) {
   return stack == config::Stack::kEncoder ? "encoder" : "decoder";

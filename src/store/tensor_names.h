@@ -14,18 +14,18 @@
 //   S.layers.I.feed_forward.{fc1,gate}.{weight,bias}          [f, d], [f]     (gate: gated activations only)
 //   S.layers.I.feed_forward.fc2.{weight,bias}                 [d, f], [d]
 //   S.layers.I.feed_forward.norm.{weight,bias}                [d]
-//   S.layers.I.feed_forward.router.weight  [N, d]  (learned routers: scores are h times its transpose)
-//   S.layers.I.feed_forward.router.noise   [N, d]  (noisy)
-//   S.layers.I.feed_forward.router.bias    [N]     (biased: added before the choice)
-//   S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]  (distilled: a vector of each symbol)
-//   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: and of each expert)
-//   S.layers.I.feed_forward.router.kernel  [5]     (distilled, cnn: weights of the symbols up to a token,
-//   last first) S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the expert of each symbol, as a
-//   whole number) S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of one feed-forward  (shared)
-//   S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}   sublayer J of the layer behind I (body insert)
-//   S.layers.I.inserted.router.*                              as feed_forward.router.*
-//   S.layers.I.inserted.shared.J.*                            as inserted.J.* of one expert (shared)
-//   S.norm.{weight,bias}                                      [d]      (pre-norm only: after the last layer)
+//   S.layers.I.feed_forward.router.weight  [N, d]  (learned and fixed routers: scores are h times its
+//   transpose) S.layers.I.feed_forward.router.noise   [N, d]  (noisy) S.layers.I.feed_forward.router.bias [N]
+//   (biased: added before the choice) S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]
+//   (distilled: a vector of each symbol) S.layers.I.feed_forward.router.centres [N, distilled_width]
+//   (distilled: and of each expert) S.layers.I.feed_forward.router.kernel  [5]     (distilled, cnn: weights
+//   of the symbols up to a token, last first) S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the
+//   expert of each symbol, as a whole number) S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of
+//   one feed-forward  (shared) S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}   sublayer J of the
+//   layer behind I (body insert) S.layers.I.inserted.router.*                              as
+//   feed_forward.router.* S.layers.I.inserted.shared.J.*                            as inserted.J.* of one
+//   expert (shared) S.norm.{weight,bias}                                      [d]      (pre-norm only: after
+//   the last layer)
 //
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
 // leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count
@@ -45,10 +45,9 @@ struct TensorShape {
   std::string name;
   std::vector<int64_t> shape;
   int64_t experts = 0;  // N when the first dimension counts experts; 0: it does not
+  bool trained = true;  // by gradients: not router.bias, which moves by a rule of its own, nor router.table,
+                        // nor the weight of a fixed router
 };
-
-// Whether gradients change a tensor: not router.bias, which moves by a rule of its own, nor router.table.
-bool is_trained(const std::string& name);
 
 // "encoder" or "decoder".
 std::string stack_name(config::Stack stack);

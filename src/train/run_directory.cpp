@@ -32,10 +32,13 @@ constexpr std::array<std::string_view, 11> kFreeKeys = {"/train/data",
                                                         "/train/keep_checkpoints",
                                                         "/train/average_checkpoints"};
 
-bool is_free(const std::string& key, const config::OptimizerConfig& optimizer) {
+bool is_free(const std::string& key, const config::TrainConfig& train) {
   // Some schedules are as long as the run.
-  const bool ends = optimizer.schedule == config::ScheduleKind::kCosine ||
-                    optimizer.schedule == config::ScheduleKind::kLinear;
+  const config::ScheduleKind schedule = train.optimizer.schedule;
+  const config::ActiveSchedule active = train.routing.active_schedule;
+  const bool ends =
+      schedule == config::ScheduleKind::kCosine || schedule == config::ScheduleKind::kLinear ||
+      (active != config::ActiveSchedule::kConstant && active != config::ActiveSchedule::kRandom);
   if (key == "/train/max_updates" && ends) return false;
   return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
 }
@@ -114,7 +117,7 @@ void RunDirectory::require_same_configuration() const {
   const nlohmann::json now = nlohmann::json(config::run_to_json(config_)).flatten();
   std::vector<std::string> changes;
   for (const auto& [key, value] : now.items()) {
-    if (key.starts_with("/data") || is_free(key, config_.train.optimizer)) continue;
+    if (key.starts_with("/data") || is_free(key, config_.train)) continue;
     if (before.contains(key) && before.at(key) == value) continue;
     std::string name = key.substr(1);
     std::ranges::replace(name, '/', '.');

@@ -142,6 +142,22 @@ std::vector<config::ModelConfig> inserted_variants() {
   return all;
 }
 
+TEST(ServedModel, ServesAnyNumberOfExpertsOfAFixedRouter) {
+  for (const auto body : {config::ExpertBody::kReplace, config::ExpertBody::kInsert}) {
+    for (const auto gate : {config::Gate::kSoftmaxOfChosen, config::Gate::kMean}) {
+      config::ModelConfig config = small_model();
+      config.activation = config::Activation::kSwiglu;
+      config.experts = {.count = 4,
+                        .body = body,
+                        .every = 1,
+                        .router = config::RouterKind::kFixed,
+                        .active = 4,
+                        .gate = gate};
+      expect_served_as_trained(config, {"router", "k=1", "k=3", "k=4"});
+    }
+  }
+}
+
 TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   expect_served_as_trained(language_model(), {"sentence"});
   config::ModelConfig rotary = language_model();

@@ -15,6 +15,7 @@
 #include "base/processors.h"
 #include "base/progress.h"
 #include "base/stop_signal.h"
+#include "config/active_schedule.h"
 #include "config/enums.h"
 #include "store/model_size.h"
 #include "train/batches.h"
@@ -69,6 +70,7 @@ class Session {
  private:
   void restore();
   void publish_best();
+  void count_token_flops();
   void update();
   void take_time();
   void drop_time();
@@ -88,6 +90,7 @@ class Session {
   ThreadPool pool_;
   TrainingState state_;
   store::TokenFlops token_flops_;
+  int64_t active_ = 0;  // experts of a token that these are of
   RunDirectory directory_;
   std::unique_ptr<data::BatchStream> stream_;
   TrainingStep step_;
@@ -131,7 +134,6 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       data_(open_data(config, options)),
       pool_(thread_count(config.train)),
       state_(config),
-      token_flops_(store::count_token_flops(config.model, config.model.experts.active, 0)),
       directory_(config.train.run, config, data_),
       stream_(training_batches(config, data_)),
       step_(config.train, state_.model, pool_) {
@@ -182,7 +184,19 @@ std::string Session::describe() const {
                      model.experts.count, data_.train.size(), unit, stream_->batches(), pool_.threads());
 }
 
+// Of a token with as many experts as it meets in the next update.
+void Session::count_token_flops() {
+  const config::ExpertConfig& experts = config_.model.experts;
+  const int64_t active =
+      config::active_experts_at(config_.train.routing, experts, state_.progress.update,
+                                config_.train.max_updates, static_cast<uint64_t>(config_.train.seed));
+  if (active == active_) return;
+  active_ = active;
+  token_flops_ = store::count_token_flops(config_.model, active, 0);
+}
+
 void Session::update() {
+  count_token_flops();
   std::vector<data::TokenBatch> batches;
   for (int64_t i = 0; i < config_.train.accumulate; ++i) batches.push_back(stream_->next());
   const UpdateReport report = step_.run(batches, state_.progress.update, state_.optimizer);

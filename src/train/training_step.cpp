@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "config/active_schedule.h"
 #include "objective/vocabulary_loss.h"
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
@@ -96,7 +97,9 @@ net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) c
           .passes = config_.objective.passes,
           .shared_dropout = config_.objective.shared_dropout,
           .pair = config_.objective.pair,
-          .dispatch = {}};
+          .dispatch = {},
+          .active = config::active_experts_at(config_.routing, model_.config().experts, update,
+                                              config_.max_updates, static_cast<uint64_t>(config_.seed))};
 }
 
 void RoutingReport::add(const RoutingReport& other) {

@@ -117,6 +117,7 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
               .distilled_input = config::DistilledInput::kCnn,
               .shared = true});
   add_router("expert choice", {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
+  add_router("fixed", {.router = RouterKind::kFixed, .active = 3, .gate = Gate::kSoftmaxOfChosen});
   add_router("inserted", {.body = config::ExpertBody::kInsert,
                           .sublayers = 2,
                           .router = RouterKind::kTopK,
@@ -151,6 +152,40 @@ TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
     set_library_threads(1, net::Operations::kFused);
     for (size_t i = 1; i < values.size(); ++i) EXPECT_TRUE(values[i] == values[0]) << i + 1 << " threads";
   }
+}
+
+// smoe_dropout spec 8.2: training leaves a fixed router's bits alone, while its scores carry gradients to
+// what they are of; and the number of experts follows the schedule.
+TEST(TrainingStep, AFixedRouterStaysAsItWasDrawn) {
+  config::ModelConfig model = small_model(4);
+  model.experts = {.count = 4,
+                   .every = 1,
+                   .router = config::RouterKind::kFixed,
+                   .active = 4,
+                   .gate = config::Gate::kSoftmaxOfChosen};
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.max_updates = 12;
+  config.optimizer.weight_decay = 0.1;
+  config.routing = {.active_schedule = config::ActiveSchedule::kLinear, .first_active = 1};
+  Trainer trainer(model, config);
+  const net::ParameterMemory& parameters = trainer.model.parameters();
+  const auto weights = [&] {
+    const auto all = parameters.values_of(parameters.find("encoder.layers.0.feed_forward.router.weight"));
+    return std::vector<float>(all.begin(), all.end());
+  };
+  const auto before = weights();
+  EXPECT_GT(largest_difference(before, std::vector<float>(before.size())), 0);
+  std::vector<int64_t> choices;
+  for (int64_t update = 0; update < 12; ++update) {
+    const auto report = trainer.run({batch_of({0, 1, 2, 3})}, update);
+    int64_t load = 0;
+    for (const int64_t of_expert : report.routing[0].statistics.load) load += of_expert;
+    choices.push_back(load / report.source_tokens);
+  }
+  EXPECT_EQ(weights(), before);
+  // round(3 t / 12) + 1, halves to even.
+  EXPECT_EQ(choices, (std::vector<int64_t>{1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 4}));
 }
 
 config::ModelConfig routed_model(config::ExpertConfig experts) {

@@ -41,6 +41,7 @@ class ServedValues {
 void add_routes(const model::RouteRecord& record, std::vector<store::RoutingSnapshot::Layer>& routes) {
   for (size_t i = 0; i < record.layers.size(); ++i) {
     const auto& of = record.layers[i];
+    if (!of.experts.defined()) return;  // every token meets every expert
     if (i == routes.size()) {
       routes.push_back({fmt::format("{} {}", store::stack_name(of.stack), of.layer), {}});
     }

@@ -1,0 +1,76 @@
+#include "config/active_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace megin::config {
+namespace {
+
+// smoe_dropout spec 1.4: 8 to 16 experts over 400,000 updates.
+constexpr int64_t kLast = 400'000;
+const ExpertConfig kSixteen{.count = 16, .active = 16};
+
+int64_t at(ActiveSchedule schedule, int64_t completed, int64_t first = 8) {
+  return active_experts_at({.active_schedule = schedule, .first_active = first}, kSixteen, completed, kLast,
+                           7);
+}
+
+TEST(ActiveSchedule, LinearHasThePublishedBreakpoints) {
+  const auto linear = [](int64_t completed) { return at(ActiveSchedule::kLinear, completed); };
+  EXPECT_EQ(linear(0), 8);
+  const int64_t breaks[] = {25'001, 75'000, 125'001, 175'000, 225'001, 275'000, 325'001, 375'000};
+  int64_t k = 8;
+  for (const int64_t begin : breaks) {
+    EXPECT_EQ(linear(begin - 1), k) << "a half goes to the even number, " << begin - 1;
+    EXPECT_EQ(linear(begin), ++k) << begin;
+  }
+  EXPECT_EQ(linear(kLast), 16);
+  EXPECT_EQ(linear(2 * kLast), 16);
+  double sum = 0;
+  for (int64_t t = 0; t < kLast; t += 100) sum += static_cast<double>(linear(t));
+  EXPECT_NEAR(sum / (kLast / 100.0), 12.0, 0.01);
+}
+
+// round((8 - 16) cos(pi t / 2T)) + 16 and round((8 - 16) 0.99^floor(t / 1333)) + 16.
+TEST(ActiveSchedule, CosineIsSlowAndExponentialFastAtFirst) {
+  EXPECT_EQ(at(ActiveSchedule::kCosine, 0), 8);
+  EXPECT_EQ(at(ActiveSchedule::kCosine, kLast / 2), 10);  // 16 - 8 * 0.7071 = 10.34
+  EXPECT_EQ(at(ActiveSchedule::kCosine, kLast), 16);
+  EXPECT_EQ(at(ActiveSchedule::kExponential, 0), 8);
+  EXPECT_EQ(at(ActiveSchedule::kExponential, 1333 * 69), 12);  // 0.99^69 = 0.4998
+  EXPECT_EQ(at(ActiveSchedule::kExponential, kLast / 2), 14);  // 0.99^150 = 0.2215: 16 - 1.77
+  EXPECT_EQ(at(ActiveSchedule::kExponential, kLast), 16);      // 0.99^300 = 0.049
+}
+
+TEST(ActiveSchedule, DoublingStaysEquallyLongAtEach) {
+  std::vector<int64_t> found;
+  for (int64_t part = 0; part < 5; ++part)
+    found.push_back(at(ActiveSchedule::kDoubling, part * kLast / 5, 1));
+  EXPECT_EQ(found, (std::vector<int64_t>{1, 2, 4, 8, 16}));
+  EXPECT_EQ(at(ActiveSchedule::kDoubling, kLast / 5 - 1, 1), 1);
+  EXPECT_EQ(at(ActiveSchedule::kDoubling, kLast, 1), 16);
+  EXPECT_EQ(at(ActiveSchedule::kDoubling, 0, 3), 3);
+  EXPECT_EQ(at(ActiveSchedule::kDoubling, kLast / 4, 3), 4);
+}
+
+TEST(ActiveSchedule, RandomDrawsEachNumberAlike) {
+  std::vector<int> counts(17);
+  for (int64_t t = 0; t < 9000; ++t) ++counts[static_cast<size_t>(at(ActiveSchedule::kRandom, t))];
+  for (int64_t k = 0; k <= 16; ++k) {
+    if (k < 8) EXPECT_EQ(counts[static_cast<size_t>(k)], 0);
+    if (k >= 8) EXPECT_NEAR(counts[static_cast<size_t>(k)], 1000, 150);  // 5 deviations
+  }
+  EXPECT_EQ(at(ActiveSchedule::kRandom, 5), at(ActiveSchedule::kRandom, 5));
+}
+
+TEST(ActiveSchedule, BeginsWithHalfUnlessToldOtherwise) {
+  EXPECT_EQ(at(ActiveSchedule::kLinear, 0, 0), 8);
+  EXPECT_EQ(
+      active_experts_at({.active_schedule = ActiveSchedule::kLinear}, {.count = 5, .active = 5}, 0, 10, 1),
+      3);
+  EXPECT_EQ(at(ActiveSchedule::kConstant, 0, 0), 16);
+}
+
+}  // namespace
+}  // namespace megin::config
