@@ -6,10 +6,11 @@
 #                                      [--threads N] [--blocks N] [--megin PROGRAM] [--runs FOLDER]
 # --blocks: of the validation text, measured 50 times in each training. Another number of updates wants another --runs.
 # Example: MEGIN_DATA=... scripts/compare_language_models.sh recipes/stablemoe --updates 1000 --jobs 2 --threads 1
+#   scripts/compare_language_models.sh recipes/smoe_dropout --methods "dense top_k top_k_growing smoe_dropout"
 set -euo pipefail
 
 usage() {
-  sed -n '2,9s/^# //p' "$0" >&2
+  sed -n '2,10s/^# //p' "$0" >&2
   exit 2
 }
 [[ -d ${1:-} ]] || usage
@@ -33,9 +34,15 @@ while (($# > 1)); do
   shift 2
 done
 (($# == 0)) || usage
+((updates >= 50)) || { echo "--updates: wanted 50 or more, found $updates" >&2; exit 2; }
 folder=$runs/$name
 mkdir -p "$folder"
-data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/common_tiny.yaml")
+# Where the data is: in the base, or in what that includes.
+base=$recipes/common_tiny.yaml
+data=$(awk '$1 == "output:" { print $2; exit }' "$base")
+if [[ -z $data ]]; then
+  data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/$(awk '$1 == "include:" { print $2; exit }' "$base")")
+fi
 
 one_run() {
   local method=$1 seed=$2 run=$folder/$1-$2 split

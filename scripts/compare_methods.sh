@@ -5,7 +5,7 @@
 #   scripts/compare_methods.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense r_drop thor thor4"] [--jobs N]
 #                              [--threads N] [--megin PROGRAM] [--runs FOLDER]
 # --updates: of the methods with two passes over a batch (one pass: twice as many; smart, with three: two thirds). --jobs:
-# runs at once. Another number of updates wants another folder of --runs. --methods: with METHOD_tiny.yaml in FOLDER, or any
+# runs at once. Another number of updates, or another FOLDER of the same last name, wants another folder of --runs. --methods: with METHOD_tiny.yaml in FOLDER, or any
 # train.method.
 # Example: MEGIN_DATA=... scripts/compare_methods.sh recipes/multi30k --updates 1000 --jobs 2 --threads 1
 set -euo pipefail
@@ -51,7 +51,10 @@ one_run() {
   case $method in
     thor* | r_drop* | r3f*) passes=2 ;;
     smart*) passes=3 ;;
-    top_k | loss_free | expert_choice) echo "$method computes two experts a token: no number of updates gives it equal FLOPs here" >&2; return 255 ;;
+    top_k* | loss_free* | expert_choice* | smoe_dropout*)
+      echo "$method computes more than one expert a token: no number of updates gives it equal FLOPs here" >&2
+      return 255
+      ;;
   esac
   [[ ! -s $run.hyp ]] || return 0
   [[ -e $recipe ]] || { recipe=$recipes/base_tiny.yaml; how=(--set "train.method=$method"); }

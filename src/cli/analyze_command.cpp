@@ -53,15 +53,16 @@ void add_analyze_command(Program& program) {
   CLI::App& command = program.add(
       {.name = "analyze",
        .summary = "Show what experts are and how they were used",
-       .details = "fluctuation RUN: until when the router went on moving tokens between experts (Dai et al. "
-                  "2022), from "
-                  "the routes that every validation of the run wrote.\n"
-                  "experts MODEL: which symbols a hashed or distilled router gives to each expert.\n"
-                  "similarity MODEL: how alike the experts of each layer answer the same random inputs.\n"
-                  "consistency FILE...: how far results spread over seeds, from the output of `megin "
-                  "evaluate --seeds K "
-                  "--json`.\n"
-                  "Loads and confidence over a training are in `megin report`.",
+       .details =
+           "fluctuation RUN: until when the router went on moving tokens between experts (Dai et al. "
+           "2022), from "
+           "the routes that every validation of the run wrote.\n"
+           "experts MODEL: which symbols a hashed router, or one distilled by word, gives to each expert.\n"
+           "similarity MODEL: how alike the experts of each layer answer the same random inputs.\n"
+           "consistency FILE...: how far results spread over seeds, from the output of `megin "
+           "evaluate --seeds K "
+           "--json`.\n"
+           "Loads and confidence over a training are in `megin report`.",
        .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
                    "megin analyze experts runs/stable_moe --top 30\n"
                    "megin analyze similarity runs/thor --csv similarity.csv\n"

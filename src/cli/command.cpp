@@ -55,7 +55,8 @@ void flush_results(std::ostream& out) {
 }  // namespace
 
 Program::Program()
-    : app_("Trains, evaluates and serves translation models with sparse experts on CPUs.", "megin") {
+    : app_("Trains, evaluates and serves translation and language models with sparse experts on CPUs.",
+           "megin") {
   app_.set_version_flag("--version", std::string("megin ") + MEGIN_VERSION, "print the version and exit");
   app_.set_help_flag("-h,--help", "print this help and exit");
   app_.require_subcommand(1);

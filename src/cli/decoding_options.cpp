@@ -35,7 +35,7 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
                   "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
                   "path:E,E,... where "
                   "experts are drawn; router, or k=K with so many experts a token, where the model chooses; "
-                  "auto: sentence, or router")
+                  "auto: sentence, token for switch_random, or router")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
   command

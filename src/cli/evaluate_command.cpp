@@ -300,9 +300,14 @@ void add_evaluate_command(Program& program) {
            "The loss is that of the reference's own tokens, the end mark included, each given those before "
            "it. "
            "BLEU is of the model's translations against the reference. --seeds K repeats both with the seeds "
-           "S, S + 1 ... of the experts' draws and prints mean and variance (n - 1).",
+           "S, S + 1 ... of the experts' draws and prints mean and variance (n - 1). With --text the model "
+           "is a "
+           "language model: loss and perplexity by token and by word, over blocks of --block-tokens; options "
+           "of the "
+           "search are not used then.",
        .examples = "megin evaluate run --src test.en --ref test.de\n"
-                   "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json"},
+                   "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json\n"
+                   "megin evaluate run --text test.txt"},
       [options](CommandContext& context) { evaluate(*options, context); });
   add_decoding_options(command, options->decoding);
   command.add_option("--src", options->source, "source lines; also .gz or .zst");

@@ -38,8 +38,9 @@ std::vector<Holding> holdings(const runtime::ModelBundle& bundle) {
         all.push_back({fmt::format("{} {}", store::stack_name(stack), i), e, {}});
       }
       for (size_t symbol = text::kSpecialIds; symbol < table.size(); ++symbol) {
-        all[first + static_cast<size_t>(table[symbol])].symbols.push_back(
-            subword.piece(static_cast<int32_t>(symbol)));
+        const std::string piece = subword.piece(static_cast<int32_t>(symbol));
+        if (piece.starts_with("<0x")) continue;  // a byte, which hardly any text needs
+        all[first + static_cast<size_t>(table[symbol])].symbols.push_back(piece);
       }
     }
   }
@@ -88,7 +89,7 @@ void analyze_experts(const AnalysisOptions& options, CommandContext& context) {
     context.out << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     return;
   }
-  context.out << table.text() << "\nSymbols in the order of the vocabulary; ▁ is a space.\n";
+  context.out << table.text() << "\nSymbols in the order of the vocabulary, bytes left out; ▁ is a space.\n";
 }
 
 }  // namespace megin::cli

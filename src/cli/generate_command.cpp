@@ -41,6 +41,10 @@ runtime::GeneratorOptions generator_options(const GenerateOptions& options) {
     result.search.sampling->seed = options.decoding.seed;
     return result;
   }
+  if (options.sampling.samples > options.beam) {
+    fail_usage("--samples: wanted at most the --beam of {}, found {}; without --beam texts are drawn",
+               options.beam, options.sampling.samples);
+  }
   search.beam = options.beam;
   search.nbest = options.sampling.samples;
   return result;
@@ -162,11 +166,14 @@ void add_options(CLI::App& command, GenerateOptions& options) {
   command.add_flag("--many-lines", options.many_lines, "do not stop at the end of the line");
   command.add_option("--samples", sampling.samples, "texts for each prompt (with --beam, the best ones)")
       ->capture_default_str();
-  command.add_option("--temperature", sampling.temperature, "below 1 sharpens the model's distribution")
+  command
+      .add_option("--temperature", sampling.temperature,
+                  "without --beam: below 1 sharpens the model's distribution")
       ->capture_default_str();
-  command.add_option("--top-k", sampling.top_k, "draw among the K likeliest tokens; 0: all")
+  command.add_option("--top-k", sampling.top_k, "without --beam: draw among the K likeliest tokens; 0: all")
       ->capture_default_str();
-  command.add_option("--top-p", sampling.top_p, "draw among the likeliest tokens of this mass")
+  command
+      .add_option("--top-p", sampling.top_p, "without --beam: draw among the likeliest tokens of this mass")
       ->capture_default_str();
   command.add_option("--beam", options.beam, "0: draw; 1: take the likeliest token; more: beam search")
       ->capture_default_str()

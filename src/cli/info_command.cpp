@@ -156,21 +156,39 @@ nlohmann::ordered_json to_json(const ModelInfo& info, int64_t length) {
             {"megin_version", from.megin_version}}}};
 }
 
+// Where the experts stand, in words.
+std::string place_text(const ModelInfo& info) {
+  const config::ModelConfig& m = info.description.model;
+  if (m.experts.body == config::ExpertBody::kInsert) {
+    return fmt::format("{} inserted layers of {} residual sublayers", info.expert_layers,
+                       m.experts.sublayers);
+  }
+  return fmt::format("{} layers (layer i of a stack has them if i % {} = {})", info.expert_layers,
+                     m.experts.every, m.experts.offset);
+}
+
 std::string shape_lines(const ModelInfo& info) {
   const config::ModelConfig& m = info.description.model;
   const bool same = m.source_vocabulary == m.target_vocabulary;
   std::string text = fmt::format("vocabulary   {}{}\n", grouped(m.target_vocabulary),
                                  same ? "" : fmt::format(" (source: {})", grouped(m.source_vocabulary)));
-  text += fmt::format("layers       {} + {} of width {}, {} heads, feed-forward {} ({})\n", m.encoder_layers,
-                      m.decoder_layers, m.width, m.heads, m.feed_forward, enum_name(m.activation));
+  const std::string layers = config::is_causal_lm(m)
+                                 ? std::to_string(m.decoder_layers)
+                                 : fmt::format("{} + {}", m.encoder_layers, m.decoder_layers);
+  text += fmt::format("layers       {} of width {}, {} heads, feed-forward {} ({})\n", layers, m.width,
+                      m.heads, m.feed_forward, enum_name(m.activation));
   text += fmt::format("             {} ({}-norm), {} positions, up to {} tokens\n", enum_name(m.norm),
                       enum_name(m.norm_position), enum_name(m.positions), grouped(m.max_length));
+  if (m.experts.count == 1 && m.experts.body == config::ExpertBody::kInsert) {
+    return text + fmt::format("experts      none (dense), {} residual sublayers inserted in {} places\n",
+                              m.experts.sublayers, m.experts.layers);
+  }
   if (m.experts.count == 1) return text + "experts      none (dense)\n";
-  return text + fmt::format(
-                    "experts      {} in each of {} layers (layer i of a stack has them if i % {} = {}), "
-                    "{}\n",
-                    m.experts.count, info.expert_layers, m.experts.every, m.experts.offset,
-                    router_text(m.experts));
+  const bool other_width = config::expert_feed_forward(m) != m.feed_forward;
+  return text + fmt::format("experts      {}{} in each of {}, {}{}\n", m.experts.count,
+                            other_width ? fmt::format(" of width {}", config::expert_feed_forward(m)) : "",
+                            place_text(info), router_text(m.experts),
+                            m.experts.shared ? ", and a shared one" : "");
 }
 
 std::string provenance_lines(const store::Provenance& from) {
@@ -213,20 +231,32 @@ std::string flops_table(const ModelInfo& info, int64_t length) {
     text += fmt::format("  {:<26}{:>16}{:>16}\n", name, grouped(static_cast<int64_t>(one)),
                         ensemble ? grouped(static_cast<int64_t>(all)) : "");
   };
-  row("source", info.one_expert.source, info.all_experts.source);
+  const bool reads_source = !config::is_causal_lm(info.description.model);
+  if (reads_source) row("source", info.one_expert.source, info.all_experts.source);
   row("target", info.one_expert.target, info.all_experts.target);
-  row(fmt::format("+ source attention, {}", length), info.one_expert.source_attention,
-      info.all_experts.source_attention);
+  if (reads_source) {
+    row(fmt::format("+ source attention, {}", length), info.one_expert.source_attention,
+        info.all_experts.source_attention);
+  }
   row(fmt::format("+ target attention, {}", length), info.one_expert.target_attention,
       info.all_experts.target_attention);
+  if (!dense && config::is_elastic(experts.router)) {
+    for (int64_t k = 1; k < experts.count; k *= 2) {
+      const auto at = store::count_token_flops(info.description.model, k, length);
+      text += fmt::format("  {:<26}{:>16}\n", fmt::format("target with k={}", k),
+                          grouped(static_cast<int64_t>(at.target)));
+    }
+  }
   return text +
          "  (a multiply-add is two; the attention's scores and sums are for sides of that many tokens)\n";
 }
 
 std::string to_text(const ModelInfo& info, int64_t length) {
   std::string text = fmt::format("model        {} ({})\n", info.path.string(), human_bytes(info.bytes));
-  text += fmt::format("languages    {} -> {}\n", info.description.source_language,
-                      info.description.target_language);
+  text += config::is_causal_lm(info.description.model)
+              ? fmt::format("language     {}\n", info.description.target_language)
+              : fmt::format("languages    {} -> {}\n", info.description.source_language,
+                            info.description.target_language);
   if (!info.description.tags.empty())
     text += fmt::format("tags         {}\n", fmt::join(info.description.tags, ", "));
   text += shape_lines(info) + provenance_lines(info.description.provenance);

@@ -16,7 +16,7 @@ namespace {
 struct PlotOptions {
   std::vector<std::string> runs;
   std::string event = "validation";
-  std::string key = "bleu";
+  std::string key;  // empty: by what the logs have
   std::string x = "updates";
   std::string title;
   std::string output;
@@ -32,11 +32,20 @@ report::Series series_of(const std::string& run, const PlotOptions& options, con
   return series;
 }
 
-void plot(const PlotOptions& options, CommandContext& context) {
+// BLEU where every run has it, else the loss.
+std::string usual_key(const PlotOptions& options, const report::LogAxis& axis) {
+  for (const std::string& run : options.runs) {
+    if (report::RunLog(run).curve(options.event, "bleu", axis).empty()) return "loss";
+  }
+  return "bleu";
+}
+
+void plot(PlotOptions options, CommandContext& context) {
   if (options.event == "routing") {
     fail_usage("--event: routing has a line for each expert layer; `megin report` draws them apart");
   }
   const report::LogAxis& axis = report::log_axis(options.x);
+  if (options.key.empty()) options.key = usual_key(options, axis);
   report::LineChart chart{.title = options.title.empty() ? options.event + ": " + options.key : options.title,
                           .subtitle = "",
                           .x_label = std::string(axis.label),
@@ -62,8 +71,9 @@ void add_plot_command(Program& program) {
   command.add_option("RUN", options->runs, "run directories; at most 8")->required();
   command.add_option("--event", options->event, "which lines of the log: validation or update")
       ->capture_default_str();
-  command.add_option("--key", options->key, "which number of them: bleu, loss, nll, perplexity ...")
-      ->capture_default_str();
+  command.add_option(
+      "--key", options->key,
+      "which number of them: bleu, loss, nll, perplexity ...; else bleu, or loss where a run has none");
   command
       .add_option("--x", options->x,
                   "the x axis: updates, share (of each run's updates), minutes, cpu-minutes or flops")

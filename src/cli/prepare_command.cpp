@@ -57,18 +57,19 @@ void prepare_data(const PrepareCommandOptions& options, CommandContext& context)
 
 void add_prepare_command(Program& program) {
   auto options = std::make_shared<PrepareCommandOptions>();
-  CLI::App& command =
-      program.add({.name = "prepare",
-                   .summary = "Make training data out of parallel corpora",
-                   .details = "Reads the section data of a recipe: corpora (plain pairs, TSV, TMX, PO, MO; "
-                              "also .gz and .zst) are cleaned,\n"
-                              "deduplicated and split, a subword model is trained or taken over, and "
-                              "everything is written to the folder\n"
-                              "data.output as token shards with a report of what was dropped and why. The "
-                              "folder is whole or not there.",
-                   .examples = "megin prepare recipes/multi30k/thor_tiny.yaml\n"
-                               "megin prepare recipe.yaml --set data.subword.vocabulary=4000 --overwrite"},
-                  [options](CommandContext& context) { prepare_data(*options, context); });
+  CLI::App& command = program.add(
+      {.name = "prepare",
+       .summary = "Make training data out of parallel corpora or a text",
+       .details = "Reads the section data of a recipe: corpora (plain pairs, TSV, TMX, PO, MO; "
+                  "also .gz and .zst) are cleaned,\n"
+                  "deduplicated and split, a subword model is trained or taken over, and "
+                  "everything is written to the folder\n"
+                  "data.output as token shards with a report of what was dropped and why. The "
+                  "folder is whole or not there.\n"
+                  "With data.task: language_model the corpora are one running text, taken as it is.",
+       .examples = "megin prepare recipes/multi30k/thor_tiny.yaml\n"
+                   "megin prepare recipe.yaml --set data.subword.vocabulary=4000 --overwrite"},
+      [options](CommandContext& context) { prepare_data(*options, context); });
   add_config_options(command, options->config);
   command.add_flag("--overwrite", options->overwrite, "replace the prepared data that stands in data.output");
 }

@@ -28,10 +28,14 @@ std::vector<int64_t> doubling(int64_t first, int64_t last) {
 
 }  // namespace
 
+int64_t first_active_experts(const RoutingConfig& routing, const ExpertConfig& experts) {
+  return routing.first_active > 0 ? routing.first_active : (experts.active + 1) / 2;
+}
+
 int64_t active_experts_at(const RoutingConfig& routing, const ExpertConfig& experts, int64_t completed,
                           int64_t last_update, uint64_t seed) {
   const int64_t last = experts.active;
-  const int64_t first = routing.first_active > 0 ? routing.first_active : (last + 1) / 2;
+  const int64_t first = first_active_experts(routing, experts);
   const double total = static_cast<double>(std::max<int64_t>(1, last_update));
   const double done = static_cast<double>(completed) / total;
   const double less = static_cast<double>(first - last);

@@ -18,9 +18,8 @@ namespace megin::config {
 // position  one draw per position for the whole batch: depends on what else is in the batch
 // batch     one draw per layer for the whole call
 // ensemble  the mean of all experts' outputs; costs as much as all of them
-// router    the model's own router: all that models with a learned, hashed or balanced router can do; as k=8
-// with
-//           that many experts a token, where the router may take any number
+// router    the model's own router: all that models with a learned, hashed or balanced router can do; as
+//           k=8 with that many experts a token, where the router may take any number
 // path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers
 // first)
 enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath, kRouter };

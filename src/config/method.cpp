@@ -21,7 +21,7 @@ MethodTraits traits_of(Method method) {
               .alpha = 1.0,
               .weight_second = 0.0,
               .fixed_first = true,
-              .perturbation = {.kind = Perturbation::kAdversarial, .size = 0.3, .target = true}};
+              .perturbation = {.kind = Perturbation::kAdversarial, .size = kAdversarialSize, .target = true}};
     case Method::kThor:
       return {.passes = 2};
     case Method::kThorSharedDropout:

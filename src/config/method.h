@@ -6,6 +6,9 @@
 
 namespace megin::config {
 
+// Of noise on embeddings (thor spec 2.4 and 2.5): fairseq's R3F, and SMART's authors' NMT code.
+inline constexpr double kNoiseSize = 1e-5, kAdversarialSize = 0.3;
+
 struct MethodTraits {
   int64_t passes = 1;
   bool shared_dropout = false;

@@ -60,7 +60,7 @@ void check_experts(const ModelConfig& c) {
             fmt::format("less than the layers of a stack ({}), between which they stand", least), e.layers);
   } else {
     require(e.sublayers == 1, "model.experts.sublayers", "1 for model.experts.body replace", e.sublayers);
-    require(e.count == 1 || e.offset < std::max(c.encoder_layers, c.decoder_layers), "model.experts.offset",
+    require(e.count == 1 || count_expert_layers(c) > 0, "model.experts.offset",
             "an index that a layer has, or the model has no expert layer", e.offset);
   }
 }

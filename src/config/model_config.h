@@ -62,9 +62,8 @@ constexpr auto enum_names(ShareEmbeddings) {
 //             many (Lewis et al. 2021); in use each token takes its best
 //   distilled scores learned at first, while a small router that sees nothing but the symbol learns to choose
 //             alike; then, and in use, that one chooses and is frozen (StableMoE: Dai et al. 2022)
-//   fixed     those with the highest scores by weights that are drawn once and never trained; the scores
-//   still
-//             carry gradients to the tokens (SMoE-Dropout: Chen et al. 2023)
+//   fixed     those with the highest scores by weights that are drawn once and never trained; gradients still
+//             flow through the scores to the tokens (SMoE-Dropout: Chen et al. 2023)
 //   expert_choice  each expert takes the tokens of a sentence that score it highest; in the encoder only, as
 //             it looks at the whole sentence (Zhou et al. 2022)
 enum class RouterKind {
@@ -107,8 +106,6 @@ constexpr auto enum_names(Gate) {
   return std::array<std::string_view, 5>{"softmax", "softmax_of_chosen", "sigmoid", "none", "mean"};
 }
 
-// random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
-// the least text so far.
 // What a distilled router looks at: the symbol; the mean of its vector and that of the one before; or the
 // vectors of the five symbols up to it, weighted by one kernel for all of their numbers (Dai et al. 2022,
 // Table 6).
@@ -121,6 +118,8 @@ constexpr int64_t distilled_reach(DistilledInput input) {
   return input == DistilledInput::kWord ? 1 : input == DistilledInput::kBigram ? 2 : 5;
 }
 
+// random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
+// the least text so far.
 enum class HashTable { kBalanced, kRandom };
 constexpr auto enum_names(HashTable) {
   return std::array<std::string_view, 2>{"balanced", "random"};
@@ -158,7 +157,7 @@ struct ExpertConfig {
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
-    field("count", self.count, "experts of an expert layer; dense and r_drop make it 1");
+    field("count", self.count, "experts of an expert layer; methods without experts make it 1");
     field("body", self.body,
           "a feed-forward in place of a layer's, or residual ones as a layer of their own");
     field("every", self.every, "of replace: an expert layer in every so many layers of each stack; 1 = all");

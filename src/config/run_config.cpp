@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "config/active_schedule.h"
 #include "config/fields.h"
 #include "config/method.h"
 
@@ -80,7 +81,12 @@ void apply_method(RunConfig& config, const Given& given) {
   take("train.objective.fixed_first", objective.fixed_first, traits.fixed_first);
   take("train.objective.consistency_unit", objective.consistency_unit, traits.consistency_unit);
   take("train.objective.perturbation.kind", objective.perturbation.kind, traits.perturbation.kind);
-  take("train.objective.perturbation.size", objective.perturbation.size, traits.perturbation.size);
+  // Of another kind than the method's, the size is that kind's.
+  const bool others_kind = objective.perturbation.kind != traits.perturbation.kind;
+  const double size = !others_kind                                                ? traits.perturbation.size
+                      : objective.perturbation.kind == Perturbation::kAdversarial ? kAdversarialSize
+                                                                                  : kNoiseSize;
+  take("train.objective.perturbation.size", objective.perturbation.size, size);
   take("train.objective.perturbation.target", objective.perturbation.target, traits.perturbation.target);
   take("train.routing.balance", config.train.routing.balance, traits.balance);
   take("model.experts.router", experts.router, traits.router);
@@ -199,8 +205,15 @@ void check_routing(const RunConfig& config) {
         is_elastic(experts.router), "constant: only the routers top_k and fixed take any number of experts");
   needs(routing.first_active > experts.active, "train.routing.first_active", false,
         fmt::format("at most model.experts.active ({})", experts.active));
-  needs(routing.second_expert == SecondExpert::kSampled, "train.routing.second_expert", experts.active == 2,
-        "model.experts.active: 2 for sampled");
+  needs(routing.second_expert == SecondExpert::kSampled, "train.routing.second_expert",
+        is_elastic(experts.router) && experts.active == 2,
+        "model.experts.active: 2 of the router top_k for sampled");
+  const bool grows = routing.active_schedule != ActiveSchedule::kConstant;
+  needs(routing.first_active > 0, "train.routing.first_active", grows,
+        "a train.routing.active_schedule that is not constant");
+  needs(grows && is_learned(experts.router) && experts.gate == Gate::kSoftmaxOfChosen,
+        "train.routing.first_active", first_active_experts(routing, experts) > 1,
+        "2 or more with the gate softmax_of_chosen: over one, a softmax is 1 and trains no router");
   needs(config.train.objective.unused_expert == UnusedExpert::kSkip, "train.objective.unused_expert",
         experts.router == RouterKind::kRandom,
         "zero_grad, as only random experts are known before the update");
@@ -224,14 +237,7 @@ void check_together(const RunConfig& config) {
     if (config.train.validation.bleu) {
       fail_usage("train.validation.bleu: wanted false for a causal_lm, which translates nothing");
     }
-    if (config.train.block_tokens > config.model.max_length) {
-      fail_usage("train.block_tokens: wanted at most model.max_length ({}), found {}",
-                 config.model.max_length, config.train.block_tokens);
-    }
     return;
-  }
-  if (config.train.block_tokens != 0) {
-    fail_usage("train.block_tokens: wanted 0 for a model of pairs, found {}", config.train.block_tokens);
   }
   if (config.data.max_tokens > config.model.max_length) {
     fail_usage("data.max_tokens: wanted at most model.max_length ({}), found {}", config.model.max_length,

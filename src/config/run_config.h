@@ -40,11 +40,11 @@ struct RunConfig {
 //   7. every value is checked.
 // What it returns, printed with to_yaml and read again, gives the same.
 //
-// The method sets train.objective.passes and train.objective.shared_dropout where they are not given. It
-// always decides whether there are experts: dense and r_drop make model.experts.count 1 whatever was given
-// (a layer of model.experts.body insert stays, with one expert and no choice), so that recipes that differ
-// only in the method can share a base with the number of experts in it; thor and thor_shared_dropout keep a
-// given count, which must be 2 or more, and else take 2.
+// The method sets what it is made of (config/method.h) where that is not given. It always decides whether
+// there are experts: dense, r_drop, r3f and smart make model.experts.count 1 whatever was given (a layer of
+// model.experts.body insert stays, with one expert and no choice), so that recipes that differ only in the
+// method can share a base with the number of experts in it; the others keep a given count, which must be 2 or
+// more, and else take twice the experts of a token (smoe_dropout 16).
 //
 // Throws UsageError with file, line and column for what is wrong in it, Error when a file cannot be read.
 RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,

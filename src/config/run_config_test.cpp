@@ -438,10 +438,6 @@ TEST_F(RunConfigTest, ALanguageModelIsOneKeyAway) {
             "models are tiny_lm, base_lm and large_lm");
   EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {bleu: true}}"),
             "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
-  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {block_tokens: 129}"),
-            "train.block_tokens: wanted at most model.max_length (128), found 129");
-  EXPECT_EQ(error_of("train: {block_tokens: 5}"),
-            "train.block_tokens: wanted 0 for a model of pairs, found 5");
 }
 
 TEST_F(RunConfigTest, SmoeDropoutGrowsToAllExperts) {
@@ -457,6 +453,17 @@ TEST_F(RunConfigTest, SmoeDropoutGrowsToAllExperts) {
   EXPECT_EQ(four.train.routing.active_schedule, ActiveSchedule::kRandom);
   EXPECT_THAT(error_of("train: {method: hash, routing: {active_schedule: linear}}"),
               testing::HasSubstr("only the routers top_k and fixed"));
+  EXPECT_THAT(
+      error_of("train: {method: top_k, routing: {active_schedule: linear}}"),
+      testing::HasSubstr("train.routing.first_active: wanted 2 or more with the gate softmax_of_chosen"));
+  EXPECT_THAT(error_of("train: {method: top_k, routing: {first_active: 1}}"),
+              testing::HasSubstr("train.routing.first_active: wanted a train.routing.active_schedule"));
+  EXPECT_EQ(load_text("train: {method: thor, objective: {perturbation: {kind: adversarial}}}\n")
+                .train.objective.perturbation.size,
+            0.3);
+  EXPECT_EQ(load_text("train: {method: smart, objective: {perturbation: {kind: uniform}}}\n")
+                .train.objective.perturbation.size,
+            1e-5);
   EXPECT_THAT(error_of("train: {method: smoe_dropout, routing: {first_active: 17}}"),
               testing::HasSubstr("at most model.experts.active (16)"));
 }

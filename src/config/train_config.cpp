@@ -80,7 +80,6 @@ void check(const TrainConfig& c) {
   require(c.max_epochs >= 0, "train.max_epochs", "0 (no limit) or more", c.max_epochs);
   require(c.max_minutes >= 0.0, "train.max_minutes", "0 (no limit) or more", c.max_minutes);
   require(c.batch_tokens >= 1, "train.batch_tokens", "1 or more", c.batch_tokens);
-  require(c.block_tokens >= 0, "train.block_tokens", "0 (model.max_length) or more", c.block_tokens);
   require(c.accumulate >= 1, "train.accumulate", "1 or more", c.accumulate);
   check_objective(c.objective);
   check_routing(c.routing);

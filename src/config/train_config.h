@@ -12,9 +12,8 @@ namespace megin::config {
 // One key that sets the objective and the number of experts; every field can still be set by hand.
 //   dense   one pass, one expert, cross-entropy
 //   r_drop  two passes, one expert, consistency (Liang et al. 2021): THOR with one expert
-//   r3f     two passes, one expert: the second over embeddings with noise, for consistency alone (Aghajanyan
-//   et
-//           al. 2020)
+//   r3f     two passes, one expert: the second over embeddings with noise, for consistency alone
+//           (Aghajanyan et al. 2020)
 //   smart   the same with the noise that changes the prediction most (Jiang et al. 2020)
 //   thor    two passes, random experts, consistency (Zuo et al. 2022)
 //   thor_shared_dropout  the same with one dropout mask for both passes: isolates what the experts do
@@ -27,8 +26,7 @@ namespace megin::config {
 //   base                 experts of equal load by assignment (Lewis et al. 2021)
 //   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
-//   smoe_dropout         a random router that is never trained, more and more experts a token (Chen et al.
-//   2023)
+//   smoe_dropout         a random router that is never trained, more and more experts (Chen et al. 2023)
 enum class Method {
   kDense,
   kRDrop,
@@ -255,8 +253,9 @@ struct ValidationConfig {
     field("sentences", self.sentences,
           "how many of the set are translated, or blocks of a causal_lm; 0 = all");
     field("experts", self.experts,
-          "routing used: sentence, token, batch, ensemble, path:..., router; auto = ensemble for random "
-          "experts, else router");
+          "routing used: sentence, token, position, batch, ensemble, path:..., router, k=K; auto = ensemble "
+          "for "
+          "random experts, token for uniform, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
     field("best_by", self.best_by, "bleu or loss; loss for a causal_lm");
   }
@@ -298,7 +297,6 @@ struct TrainConfig {
   int64_t max_epochs = 0;       // 0: no limit
   double max_minutes = 0;       // of training, validation included; 0: no limit (a resumed run counts on)
   int64_t batch_tokens = 4096;  // padded tokens of a micro-batch: longest side times sentences
-  int64_t block_tokens = 0;     // of a language model: length of the blocks its text is cut into
   int64_t accumulate = 1;       // micro-batches of an update
   Method method = Method::kThor;
   ObjectiveConfig objective = {};
@@ -324,8 +322,6 @@ struct TrainConfig {
     field("max_epochs", self.max_epochs, "passes over the data; 0 = no limit");
     field("max_minutes", self.max_minutes, "of training; 0 = no limit");
     field("batch_tokens", self.batch_tokens, "padded tokens of a micro-batch");
-    field("block_tokens", self.block_tokens,
-          "of a language model: tokens of a block of text; 0 = model.max_length");
     field("accumulate", self.accumulate, "micro-batches of an update");
     field("method", self.method, "sets passes, experts and dropout sharing");
     field("objective", self.objective, "the loss");

@@ -128,7 +128,8 @@ void initialise(ParameterMemory& parameters, const config::ModelConfig& config, 
     const size_t size = values.size() / static_cast<size_t>(parts);
     for (int64_t part = 0; part < parts; ++part) {
       // Inserted experts all begin alike, as published (Dai et al. 2022).
-      const bool alike = contains(parameter.name, ".inserted.");
+      const bool alike = contains(parameter.name, ".inserted.") &&
+                         config.experts.router != config::RouterKind::kFixed;  // which might never part them
       const uint64_t key = draw_key(seed, Purpose::kInitialisation,
                                     {checksum(parameter.name), alike ? 0 : static_cast<uint64_t>(part)});
       fill(values.subspan(static_cast<size_t>(part) * size, size), rule, key);

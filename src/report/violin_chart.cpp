@@ -23,7 +23,9 @@ double deviation_of(const std::vector<double>& values) {
   const double mean = mean_of(values);
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  return values.size() < 2 ? 0.0 : std::sqrt(squares / static_cast<double>(values.size() - 1));
+  const double found = values.size() < 2 ? 0.0 : std::sqrt(squares / static_cast<double>(values.size() - 1));
+  constexpr double kRounding = 1e-9;  // of the mean: values that are all alike
+  return found > kRounding * std::abs(mean) ? found : 0.0;
 }
 
 // Silverman 1986, eq. 3.28 with the standard deviation.

@@ -47,15 +47,20 @@ search::Tokens TextGenerator::encode(const std::string& prompt, uint64_t number)
 
 GeneratedText TextGenerator::decode(const search::Hypothesis& found, size_t prompt_tokens) const {
   GeneratedText result;
-  const auto end = options_.search.search.end;
+  const search::SearchOptions& options = options_.search.search;
+  // Where it had to end, the end was not the model's.
+  const auto limit =
+      static_cast<size_t>(search::length_limit(model_, static_cast<int64_t>(prompt_tokens), options));
   search::Tokens line;
   for (size_t i = 0; i < found.tokens.size(); ++i) {
     const int32_t token = found.tokens[i];
+    const bool ends = token == options.end && i + 1 == found.tokens.size();
+    if (ends && (i >= limit || options_.many_lines)) break;
     if (i >= prompt_tokens) {
       result.log_probability += found.token_log_probabilities[i];
       ++result.tokens;
     }
-    if (token == end && i + 1 == found.tokens.size()) break;
+    if (ends) break;
     if (token != text::kEndId) {
       line.push_back(token);
       continue;

@@ -5,17 +5,13 @@
 
 namespace megin::train {
 
-int64_t block_tokens(const config::TrainConfig& train, const config::ModelConfig& model) {
-  return train.block_tokens > 0 ? train.block_tokens : model.max_length;
-}
-
 std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& config,
                                                     const data::PreparedData& data) {
   const config::TrainConfig& train = config.train;
   const auto seed = static_cast<uint64_t>(train.seed);
   if (config::is_causal_lm(config.model)) {
     return std::make_unique<data::BlockStream>(
-        data.train, data::BlockStreamOptions{.block_tokens = block_tokens(train, config.model),
+        data.train, data::BlockStreamOptions{.block_tokens = config.model.max_length,
                                              .max_tokens = train.batch_tokens,
                                              .seed = seed,
                                              .shuffle = true});
@@ -32,7 +28,7 @@ std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig&
                                                       const data::ExampleSource& examples) {
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(
-        examples, data::BlockStreamOptions{.block_tokens = block_tokens(train, model),
+        examples, data::BlockStreamOptions{.block_tokens = model.max_length,
                                            .max_tokens = train.batch_tokens,
                                            .seed = 0,
                                            .shuffle = false,

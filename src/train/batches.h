@@ -9,10 +9,8 @@
 
 namespace megin::train {
 
-// Tokens of a block of text for a causal_lm.
-int64_t block_tokens(const config::TrainConfig& train, const config::ModelConfig& model);
-
-// The endless shuffled stream of the training set. Keeps a reference to the data.
+// The endless shuffled stream of the training set, of a text in blocks of model.max_length tokens. Keeps a
+// reference to the data.
 std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& config,
                                                     const data::PreparedData& data);
 

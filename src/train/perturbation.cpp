@@ -45,9 +45,10 @@ model::EmbeddingNoise draw_sides(const config::PerturbationConfig& config, const
   return noise;
 }
 
-// [sentences, 1, 1]: the L2 norm over a side of each sentence.
+// [sentences, 1, 1]: the L2 norm over a side of each sentence. Summed one dimension at a time, in an order
+// that no number of threads changes.
 at::Tensor norms(const at::Tensor& noise) {
-  return noise.square().sum({1, 2}, true).sqrt();
+  return noise.square().sum(2, true).sum(1, true).sqrt();
 }
 
 // One step of ascent, and back into the ball.

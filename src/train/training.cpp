@@ -112,7 +112,8 @@ void complete_first_stage(config::RunConfig& config, const TrainingOptions& opti
   const std::filesystem::path former = configuration_path(config.train.run);
   first_stage = options.resume && std::filesystem::exists(former)
                     ? config::load_run_config(former, {}).train.routing.first_stage
-                    : std::max<int64_t>(1, config.train.max_updates / 10);
+                    : std::clamp<int64_t>(config.train.max_updates / 10, 1,
+                                          std::max<int64_t>(1, config.train.max_updates - 1));
 }
 
 data::PreparedData open_data(config::RunConfig& config, const TrainingOptions& options) {

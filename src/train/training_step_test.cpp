@@ -154,6 +154,38 @@ TEST(TrainingStep, AnyNumberOfThreadsGivesTheSameBytes) {
   }
 }
 
+TEST(TrainingStep, PerturbedPassesGiveTheSameBytesAtAnyNumberOfThreads) {
+  data::MemoryExamples examples;
+  std::vector<int64_t> all;
+  for (int32_t i = 0; i < 60; ++i) {
+    examples.add(std::vector<int32_t>(static_cast<size_t>(1 + i % 11), 4 + i % 26),
+                 std::vector<int32_t>(static_cast<size_t>(1 + i % 13), 4 + i * 7 % 26));
+    all.push_back(i);
+  }
+  const data::TokenBatch batch = data::make_batch(examples, all);
+  config::TrainConfig config = settings();
+  config.objective.fixed_first = true;
+  for (const auto kind : {config::Perturbation::kNormal, config::Perturbation::kAdversarial}) {
+    config.objective.perturbation = {.kind = kind,
+                                     .size = 0.3,
+                                     .target = true,
+                                     .steps = 2,
+                                     .step_size = 1,
+                                     .start = 0.1,
+                                     .normalised = true};
+    std::vector<std::vector<float>> values;
+    for (const int threads : {1, 3}) {
+      set_library_threads(threads, net::Operations::kFused);
+      Trainer trainer(small_model(2), config, threads);
+      for (int64_t update = 0; update < 2; ++update) trainer.run({batch}, update);
+      const auto found = trainer.model.parameters().values();
+      values.emplace_back(found.begin(), found.end());
+    }
+    set_library_threads(1, net::Operations::kFused);
+    EXPECT_TRUE(values[0] == values[1]);
+  }
+}
+
 // smoe_dropout spec 8.2: training leaves a fixed router's bits alone, while its scores carry gradients to
 // what they are of; and the number of experts follows the schedule.
 TEST(TrainingStep, AFixedRouterStaysAsItWasDrawn) {

@@ -67,7 +67,8 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet&
     const data::TokenBatch batch = stream->next();
     model::RouteRecord record;
     const at::Tensor states = state.model.forward(batch, context, &record);
-    if (dispatch.mode == config::DispatchMode::kRouter) add_routes(record, result.routes);
+    const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
+    if (dispatch.mode == config::DispatchMode::kRouter && by_token) add_routes(record, result.routes);
     loss += {.nats = objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1}),
              .tokens = static_cast<uint64_t>(batch.target_tokens)};
   }
