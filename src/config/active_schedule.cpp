@@ -48,8 +48,8 @@ int64_t active_experts_at(const RoutingConfig& routing, const ExpertConfig& expe
     case ActiveSchedule::kCosine:
       return between(rounded(less * std::cos(std::numbers::pi * done / 2)) + last);
     case ActiveSchedule::kExponential: {
-      const int64_t step = std::max<int64_t>(1, last_update / 300);
-      return between(rounded(less * std::pow(0.99, static_cast<double>(completed / step))) + last);
+      const int64_t steps = completed / std::max<int64_t>(1, last_update / 300);
+      return between(rounded(less * std::pow(0.99, static_cast<double>(steps))) + last);
     }
     case ActiveSchedule::kDoubling: {
       const auto steps = doubling(first, last);

@@ -1,7 +1,6 @@
 #include "runtime/text_generator.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/error.h"
 #include "text/unicode.h"
@@ -26,12 +25,14 @@ TextGenerator::TextGenerator(const Transformer& model, const text::SubwordModel&
 search::Tokens TextGenerator::encode(const std::string& prompt, uint64_t number) const {
   if (!text::is_valid_utf8(prompt)) fail("prompt {}: wanted valid UTF-8", number + 1);
   search::Tokens tokens;
-  bool first = true;
-  for (const auto line : std::views::split(prompt, '\n')) {
-    if (!first) tokens.push_back(text::kEndId);
-    first = false;
-    const auto encoded = subword_.encode(std::string_view(line.begin(), line.end()));
-    tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+  std::string_view rest = prompt;
+  while (true) {
+    const size_t end = rest.find('\n');
+    const auto line = subword_.encode(rest.substr(0, end));
+    tokens.insert(tokens.end(), line.begin(), line.end());
+    if (end == std::string_view::npos) break;
+    tokens.push_back(text::kEndId);
+    rest.remove_prefix(end + 1);
   }
   if (!options_.many_lines && std::ranges::count(tokens, text::kEndId) > 0) {
     fail_usage("prompt {}: has several lines, and the text is to end with the line; ask for many lines",
