@@ -9,40 +9,14 @@
 #   scripts/compare_language_models.sh recipes/smoe_dropout --methods "dense top_k top_k_growing smoe_dropout"
 set -euo pipefail
 
-usage() {
-  sed -n '2,10s/^# //p' "$0" >&2
-  exit 2
-}
-[[ -d ${1:-} ]] || usage
-recipes=$1
-name=$(basename "$recipes")
-shift
+# shellcheck source=scripts/comparison.sh
+source "$(dirname "$0")/comparison.sh"
+
 updates=1000 seeds="1 2 3" methods="dense dense_same_cost switch base hash stable_moe base_frozen" jobs=1 threads=0 blocks=200
-megin=build/release/megin runs=runs/compare
-while (($# > 1)); do
-  case "$1" in
-    --updates) updates=$2 ;;
-    --seeds) seeds=$2 ;;
-    --methods) methods=$2 ;;
-    --jobs) jobs=$2 ;;
-    --threads) threads=$2 ;;
-    --blocks) blocks=$2 ;;
-    --megin) megin=$2 ;;
-    --runs) runs=$2 ;;
-    *) usage ;;
-  esac
-  shift 2
-done
-(($# == 0)) || usage
+megin=build/release/megin runs=runs/compare more_options=blocks
+read_comparison_options "$@" || { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
 ((updates >= 50)) || { echo "--updates: wanted 50 or more, found $updates" >&2; exit 2; }
-folder=$runs/$name
-mkdir -p "$folder"
-# Where the data is: in the base, or in what that includes.
-base=$recipes/common_tiny.yaml
-data=$(awk '$1 == "output:" { print $2; exit }' "$base")
-if [[ -z $data ]]; then
-  data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/$(awk '$1 == "include:" { print $2; exit }' "$base")")
-fi
+data=$(prepared_data "$recipes/common_tiny.yaml")
 
 one_run() {
   local method=$1 seed=$2 run=$folder/$1-$2 split
@@ -61,10 +35,7 @@ one_run() {
 export -f one_run
 export folder recipes megin updates threads blocks data
 
-[[ -d $data ]] || "$megin" prepare "$recipes/common_tiny.yaml"
-for seed in $seeds; do
-  for method in $methods; do echo "$method $seed"; done
-done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
+run_all
 
 number() { grep -oE "\"$2\":[0-9.]+" "$1" | head -n 1 | cut -d: -f2; }
 {

@@ -5,43 +5,17 @@
 #   scripts/compare_methods.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense r_drop thor thor4"] [--jobs N]
 #                              [--threads N] [--megin PROGRAM] [--runs FOLDER]
 # --updates: of the methods with two passes over a batch (one pass: twice as many; smart, with three: two thirds). --jobs:
-# runs at once. Another number of updates, or another FOLDER of the same last name, wants another folder of --runs. --methods: with METHOD_tiny.yaml in FOLDER, or any
-# train.method.
+# runs at once. Another number of updates, or another FOLDER of the same last name, wants another folder of --runs.
+# --methods: with METHOD_tiny.yaml in FOLDER, or any train.method.
 # Example: MEGIN_DATA=... scripts/compare_methods.sh recipes/multi30k --updates 1000 --jobs 2 --threads 1
 set -euo pipefail
 
-usage() {
-  sed -n '2,11s/^# //p' "$0" >&2
-  exit 2
-}
-[[ -d ${1:-} ]] || usage
-recipes=$1
-name=$(basename "$recipes")
-shift
-updates=2000 seeds="1 2 3" methods="dense r_drop thor thor4" jobs=1 threads=0 megin=build/release/megin runs=runs/compare
-while (($# > 1)); do
-  case "$1" in
-    --updates) updates=$2 ;;
-    --seeds) seeds=$2 ;;
-    --methods) methods=$2 ;;
-    --jobs) jobs=$2 ;;
-    --threads) threads=$2 ;;
-    --megin) megin=$2 ;;
-    --runs) runs=$2 ;;
-    *) usage ;;
-  esac
-  shift 2
-done
-(($# == 0)) || usage
-folder=$runs/$name
-mkdir -p "$folder"
+# shellcheck source=scripts/comparison.sh
+source "$(dirname "$0")/comparison.sh"
 
-# Where the data is: in the base, or in what that includes.
-base=$recipes/base_tiny.yaml
-data=$(awk '$1 == "output:" { print $2; exit }' "$base")
-if [[ -z $data ]]; then
-  data=$(awk '$1 == "output:" { print $2; exit }' "$recipes/$(awk '$1 == "include:" { print $2; exit }' "$base")")
-fi
+updates=2000 seeds="1 2 3" methods="dense r_drop thor thor4" jobs=1 threads=0 megin=build/release/megin runs=runs/compare
+read_comparison_options "$@" || { sed -n '2,12s/^# //p' "$0" >&2; exit 2; }
+data=$(prepared_data "$recipes/base_tiny.yaml")
 test=$data/test.src
 reference=$data/test.tgt
 
@@ -73,10 +47,7 @@ one_run() {
 export -f one_run
 export folder recipes megin updates threads test
 
-[[ -d $data ]] || "$megin" prepare "$recipes/base_tiny.yaml"
-for seed in $seeds; do
-  for method in $methods; do echo "$method $seed"; done
-done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
+run_all
 
 bleu() { "$megin" score "$1" --ref "$reference" --json --quiet | sed 's/.*"score": *\([0-9.]*\).*/\1/'; }
 {
