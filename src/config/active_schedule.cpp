@@ -1,7 +1,6 @@
 #include "config/active_schedule.h"
 
 #include <algorithm>
-#include <cfenv>
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -39,7 +38,7 @@ int64_t active_experts_at(const RoutingConfig& routing, const ExpertConfig& expe
   const double total = static_cast<double>(std::max<int64_t>(1, last_update));
   const double done = static_cast<double>(completed) / total;
   const double less = static_cast<double>(first - last);
-  const auto between = [&](int64_t k) { return std::clamp(k, std::min(first, last), std::max(first, last)); };
+  const auto between = [&](int64_t k) { return std::clamp(k, first, last); };
   switch (routing.active_schedule) {
     case ActiveSchedule::kConstant:
       return last;

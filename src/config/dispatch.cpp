@@ -13,8 +13,7 @@ namespace {
 
 constexpr std::string_view kForms =
     "sentence, token, position, batch, ensemble, router, k=K with so many experts a token, or path:E with "
-    "one "
-    "expert for all expert layers or one for each, as path:0,1";
+    "one expert for all expert layers or one for each, as path:0,1";
 
 std::vector<int64_t> parse_path(std::string_view text, std::string_view list) {
   std::vector<int64_t> path;

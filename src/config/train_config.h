@@ -254,8 +254,7 @@ struct ValidationConfig {
           "how many of the set are translated, or blocks of a causal_lm; 0 = all");
     field("experts", self.experts,
           "routing used: sentence, token, position, batch, ensemble, path:..., router, k=K; auto = ensemble "
-          "for "
-          "random experts, token for uniform, else router");
+          "for random experts, token for uniform, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
     field("best_by", self.best_by, "bleu or loss; loss for a causal_lm");
   }

@@ -50,7 +50,7 @@ at::Tensor ExpertLayer::forward_routed(const at::Tensor& x, const routing::Route
         throw std::logic_error(
             "no training takes the mean of all experts, so no activation is dropped there");
       }
-      return forward_all(x, route, operations);
+      return forward_mean(x, operations);
   }
   __builtin_unreachable();
 }
@@ -95,8 +95,7 @@ at::Tensor ExpertLayer::forward_grouped(const at::Tensor& x, const routing::Rout
   return combine(at::cat(outputs), route.gates, grouping);
 }
 
-at::Tensor ExpertLayer::forward_all(const at::Tensor& x, const routing::Route& /*route*/,
-                                    net::Operations operations) const {
+at::Tensor ExpertLayer::forward_mean(const at::Tensor& x, net::Operations operations) const {
   at::Tensor sum = at::zeros_like(x);
   for (const net::FeedForward& expert : experts_) sum = sum + expert.forward(x, {}, operations);
   return sum / static_cast<double>(experts_.size());

@@ -35,7 +35,7 @@ class ExpertLayer {
                              net::Operations operations) const;
   at::Tensor forward_grouped(const at::Tensor& x, const routing::Route& route, const net::DropoutMask& mask,
                              net::Operations operations) const;
-  at::Tensor forward_all(const at::Tensor& x, const routing::Route& route, net::Operations operations) const;
+  at::Tensor forward_mean(const at::Tensor& x, net::Operations operations) const;
   at::Tensor forward_scaled(const at::Tensor& x, const at::Tensor& gates, const net::DropoutMask& mask,
                             net::Operations operations) const;
 

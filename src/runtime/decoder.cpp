@@ -1,5 +1,8 @@
 #include "runtime/decoder.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 
 namespace megin::runtime {
@@ -30,12 +33,21 @@ class DecoderStep {
 
  private:
   void remember(std::span<const int32_t> tokens) {
-    const auto reach = static_cast<size_t>(config::distilled_reach(weights_.config.experts.distilled_input));
-    for (size_t r = 0; r < tokens.size(); ++r) {
-      std::vector<int32_t>& recent = state_.recent[r];
-      if (recent.size() == reach) recent.erase(recent.begin());
-      recent.push_back(tokens[r]);
+    if (state_.reach == 0) return;
+    const auto reach = static_cast<std::ptrdiff_t>(state_.reach);
+    for (auto row = state_.recent.begin(); const int32_t token : tokens) {
+      std::copy(row + 1, row + reach, row);
+      row += reach;
+      *(row - 1) = token;
     }
+  }
+
+  // Those of a row that there were.
+  std::span<const int32_t> recent_of(int64_t row) const {
+    const auto all = std::span(std::as_const(state_.recent))
+                         .subspan(static_cast<size_t>(row * state_.reach), static_cast<size_t>(state_.reach));
+    return all.subspan(
+        static_cast<size_t>(std::ranges::find_if(all, [](int32_t t) { return t >= 0; }) - all.begin()));
   }
 
   void run_layer(size_t index, Rows x) {
@@ -112,7 +124,7 @@ class DecoderStep {
       case config::RouterKind::kHash:
       case config::RouterKind::kDistilled:
         for (int64_t r = 0; r < in.count; ++r) {
-          choose_by_symbol(layer, state_.recent[static_cast<size_t>(r)], r, state_.work);
+          choose_by_symbol(layer, recent_of(r), r, state_.work);
         }
         return gate_chosen(weights_, layer, in, state_.work);
       case config::RouterKind::kExpertChoice:
@@ -186,6 +198,15 @@ void SourceMemory::blocks(int64_t source, int64_t layer, std::vector<const float
 
 namespace {
 
+// Symbols up to a token by which the routers of a model choose.
+int64_t symbols_looked_at(const config::ModelConfig& config) {
+  const config::ExpertConfig& experts = config.experts;
+  if (config::count_expert_layers(config) == 0) return 0;
+  if (experts.router == config::RouterKind::kHash) return 1;
+  return experts.router == config::RouterKind::kDistilled ? config::distilled_reach(experts.distilled_input)
+                                                          : 0;
+}
+
 SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispatch,
                           std::span<const search::Source> sources, Workspace& work) {
   if (config::is_causal_lm(weights.config)) return {};
@@ -205,7 +226,8 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
     source_of.insert(source_of.end(), static_cast<size_t>(rows_per_source), static_cast<int64_t>(s));
   }
   work.reserve(cache.rows());
-  recent.resize(static_cast<size_t>(cache.rows()));
+  reach = symbols_looked_at(weights.config);
+  recent.assign(static_cast<size_t>(cache.rows() * reach), -1);
 }
 
 void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,

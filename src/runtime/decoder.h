@@ -41,9 +41,10 @@ struct DecoderState : search::DecodingState {
   std::vector<int64_t> old_source_of;
   SourceMemory memory;
   KeyValueCache cache;
-  std::vector<std::vector<int32_t>>
-      recent;  // of each row the last symbols fed, as many as its routers look at
-  std::vector<std::vector<int32_t>> old_recent;
+  // Of each row the last symbols fed, as many as its routers look at (mostly none), the newest last; -1:
+  // nothing stood there.
+  int64_t reach = 0;
+  std::vector<int32_t> recent, old_recent;  // [rows, reach]
 };
 
 // One step: tokens [rows] to log-probabilities [rows, vocabulary]. Allocates nothing but blocks of the cache.

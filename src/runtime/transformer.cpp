@@ -1,5 +1,6 @@
 #include "runtime/transformer.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "runtime/decoder.h"
@@ -30,10 +31,11 @@ void Transformer::reorder(search::DecodingState& state, std::span<const int64_t>
   std::swap(own.source_of, own.old_source_of);
   std::swap(own.recent, own.old_recent);
   own.source_of.resize(rows.size());
-  own.recent.resize(rows.size());
+  own.recent.resize(rows.size() * static_cast<size_t>(own.reach));
   for (size_t i = 0; i < rows.size(); ++i) {
     own.source_of[i] = own.old_source_of[static_cast<size_t>(rows[i])];
-    own.recent[i] = own.old_recent[static_cast<size_t>(rows[i])];
+    std::copy_n(own.old_recent.begin() + rows[i] * own.reach, own.reach,
+                own.recent.begin() + static_cast<int64_t>(i) * own.reach);
   }
 }
 

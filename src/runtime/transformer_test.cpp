@@ -343,8 +343,7 @@ TEST(Transformer, ARowsBitsDoNotDependOnTheBatch) {
   }
 }
 
-TEST(Transformer, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
-  const Transformer model(make_weights(expert_config()), {});
+void expect_reorders(const Transformer& model) {
   const auto sources = some_sources(3);
   std::mt19937 generator(8);
   const auto state = model.begin(sources, 2);
@@ -378,6 +377,19 @@ TEST(Transformer, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
     pasts = next;
     source_of = next_source;
   }
+}
+
+TEST(Transformer, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
+  expect_reorders(Transformer(make_weights(expert_config()), {}));
+  // A router that looks at the symbols before a token takes them along.
+  ModelConfig config = expert_config();
+  config.experts = {.count = 5,
+                    .every = 1,
+                    .router = config::RouterKind::kDistilled,
+                    .gate = config::Gate::kSigmoid,
+                    .distilled_input = config::DistilledInput::kCnn,
+                    .distilled_width = 4};
+  expect_reorders(Transformer(make_weights(config), dispatch_by(DispatchMode::kRouter)));
 }
 
 TEST(Transformer, ThreadsShareAModel) {
