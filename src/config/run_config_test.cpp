@@ -5,62 +5,16 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
+#include "config/recipe_fixture.h"
 
 namespace megin::config {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Writes recipes into a folder of its own and reads them with an environment of its own.
-class RunConfigTest : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "run_config" /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  void write(const std::string& name, const std::string& text) {
-    fs::create_directories((folder_ / name).parent_path());
-    write_file_atomically(folder_ / name, text);
-  }
-
-  RunConfig load(const std::string& name, const std::vector<std::string>& overrides = {}) {
-    return load_run_config(path(name), overrides, [this](const std::string& variable) {
-      const auto found = environment_.find(variable);
-      return found == environment_.end() ? std::nullopt : std::optional(found->second);
-    });
-  }
-
-  RunConfig load_text(const std::string& text, const std::vector<std::string>& overrides = {}) {
-    write("recipe.yaml", text);
-    return load("recipe.yaml", overrides);
-  }
-
-  // The message of the UsageError that the recipe causes, without the folder.
-  std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
-    try {
-      load_text(text, overrides);
-    } catch (const UsageError& error) {
-      std::string message = error.what();
-      const std::string prefix = folder_.string() + "/";
-      for (size_t at; (at = message.find(prefix)) != std::string::npos;) message.erase(at, prefix.size());
-      return message;
-    }
-    return "(no UsageError)";
-  }
-
-  fs::path folder_;
-  std::map<std::string, std::string> environment_;
-};
+class RunConfigTest : public RecipeTest {};
 
 TEST_F(RunConfigTest, AnEmptyRecipeIsTheDefaults) {
   RunConfig wanted;
@@ -164,97 +118,6 @@ TEST_F(RunConfigTest, ThePresetFillsWhatIsNotGiven) {
             "recipe.yaml:1:17: model.preset: no preset 'smal'; did you mean 'small'? wanted one of tiny, "
             "small, iwslt, "
             "base, big, multilingual, tiny_lm, base_lm, large_lm");
-}
-
-TEST_F(RunConfigTest, TheMethodIsOneKeyOverASharedBase) {
-  const std::string base = "model: {experts: {count: 4}}\n";
-  const RunConfig dense = load_text(base, {"train.method=dense"});
-  EXPECT_EQ(dense.model.experts.count, 1);
-  EXPECT_EQ(dense.train.objective.passes, 1);
-  const RunConfig r_drop = load_text(base, {"train.method=r_drop"});
-  EXPECT_EQ(r_drop.model.experts.count, 1);
-  EXPECT_EQ(r_drop.train.objective.passes, 2);
-  const RunConfig thor = load_text(base, {"train.method=thor"});
-  EXPECT_EQ(thor.model.experts.count, 4);
-  EXPECT_EQ(thor.train.objective.passes, 2);
-  EXPECT_FALSE(thor.train.objective.shared_dropout);
-  const RunConfig shared = load_text(base, {"train.method=thor_shared_dropout"});
-  EXPECT_EQ(shared.model.experts.count, 4);
-  EXPECT_TRUE(shared.train.objective.shared_dropout);
-  EXPECT_EQ(load_text("train: {method: thor}").model.experts.count, 2);
-}
-
-TEST_F(RunConfigTest, AGivenObjectiveWinsOverTheMethod) {
-  EXPECT_EQ(load_text("train: {method: thor, objective: {passes: 1}}").train.objective.passes, 1);
-  EXPECT_EQ(
-      load_text("train: {method: thor, objective: {shared_dropout: true}}").train.objective.shared_dropout,
-      true);
-  EXPECT_EQ(load_text("train: {method: thor_shared_dropout, objective: {shared_dropout: false}}")
-                .train.objective.shared_dropout,
-            false);
-}
-
-TEST_F(RunConfigTest, ThorWantsTwoExperts) {
-  EXPECT_EQ(error_of("{model: {experts: {count: 1}}, train: {method: thor}}"),
-            "model.experts.count: method thor wants 2 or more experts, found 1; without experts it is "
-            "train.method: r_drop");
-  EXPECT_EQ(error_of("{model: {experts: {count: 1}}, train: {method: switch}}"),
-            "model.experts.count: method switch wants 2 or more experts, found 1; without experts it is "
-            "train.method: dense");
-}
-
-TEST_F(RunConfigTest, AMethodBringsItsRouter) {
-  const auto of = [&](const char* method) {
-    return load_text(fmt::format("model: {{experts: {{count: 4}}}}\ntrain: {{method: {}}}", method));
-  };
-  const RunConfig one = of("switch");
-  EXPECT_EQ(one.train.objective.passes, 1);
-  EXPECT_EQ(one.train.routing.balance, 0.01);
-  EXPECT_EQ(one.model.experts.router, RouterKind::kTopK);
-  EXPECT_EQ(one.model.experts.gate, Gate::kSoftmax);
-  EXPECT_EQ(one.model.experts.active, 1);
-  const RunConfig free = of("loss_free");
-  EXPECT_TRUE(free.model.experts.biased);
-  EXPECT_EQ(free.model.experts.active, 2);
-  EXPECT_EQ(free.train.routing.balance, 0);
-  EXPECT_EQ(of("hash").model.experts.router, RouterKind::kHash);
-  EXPECT_EQ(of("base").model.experts.gate, Gate::kSigmoid);
-  EXPECT_EQ(of("switch_random").model.experts.router, RouterKind::kUniform);
-  EXPECT_EQ(of("thor").model.experts.router, RouterKind::kRandom);
-  const RunConfig dense = load_text(
-      "model: {experts: {count: 4, router: top_k, active: 2, gate: softmax, every: 1}}\ntrain: {method: "
-      "dense}");
-  EXPECT_EQ(dense.model.experts, (ExpertConfig{.every = 1}));
-  const RunConfig given = load_text(
-      "model: {experts: {active: 1, gate: softmax}}\ntrain: {method: top_k, routing: {balance: 0}}");
-  EXPECT_EQ(given.model.experts.active, 1);
-  EXPECT_EQ(given.train.routing.balance, 0);
-}
-
-TEST_F(RunConfigTest, RefusesWhatARouterDoesNotHave) {
-  EXPECT_EQ(error_of("train: {method: thor, routing: {balance: 0.1}}"),
-            "train.routing.balance: wanted a model.experts.router with learned scores (top_k, sentence, base "
-            "or distilled)");
-  EXPECT_EQ(error_of("train: {method: base, routing: {capacity: 1}}"),
-            "train.routing.capacity: wanted model.experts.router top_k or hash: others drop no tokens");
-  EXPECT_EQ(error_of("{model: {experts: {count: 2}}, train: {method: top_k}}"),
-            "model.experts.count: method top_k gives each token 2 experts, so it wants more than that to "
-            "choose from, found 2; set it, or model.experts.active");
-  EXPECT_EQ(error_of("train: {method: stable_moe, max_updates: 10, routing: {first_stage: 10}}"),
-            "train.routing.first_stage: wanted fewer updates than train.max_updates: the distilled router is "
-            "frozen after them");
-  EXPECT_EQ(load_text("train: {method: dense, routing: {capacity: 2}}").train.routing, RoutingConfig{});
-  EXPECT_EQ(error_of("{model: {experts: {active: 5}}, train: {method: top_k}}"),
-            "model.experts.active: wanted from 1 to model.experts.count (4), found 5");
-  EXPECT_EQ(error_of("{model: {experts: {active: 2}}, train: {method: hash}}"),
-            "model.experts.active: wanted 1 for the router hash, found 2");
-  EXPECT_EQ(
-      error_of("{model: {experts: {gate: none}}, train: {method: switch}}"),
-      "model.experts.gate: wanted softmax or sigmoid for the router top_k: without a gate nothing trains "
-      "it, found none");
-  EXPECT_EQ(
-      error_of("train: {method: switch, objective: {unused_expert: skip}}"),
-      "train.objective.unused_expert: wanted zero_grad, as only random experts are known before the update");
 }
 
 TEST_F(RunConfigTest, IncludesAreReadFirstAndLaterKeysWin) {
@@ -416,68 +279,6 @@ TEST(RecipesTest, EveryRecipeOfTheProjectResolves) {
 TEST(ProcessEnvironmentTest, ReadsTheProcess) {
   EXPECT_TRUE(process_environment("PATH").has_value());
   EXPECT_FALSE(process_environment("MEGIN_NO_SUCH_VARIABLE").has_value());
-}
-
-// A task or a preset of language models brings what a running text wants.
-TEST_F(RunConfigTest, ALanguageModelIsOneKeyAway) {
-  const RunConfig lm = load_text("data: {task: language_model, source_language: fi}\n");
-  EXPECT_EQ(lm.model.preset, "tiny_lm");
-  EXPECT_EQ(lm.model.kind, ModelKind::kCausalLm);
-  EXPECT_EQ(lm.model.encoder_layers, 0);
-  EXPECT_EQ(lm.data.target_language, "fi");
-  EXPECT_EQ(lm.train.objective.label_smoothing, 0.0);
-  EXPECT_FALSE(lm.train.validation.bleu);
-  EXPECT_EQ(lm.train.validation.best_by, "loss");
-  const RunConfig smoothed = load_text(
-      "data: {task: language_model}\nmodel: {preset: base_lm}\ntrain: {objective: {label_smoothing: 0.2}}\n");
-  EXPECT_EQ(smoothed.model.width, 768);
-  EXPECT_EQ(smoothed.train.objective.label_smoothing, 0.2);
-
-  EXPECT_EQ(error_of("model: {preset: base_lm}"),
-            "data.task: translation is for another model than model.kind causal_lm; the presets of language "
-            "models are tiny_lm, base_lm and large_lm");
-  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {bleu: true}}"),
-            "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
-}
-
-TEST_F(RunConfigTest, SmoeDropoutGrowsToAllExperts) {
-  const RunConfig config = load_text("train: {method: smoe_dropout}\n");
-  EXPECT_EQ(config.model.experts.count, 16);
-  EXPECT_EQ(config.model.experts.active, 16);
-  EXPECT_EQ(config.model.experts.router, RouterKind::kFixed);
-  EXPECT_EQ(config.train.routing.active_schedule, ActiveSchedule::kLinear);
-  const RunConfig four = load_text(
-      "model: {experts: {count: 4, active: 3}}\n"
-      "train: {method: smoe_dropout, routing: {active_schedule: random}}\n");
-  EXPECT_EQ(four.model.experts.active, 3);
-  EXPECT_EQ(four.train.routing.active_schedule, ActiveSchedule::kRandom);
-  EXPECT_THAT(error_of("train: {method: hash, routing: {active_schedule: linear}}"),
-              testing::HasSubstr("only the routers top_k and fixed"));
-  EXPECT_THAT(
-      error_of("train: {method: top_k, routing: {active_schedule: linear}}"),
-      testing::HasSubstr("train.routing.first_active: wanted 2 or more with the gate softmax_of_chosen"));
-  EXPECT_THAT(error_of("train: {method: top_k, routing: {first_active: 1}}"),
-              testing::HasSubstr("train.routing.first_active: wanted a train.routing.active_schedule"));
-  EXPECT_EQ(load_text("train: {method: thor, objective: {perturbation: {kind: adversarial}}}\n")
-                .train.objective.perturbation.size,
-            0.3);
-  EXPECT_EQ(load_text("train: {method: smart, objective: {perturbation: {kind: uniform}}}\n")
-                .train.objective.perturbation.size,
-            1e-5);
-  EXPECT_THAT(error_of("train: {method: smoe_dropout, routing: {first_active: 17}}"),
-              testing::HasSubstr("at most model.experts.active (16)"));
-}
-
-// The layer that the others' experts stand in stays: a control that costs as much (stablemoe spec 2).
-TEST_F(RunConfigTest, ADenseModelKeepsAnInsertedLayer) {
-  const RunConfig config = load_text(
-      "model: {experts: {count: 8, body: insert, sublayers: 3, feed_forward: 64}}\n"
-      "train: {method: dense}\n");
-  EXPECT_EQ(config.model.experts.count, 1);
-  EXPECT_EQ(config.model.experts.body, ExpertBody::kInsert);
-  EXPECT_EQ(config.model.experts.sublayers, 3);
-  EXPECT_EQ(config.model.experts.feed_forward, 64);
-  EXPECT_TRUE(has_inserted_layer(config.model, Stack::kEncoder, 1));
 }
 
 }  // namespace
