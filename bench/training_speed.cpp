@@ -67,6 +67,7 @@ struct Case {
     if (options.feed_forward > 0) config.feed_forward = options.feed_forward;
     config.source_vocabulary = config.target_vocabulary = options.vocabulary;
     config.experts = config::experts_of(config::traits_of(options.method), count);
+    config.mixture = config::mixture_of(config::traits_of(options.method), count);
     return config;
   }
 
@@ -88,7 +89,8 @@ struct Case {
 double update_flops(const Case& one, const data::TokenBatch& batch) {
   return store::count_training_flops(
       store::count_token_flops(one.model.config(), one.model.config().experts.active, 0),
-      one.config.objective.passes, batch.source_tokens, batch.target_tokens);
+      config::computed_passes(one.config, one.model.config().mixture.components), batch.source_tokens,
+      batch.target_tokens);
 }
 
 template <typename Body>

@@ -14,7 +14,8 @@ fi
 toy_data
 must_train dense --set train.method=dense --set train.max_updates=20 --set train.validation.every=10
 must_train switch --set train.method=switch --set train.max_updates=20 --set train.validation.every=10
-"$megin" report dense switch --output page.html --title "Two toys" || fail "megin report"
+must_train moe_tok --set train.method=moe_tok --set train.max_updates=20 --set train.validation.every=10
+"$megin" report dense switch moe_tok --output page.html --title "Three toys" || fail "megin report"
 
 # Measures what was laid out; the page itself has no program in it.
 sed 's|</body>|<script>document.title = JSON.stringify({charts: [...document.querySelectorAll("svg")].filter(s => \
@@ -30,8 +31,8 @@ browse --dump-dom "file://$folder/measured.html" >dom.html
 found=$(sed -nE 's|.*<title>(\{.*\})</title>.*|\1|p' dom.html)
 charts=$(grep -c '^<svg' page.html)
 ((charts >= 10)) || fail "wanted at least 10 charts, found $charts"
-[[ $found == "{\"charts\":$charts,\"tables\":3,"*"\"fits\":true,\"text\":true}" ]] ||
-  fail "wanted $charts charts drawn, 3 tables, and all of it within the window; the browser found '$found'"
+[[ $found == "{\"charts\":$charts,\"tables\":4,"*"\"fits\":true,\"text\":true}" ]] ||
+  fail "wanted $charts charts drawn, 4 tables, and all of it within the window; the browser found '$found'"
 browse --screenshot="$folder/page.png" "file://$folder/page.html" >/dev/null
 (($(stat -c %s page.png) > 50000)) || fail "the picture of the page is nearly empty: $(stat -c %s page.png) bytes"
 shown "a browser without a network draws all $charts charts of the page within its window"

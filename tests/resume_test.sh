@@ -112,8 +112,9 @@ killed thor_killed thor 13 "$thor_updates" "${thor[@]}"
 killed skip_killed skip 7 "$skip_updates" "${skip[@]}"
 shown "killed 20 times on the way to $thor_updates and $skip_updates updates: same bytes, log and best"
 
-# Routers that carry something of their own from update to update: biases, two stages, tables, what the log counts.
-for method in loss_free stable_moe hash; do
+# Routers that carry something of their own from update to update: biases, two stages, tables, what the log counts; and a
+# mixture, which counts too.
+for method in loss_free stable_moe hash moe_dec; do
   routed=(--set "train.method=$method" --set model.experts.count=3 --set train.threads=2 --set train.max_updates=70
     --set train.routing.first_stage=30 --set train.average_decay=0.9)
   must_train "$method" "${routed[@]}"
@@ -123,7 +124,7 @@ done
 must_train stable_raised --set train.method=stable_moe --set train.max_updates=40
 must_train stable_raised --resume --set train.method=stable_moe --set train.max_updates=60
 grep -q '^ *first_stage: 4$' stable_raised/config.yaml || fail "stable_raised: wanted the first stage to stay a tenth of 40"
-shown "trainings with routers of three kinds, killed 4 times each: same bytes, log and best"
+shown "trainings with routers of three kinds and of a mixture, killed 4 times each: same bytes, log and best"
 
 stopped=0
 terminated thor_stopped thor 2 "$thor_updates" "${thor[@]}"

@@ -139,10 +139,9 @@ std::vector<Cell> make_cells(const BenchOptions& options, std::span<const Model>
   for (const int64_t batch : options.batches) {
     for (const int64_t beam : options.beams) {
       for (const Model& model : models) {
-        const config::RouterKind router = model.weights->config.experts.router;
         for (const std::string& asked : options.dispatches) {
-          const std::string dispatch = config::to_string(
-              config::parse_dispatch_or_auto(asked, 1, router, config::DispatchMode::kSentence));
+          const std::string dispatch = config::to_string(config::parse_dispatch_or_auto(
+              asked, 1, model.weights->config, config::DispatchMode::kSentence));
           cells.push_back({.model = &model, .dispatch = dispatch, .batch = batch, .beam = beam, .rates = {}});
           if (model.experts == 1) break;  // all the same for a dense model
         }

@@ -11,13 +11,20 @@ namespace {
 
 std::string served_modes(const config::ModelConfig& config) {
   const int64_t layers = config::count_expert_layers(config);
+  if (config::is_mixture(config)) {
+    return fmt::format("the model serves {}path:0 to path:{}",
+                       config::has_learned_prior(config) ? "router (or auto, which means it), and " : "",
+                       config.mixture.components - 1);
+  }
   if (layers == 0)
     return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
   if (config::is_elastic(config.experts.router)) {
     return fmt::format("the model serves router (or auto, which means it), and k=1 to k={} experts a token",
                        config.experts.count);
   }
-  if (!config::is_drawn(config.experts.router)) return "the model serves router (or auto, which means it)";
+  if (!config::is_drawn(config.experts.router))
+    return "the model serves router (or auto, which means it), and most routers let experts be drawn past "
+           "them";
   return fmt::format(
       "the model serves sentence, token, position, batch, ensemble, and path:E or path:E,E,... with one "
       "expert from 0 "
@@ -37,6 +44,12 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
                   "experts are drawn; router, or k=K with so many experts a token, where the model chooses; "
                   "auto: sentence, token for switch_random, or router")
       ->capture_default_str();
+  command
+      .add_option("--gate", options.gate,
+                  "what experts' outputs are multiplied by, in place of the router's gates: 1 leaves them as "
+                  "they are")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("X");
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
   command
       .add_option("--batch-tokens", options.search.batch_tokens,
@@ -81,11 +94,13 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options) {
 runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
                                    uint64_t seed_offset) {
   try {
-    return {bundle.weights, config::parse_dispatch_or_auto(options.experts, options.seed + seed_offset,
-                                                           bundle.weights->config.experts.router,
-                                                           config::DispatchMode::kSentence)};
+    config::Dispatch dispatch = config::parse_dispatch_or_auto(
+        options.experts, options.seed + seed_offset, bundle.weights->config, config::DispatchMode::kSentence);
+    dispatch.gate = options.gate;
+    return {bundle.weights, std::move(dispatch)};
   } catch (const UsageError& error) {
-    fail_usage("--experts: {}; {}", error.what(), served_modes(bundle.weights->config));
+    fail_usage("{}: {}; {}", options.gate ? "--experts and --gate" : "--experts", error.what(),
+               served_modes(bundle.weights->config));
   }
 }
 

@@ -1,6 +1,7 @@
 // What translate and evaluate are told in common: which experts, how to search, with how many threads.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "cli/command.h"
@@ -12,6 +13,7 @@ namespace megin::cli {
 struct DecodingOptions {
   std::string model;
   std::string experts = "auto";
+  std::optional<float> gate = {};
   uint64_t seed = 1;
   std::string length_penalty = "fairseq";
   int64_t threads = 0;
@@ -19,7 +21,7 @@ struct DecodingOptions {
   runtime::BatchedSearch search;
 };
 
-// Adds MODEL, --experts, --seed, --batch-tokens and --threads.
+// Adds MODEL, --experts, --gate, --seed, --batch-tokens and --threads.
 void add_model_options(CLI::App& command, DecodingOptions& options);
 
 // The same and --beam, --length-penalty, --lenpen, --max-length-a, --max-length-b and --tag.

@@ -54,7 +54,14 @@ int64_t bytes_in(const fs::path& directory) {
   return bytes;
 }
 
-std::vector<std::string> dispatch_modes(const config::ExpertConfig& experts, int64_t expert_layers) {
+std::vector<std::string> dispatch_modes(const config::ModelConfig& model, int64_t expert_layers) {
+  if (config::is_mixture(model)) {
+    std::vector<std::string> modes;
+    if (config::has_learned_prior(model)) modes.emplace_back("router");
+    modes.push_back(fmt::format("path:0 ... path:{}", model.mixture.components - 1));
+    return modes;
+  }
+  const config::ExpertConfig& experts = model.experts;
   if (experts.count > 1 && config::is_elastic(experts.router)) {
     return {"router", fmt::format("k=1 ... k={}", experts.count)};
   }
@@ -109,7 +116,7 @@ ModelInfo inspect(const InfoOptions& options) {
   info.all_experts = store::count_token_flops(model, model.experts.count, options.length);
   info.expert_layers = config::count_expert_layers(model);
   info.bytes = bytes_in(info.path);
-  info.modes = dispatch_modes(model.experts, info.expert_layers);
+  info.modes = dispatch_modes(model, info.expert_layers);
   return info;
 }
 
@@ -179,6 +186,12 @@ std::string shape_lines(const ModelInfo& info) {
                       m.heads, m.feed_forward, enum_name(m.activation));
   text += fmt::format("             {} ({}-norm), {} positions, up to {} tokens\n", enum_name(m.norm),
                       enum_name(m.norm_position), enum_name(m.positions), grouped(m.max_length));
+  if (config::is_mixture(m)) {
+    return text + fmt::format("mixture      of {} translations, each with its own {}; prior {}\n",
+                              m.mixture.components,
+                              m.mixture.kind == config::MixtureKind::kDecoder ? "decoder" : "first vector",
+                              enum_name(m.mixture.prior));
+  }
   if (m.experts.count == 1 && m.experts.body == config::ExpertBody::kInsert) {
     return text + fmt::format("experts      none (dense), {} residual sublayers inserted in {} places\n",
                               m.experts.sublayers, m.experts.layers);

@@ -241,6 +241,33 @@ std::vector<Picture> curves(const std::vector<Run>& runs) {
   return pictures;
 }
 
+std::string place_name(const std::string& stack, int64_t layer) {
+  return stack == "mixture" ? stack : fmt::format("{} {}", stack, layer);
+}
+
+// Of a mixture one line for each component, as Figures 2 and 3 of the THOR paper.
+std::vector<Picture> mixture_curves(const Run& run) {
+  std::vector<Picture> pictures;
+  for (const auto& [key, title] : std::vector<std::pair<std::string, std::string>>{
+           {"load", "Load: share of sentences that a component explains best"},
+           {"confidence", "Confidence: its mean responsibility for them"}}) {
+    report::LineChart chart{
+        .title = title, .subtitle = run.name, .x_label = "updates", .y_label = key, .series = {}};
+    for (size_t z = 0;; ++z) {
+      const std::string own = fmt::format("{}_{}", key, z);
+      auto points = run.log.curve("routing", own, report::log_axis("updates"),
+                                  [](const json& line) { return line.value("stack", "") == "mixture"; });
+      if (points.empty()) break;
+      chart.series.push_back({.name = fmt::format("component {}", z), .points = std::move(points)});
+    }
+    if (chart.series.empty()) continue;
+    std::string file = fmt::format("{}-mixture-{}", run.name, key);
+    std::ranges::replace(file, '/', '-');
+    pictures.push_back({std::move(file), line_chart_svg(chart)});
+  }
+  return pictures;
+}
+
 // One line for each expert layer of a run, as many as can be told apart.
 std::vector<Picture> routing_curves(const Run& run) {
   constexpr size_t kMostLayers = 8;
@@ -267,8 +294,7 @@ std::vector<Picture> routing_curves(const Run& run) {
         return line.value("stack", "") == of.first && line.value("layer", int64_t{-1}) == of.second;
       });
       if (points.empty()) continue;
-      chart.series.push_back(
-          {.name = fmt::format("{} {}", of.first, of.second), .points = std::move(points)});
+      chart.series.push_back({.name = place_name(of.first, of.second), .points = std::move(points)});
     }
     const bool all_zero = std::ranges::all_of(chart.series, [](const report::Series& series) {
       return std::ranges::all_of(series.points, [](const report::Point& point) { return point.y == 0; });
@@ -279,6 +305,7 @@ std::vector<Picture> routing_curves(const Run& run) {
       pictures.push_back({std::move(file), line_chart_svg(chart)});
     }
   }
+  std::ranges::move(mixture_curves(run), std::back_inserter(pictures));
   return pictures;
 }
 
@@ -287,13 +314,13 @@ void add_loads(report::HtmlPage& page, const Run& run) {
   std::map<std::pair<bool, int64_t>, const json*> last;  // encoder first
   for (const json& line : run.log.lines()) {
     if (line.value("event", "") == "routing")
-      last[{line.value("stack", "") == "decoder", line.value("layer", int64_t{0})}] = &line;
+      last[{line.value("stack", "") != "encoder", line.value("layer", int64_t{0})}] = &line;
   }
   std::vector<report::Column> columns = {{"layer"}};
   std::vector<std::vector<std::string>> rows;
   size_t experts = 0;
   for (const auto& [layer, line] : last) {
-    rows.push_back({fmt::format("{} {}", layer.first ? "decoder" : "encoder", layer.second)});
+    rows.push_back({place_name(line->value("stack", ""), layer.second)});
     for (size_t e = 0; line->contains(fmt::format("load_{}", e)); ++e) {
       rows.back().push_back(fmt::format("{:.1f}", 100 * line->at(fmt::format("load_{}", e)).get<double>()));
     }

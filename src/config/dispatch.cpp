@@ -83,29 +83,90 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
   throw std::logic_error("no expert is drawn in this mode");
 }
 
-Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, RouterKind router, DispatchMode drawn) {
+Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, const ModelConfig& model,
+                                DispatchMode drawn) {
   if (text != "auto") return parse_dispatch(text, seed);
+  if (is_mixture(model)) {
+    if (has_learned_prior(model)) return {DispatchMode::kRouter, seed, {}};
+    return {DispatchMode::kPath, seed, {0}};
+  }
+  const RouterKind router = model.experts.router;
   if (router == RouterKind::kUniform) return {DispatchMode::kToken, seed, {}};  // as it was trained
   return {is_drawn(router) ? drawn : DispatchMode::kRouter, seed, {}};
 }
 
-void check(const Dispatch& dispatch, const ExpertConfig& config, int64_t expert_layers) {
-  const int64_t experts = config.count;
+namespace {
+
+void check_mixture(const Dispatch& dispatch, const ModelConfig& model) {
   const std::string text = to_string(dispatch);
-  if (experts > 1 && is_drawn(config.router) == (dispatch.mode == DispatchMode::kRouter)) {
-    fail_usage("{}: this model's router is {}, so experts are {}", text, enum_name(config.router),
-               is_drawn(config.router) ? "drawn, and it has no router of its own; wanted sentence, token, "
-                                         "position, batch, ensemble or path:..."
-                                       : "chosen by the model itself; wanted router");
+  const int64_t components = model.mixture.components;
+  if (dispatch.gate) fail_usage("{}: the components of a mixture have no gate to replace", text);
+  const bool chosen = dispatch.mode == DispatchMode::kRouter && dispatch.active == 0;
+  if (chosen && has_learned_prior(model)) return;
+  if (dispatch.mode != DispatchMode::kPath || dispatch.path.size() != 1) {
+    fail_usage("{}: this model is a mixture of {} translations; wanted {}path:0 to path:{} for one of them",
+               text, components, has_learned_prior(model) ? "router for the likeliest of a source, or " : "",
+               components - 1);
   }
-  if (dispatch.active > 0) {
-    if (experts > 1 && !is_elastic(config.router)) {
-      fail_usage("{}: the router {} gives every token {} of its experts; wanted router", text,
-                 enum_name(config.router), config.active);
-    }
-    if (dispatch.active > experts) {
-      fail_usage("{}: wanted 1 to {} experts a token, as the model has no more", text, experts);
-    }
+  if (dispatch.path[0] < components) return;
+  fail_usage("{}: wanted a component from 0 to {}, found {}", text, components - 1, dispatch.path[0]);
+}
+
+// Whether experts may be drawn past the router of a model.
+bool may_be_drawn(const ExpertConfig& experts) {
+  switch (experts.router) {
+    case RouterKind::kRandom:
+    case RouterKind::kUniform:
+      return true;
+    case RouterKind::kTopK:
+    case RouterKind::kFixed:
+      return experts.active == 1;
+    case RouterKind::kBase:
+    case RouterKind::kHash:
+    case RouterKind::kDistilled:
+      return true;
+    case RouterKind::kSentence:
+    case RouterKind::kExpertChoice:
+      return false;
+  }
+  __builtin_unreachable();
+}
+
+void check_router(const Dispatch& dispatch, const ExpertConfig& experts) {
+  const std::string text = to_string(dispatch);
+  const bool by_router = dispatch.mode == DispatchMode::kRouter;
+  if (by_router && is_drawn(experts.router)) {
+    fail_usage(
+        "{}: this model's router is {}, so experts are drawn, and it has no router of its own; wanted "
+        "sentence, token, position, batch, ensemble or path:...",
+        text, enum_name(experts.router));
+  }
+  const bool drawn = !by_router && dispatch.mode != DispatchMode::kEnsemble;
+  if (!by_router && !is_drawn(experts.router) && !(drawn && may_be_drawn(experts))) {
+    fail_usage(
+        "{}: this model's router is {}, so experts are chosen by the model itself; wanted router{}", text,
+        enum_name(experts.router),
+        may_be_drawn(experts) ? ", or sentence, token, position, batch or path:... to draw past it" : "");
+  }
+  if (dispatch.active > 0 && !is_elastic(experts.router)) {
+    fail_usage("{}: the router {} gives every token {} of its experts; wanted router", text,
+               enum_name(experts.router), experts.active);
+  }
+}
+
+}  // namespace
+
+void check(const Dispatch& dispatch, const ModelConfig& model) {
+  if (is_mixture(model)) return check_mixture(dispatch, model);
+  const int64_t experts = model.experts.count, layers = count_expert_layers(model);
+  const std::string text = to_string(dispatch);
+  if (experts > 1) check_router(dispatch, model.experts);
+  if (dispatch.gate && (experts == 1 || is_drawn(model.experts.router))) {
+    fail_usage("{}: a gate of {} was asked for, but this model has no router, and so no gates to replace",
+               text, *dispatch.gate);
+  }
+  if (dispatch.active > experts) {
+    fail_usage("{}: wanted 1 to {} experts a token, as the model has no more", text, experts);
   }
   if (dispatch.mode != DispatchMode::kPath) return;
   for (const int64_t expert : dispatch.path) {
@@ -114,11 +175,10 @@ void check(const Dispatch& dispatch, const ExpertConfig& config, int64_t expert_
                expert, experts, experts == 1 ? "expert" : "experts");
   }
   const int64_t length = static_cast<int64_t>(dispatch.path.size());
-  if (length == 1 || length == expert_layers) return;
-  if (expert_layers == 0)
-    fail_usage("{}: this model is dense, it has no expert layers; leave the path out", text);
-  fail_usage("{}: wanted 1 expert or {} (one for each expert layer, encoder first), found {}", text,
-             expert_layers, length);
+  if (length == 1 || length == layers) return;
+  if (layers == 0) fail_usage("{}: this model is dense, it has no expert layers; leave the path out", text);
+  fail_usage("{}: wanted 1 expert or {} (one for each expert layer, encoder first), found {}", text, layers,
+             length);
 }
 
 }  // namespace megin::config

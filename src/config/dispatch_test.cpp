@@ -118,10 +118,19 @@ TEST(DrawExpertTest, OneExpertIsAlwaysDrawn) {
     EXPECT_EQ(draw_expert({.mode = mode, .seed = 7, .path = {}}, {}, 1), 0);
 }
 
+// A model with so many expert layers, half of them in each stack.
+ModelConfig with_layers(ExpertConfig experts, int64_t layers) {
+  ModelConfig model;
+  experts.every = 1;
+  model.experts = experts;
+  model.encoder_layers = model.decoder_layers = std::max<int64_t>(1, layers / 2);
+  return model;
+}
+
 TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
   const auto error_of = [](const char* text, int64_t experts, int64_t layers) -> std::string {
     try {
-      check(parse_dispatch(text, 1), ExpertConfig{.count = experts}, layers);
+      check(parse_dispatch(text, 1), with_layers({.count = experts}, layers));
     } catch (const UsageError& error) {
       return error.what();
     }
@@ -142,20 +151,54 @@ TEST(CheckDispatchTest, ComparesAPathWithTheModel) {
             "path:0,1: wanted 1 expert or 4 (one for each expert layer, encoder first), found 2");
 }
 
-TEST(CheckDispatchTest, AModelWithARouterOfItsOwnServesThatAlone) {
-  const ExpertConfig random{.count = 2},
-      learned{.count = 2, .router = RouterKind::kTopK, .gate = Gate::kSoftmax};
-  EXPECT_NO_THROW(check(parse_dispatch("router", 1), learned, 2));
-  EXPECT_THROW(check(parse_dispatch("sentence", 1), learned, 2), UsageError);
-  EXPECT_THROW(check(parse_dispatch("ensemble", 1), learned, 2), UsageError);
-  EXPECT_THROW(check(parse_dispatch("router", 1), random, 2), UsageError);
-  EXPECT_NO_THROW(check(parse_dispatch("router", 1), ExpertConfig{}, 0)) << "dense: all the same";
+TEST(CheckDispatchTest, KnowsWhichModelsHaveARouter) {
+  const ModelConfig random = with_layers({.count = 2}, 2),
+                    learned =
+                        with_layers({.count = 2, .router = RouterKind::kTopK, .gate = Gate::kSoftmax}, 2),
+                    by_sentence =
+                        with_layers({.count = 2, .router = RouterKind::kSentence, .gate = Gate::kSoftmax}, 2),
+                    two = with_layers({.count = 4, .router = RouterKind::kTopK, .active = 2}, 2);
+  EXPECT_NO_THROW(check(parse_dispatch("router", 1), learned));
+  EXPECT_THROW(check(parse_dispatch("ensemble", 1), learned), UsageError);
+  EXPECT_THROW(check(parse_dispatch("router", 1), random), UsageError);
+  EXPECT_NO_THROW(check(parse_dispatch("router", 1), ModelConfig{})) << "dense: all the same";
   const auto automatic = [](RouterKind router) {
-    return parse_dispatch_or_auto("auto", 1, router, DispatchMode::kSentence).mode;
+    return parse_dispatch_or_auto("auto", 1, with_layers({.count = 2, .router = router}, 2),
+                                  DispatchMode::kSentence)
+        .mode;
   };
   EXPECT_EQ(automatic(RouterKind::kRandom), DispatchMode::kSentence);
   EXPECT_EQ(automatic(RouterKind::kUniform), DispatchMode::kToken);
   EXPECT_EQ(automatic(RouterKind::kHash), DispatchMode::kRouter);
+  // Drawn past a router: one expert of a token, chosen by the token.
+  for (const char* mode : {"sentence", "token", "position", "batch", "path:1"}) {
+    EXPECT_NO_THROW(check(parse_dispatch(mode, 1), learned)) << mode;
+    EXPECT_THROW(check(parse_dispatch(mode, 1), by_sentence), UsageError) << mode;
+    EXPECT_THROW(check(parse_dispatch(mode, 1), two), UsageError) << mode;
+  }
+  Dispatch gated = parse_dispatch("router", 1);
+  gated.gate = 1.0F;
+  EXPECT_NO_THROW(check(gated, learned));
+  gated.mode = DispatchMode::kToken;
+  EXPECT_NO_THROW(check(gated, learned));
+  EXPECT_THROW(check(gated, random), UsageError) << "no gate to replace";
+  EXPECT_THROW(check(gated, ModelConfig{}), UsageError);
+}
+
+TEST(CheckDispatchTest, AMixtureServesItsComponents) {
+  ModelConfig mixture;
+  mixture.mixture.components = 3;
+  const auto automatic = [&] {
+    return to_string(parse_dispatch_or_auto("auto", 1, mixture, DispatchMode::kSentence));
+  };
+  EXPECT_EQ(automatic(), "router");
+  EXPECT_NO_THROW(check(parse_dispatch("router", 1), mixture));
+  EXPECT_NO_THROW(check(parse_dispatch("path:2", 1), mixture));
+  for (const char* wrong : {"path:3", "path:0,1", "sentence", "ensemble", "k=1"})
+    EXPECT_THROW(check(parse_dispatch(wrong, 1), mixture), UsageError) << wrong;
+  mixture.mixture.prior = MixturePrior::kUniform;
+  EXPECT_EQ(automatic(), "path:0");
+  EXPECT_THROW(check(parse_dispatch("router", 1), mixture), UsageError) << "none is likelier";
 }
 
 TEST(DispatchTest, AnElasticRouterTakesAnyNumberOfExperts) {
@@ -165,12 +208,12 @@ TEST(DispatchTest, AnElasticRouterTakesAnyNumberOfExperts) {
   EXPECT_EQ(to_string(four), "k=4");
   const ExpertConfig fixed{
       .count = 8, .router = RouterKind::kFixed, .active = 6, .gate = Gate::kSoftmaxOfChosen};
-  EXPECT_NO_THROW(check(four, fixed, 2));
+  EXPECT_NO_THROW(check(four, with_layers(fixed, 2)));
   EXPECT_EQ(active_experts(four, fixed), 4);
   EXPECT_EQ(active_experts({.mode = DispatchMode::kRouter}, fixed), 6);
-  EXPECT_THROW(check(parse_dispatch("k=9", 1), fixed, 2), UsageError);
-  EXPECT_THROW(check(four, {.count = 8, .router = RouterKind::kHash}, 2), UsageError);
-  EXPECT_THROW(check(four, {.count = 8, .router = RouterKind::kRandom}, 2), UsageError);
+  EXPECT_THROW(check(parse_dispatch("k=9", 1), with_layers(fixed, 2)), UsageError);
+  EXPECT_THROW(check(four, with_layers({.count = 8, .router = RouterKind::kHash}, 2)), UsageError);
+  EXPECT_THROW(check(four, with_layers({.count = 8, .router = RouterKind::kRandom}, 2)), UsageError);
   for (const char* wrong : {"k=", "k=0", "k=-1", "k=1,2", "k=x"})
     EXPECT_THROW(parse_dispatch(wrong, 1), UsageError);
 }

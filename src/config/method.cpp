@@ -46,6 +46,10 @@ MethodTraits traits_of(Method method) {
       return {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .balance = 0.3};
     case Method::kSmoeDropout:
       return {.router = RouterKind::kFixed, .grows = true, .gate = Gate::kSoftmaxOfChosen};
+    case Method::kMoeTok:
+      return {.has_experts = false, .is_mixture = true};
+    case Method::kMoeDec:
+      return {.has_experts = false, .is_mixture = true, .mixture = MixtureKind::kDecoder};
   }
   __builtin_unreachable();
 }
@@ -59,6 +63,11 @@ ExpertConfig experts_of(const MethodTraits& traits, int64_t count) {
   experts.gate = traits.gate;
   experts.biased = traits.biased;
   return experts;
+}
+
+MixtureConfig mixture_of(const MethodTraits& traits, int64_t count) {
+  if (!traits.is_mixture) return {};
+  return {.components = count, .kind = traits.mixture};
 }
 
 }  // namespace megin::config

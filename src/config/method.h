@@ -24,11 +24,16 @@ struct MethodTraits {
   bool fixed_first = false;
   ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
   PerturbationConfig perturbation = {};
+  bool is_mixture = false;  // of `mixture`, two components if none are given
+  MixtureKind mixture = MixtureKind::kBegin;
 };
 
 MethodTraits traits_of(Method method);
 
 // `count` experts as the method has them, everything else as it is by default; none where it has none.
 ExpertConfig experts_of(const MethodTraits& traits, int64_t count);
+
+// A mixture of `count` components as the method has it; none where it has none.
+MixtureConfig mixture_of(const MethodTraits& traits, int64_t count);
 
 }  // namespace megin::config

@@ -98,6 +98,16 @@ void check_router(const ModelConfig& c) {
           "another one in a causal_lm: the mean of a text looks at what is still to come", router);
 }
 
+void check_mixture(const ModelConfig& c) {
+  require(c.mixture.components >= 1, "model.mixture.components", "1 (no mixture) or more",
+          c.mixture.components);
+  if (!is_mixture(c)) return;
+  require(!is_causal_lm(c), "model.mixture.components", "1 in a causal_lm: it is of translations",
+          c.mixture.components);
+  require(c.experts.count == 1 && c.experts.body == ExpertBody::kReplace, "model.mixture.components",
+          "1 in a model with expert layers", c.mixture.components);
+}
+
 }  // namespace
 
 void apply_model_preset(ModelConfig& config, std::string_view name) {
@@ -153,6 +163,7 @@ void check(const ModelConfig& c) {
           c.target_vocabulary);
   check_experts(c);
   check_router(c);
+  check_mixture(c);
 }
 
 }  // namespace megin::config

@@ -178,6 +178,34 @@ struct ExpertConfig {
   bool operator==(const ExpertConfig&) const = default;
 };
 
+// What the components of a mixture of translation models have of their own (Shen et al. 2019): the vector
+// that the decoder begins with, MoE(tok); or the whole decoder, MoE(dec). Encoder, embeddings and output are
+// shared.
+enum class MixtureKind { kBegin, kDecoder };
+constexpr auto enum_names(MixtureKind) {
+  return std::array<std::string_view, 2>{"begin", "decoder"};
+}
+
+// p(z|x) of a mixture: learned from the mean of the encoder's output, or the same for all.
+enum class MixturePrior { kLearned, kUniform };
+constexpr auto enum_names(MixturePrior) {
+  return std::array<std::string_view, 2>{"learned", "uniform"};
+}
+
+struct MixtureConfig {
+  int64_t components = 1;  // K; 1: no mixture
+  MixtureKind kind = MixtureKind::kBegin;
+  MixturePrior prior = MixturePrior::kLearned;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("components", self.components, "of a mixture of translations; other methods make it 1");
+    field("kind", self.kind, "what each has of its own: first vector or decoder; else by the method");
+    field("prior", self.prior, "their probabilities: learned from the source, or uniform");
+  }
+  bool operator==(const MixtureConfig&) const = default;
+};
+
 struct ModelConfig {
   std::string preset = "tiny";  // fills the fields below that are not given
   ModelKind kind = ModelKind::kEncoderDecoder;
@@ -199,6 +227,7 @@ struct ModelConfig {
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
   ExpertConfig experts = {};
+  MixtureConfig mixture = {};
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -222,6 +251,7 @@ struct ModelConfig {
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
     field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
     field("experts", self.experts, "where the experts are");
+    field("mixture", self.mixture, "of whole translations");
   }
   bool operator==(const ModelConfig&) const = default;
 };
@@ -232,6 +262,24 @@ constexpr bool is_causal_lm(const ModelConfig& config) {
 
 constexpr int64_t layers_of(const ModelConfig& config, Stack stack) {
   return stack == Stack::kEncoder ? config.encoder_layers : config.decoder_layers;
+}
+
+constexpr bool is_mixture(const ModelConfig& config) {
+  return config.mixture.components > 1;
+}
+constexpr bool has_learned_prior(const ModelConfig& config) {
+  return is_mixture(config) && config.mixture.prior == MixturePrior::kLearned;
+}
+
+// Decoders that a model holds. Layers of the second stand behind those of the first in the table of tensors:
+// layer i of decoder z is number z * decoder_layers + i.
+constexpr int64_t decoders_of(const ModelConfig& config) {
+  return config.mixture.kind == MixtureKind::kDecoder ? config.mixture.components : 1;
+}
+
+// Layers of a stack that the table of tensors has, those of all decoders.
+constexpr int64_t stored_layers_of(const ModelConfig& config, Stack stack) {
+  return layers_of(config, stack) * (stack == Stack::kDecoder ? decoders_of(config) : 1);
 }
 
 // Inner width of an expert.

@@ -67,6 +67,22 @@ Value read_tree(const fs::path& file, const std::vector<std::string>& overrides,
   return root;
 }
 
+void apply_mixture(RunConfig& config, const Given& given, const MethodTraits& traits) {
+  MixtureConfig& mixture = config.model.mixture;
+  if (!traits.is_mixture) {
+    mixture = {};
+    return;
+  }
+  if (!given.contains("model.mixture.kind")) mixture.kind = traits.mixture;
+  if (!given.contains("model.mixture.components")) {
+    mixture.components = 2;
+  } else if (mixture.components == 1) {
+    fail_usage(
+        "model.mixture.components: method {} wants 2 or more, found 1; of one it is train.method: dense",
+        enum_name(config.train.method));
+  }
+}
+
 void apply_method(RunConfig& config, const Given& given) {
   const MethodTraits traits = traits_of(config.train.method);
   const auto take = [&given](std::string_view path, auto& field, auto value) {
@@ -121,6 +137,7 @@ void apply_method(RunConfig& config, const Given& given) {
         enum_name(config.train.method), traits.active, experts.count);
   }
   if (traits.grows && !given.contains("model.experts.active")) experts.active = experts.count;
+  apply_mixture(config, given, traits);
 }
 
 // What a running text wants otherwise than pairs do.
@@ -221,6 +238,9 @@ void check_routing(const RunConfig& config) {
 
 void check_together(const RunConfig& config) {
   check_routing(config);
+  if (is_mixture(config.model) && config.train.objective.passes != 1) {
+    fail_usage("train.objective.passes: wanted 1 with a mixture, found {}", config.train.objective.passes);
+  }
   if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "

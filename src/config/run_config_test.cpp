@@ -84,7 +84,7 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
       error_of("train: {method: thr}"),
       "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, r3f, smart, thor, thor_shared_dropout, "
       "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, expert_choice, stable_moe, "
-      "smoe_dropout; "
+      "smoe_dropout, moe_tok, moe_dec; "
       "found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),

@@ -27,6 +27,8 @@ namespace megin::config {
 //   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
 //   smoe_dropout         a random router that is never trained, more and more experts (Chen et al. 2023)
+//   moe_tok              a mixture of translations that differ in the decoder's first vector (Shen et al.
+//   2019) moe_dec              the same with a decoder for each
 enum class Method {
   kDense,
   kRDrop,
@@ -43,13 +45,15 @@ enum class Method {
   kBase,
   kExpertChoice,
   kStableMoe,
-  kSmoeDropout
+  kSmoeDropout,
+  kMoeTok,
+  kMoeDec
 };
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 16>{
-      "dense",  "r_drop",          "r3f",           "smart",       "thor",      "thor_shared_dropout",
-      "switch", "switch_sentence", "switch_random", "top_k",       "loss_free", "hash",
-      "base",   "expert_choice",   "stable_moe",    "smoe_dropout"};
+  return std::array<std::string_view, 18>{
+      "dense",  "r_drop",          "r3f",           "smart",        "thor",      "thor_shared_dropout",
+      "switch", "switch_sentence", "switch_random", "top_k",        "loss_free", "hash",
+      "base",   "expert_choice",   "stable_moe",    "smoe_dropout", "moe_tok",   "moe_dec"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -100,6 +104,12 @@ constexpr auto enum_names(ConsistencyUnit) {
   return std::array<std::string_view, 2>{"token", "fairseq"};
 }
 
+// Which components of a mixture learn from a sentence: the likeliest, or all by their share.
+enum class Expectation { kHard, kSoft };
+constexpr auto enum_names(Expectation) {
+  return std::array<std::string_view, 2>{"hard", "soft"};
+}
+
 struct ObjectiveConfig {
   int64_t passes = 1;               // forward passes over each micro-batch: 1, or 2 with a consistency term
   double alpha = 5.0;               // weight of the consistency term CR (Zuo et al. 2022, eq. 3)
@@ -115,6 +125,7 @@ struct ObjectiveConfig {
   bool fixed_first = false;     // consistency trains the second pass alone (SMART)
   ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
   PerturbationConfig perturbation = {};
+  Expectation expectation = Expectation::kHard;  // of a mixture: hard or soft EM
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -131,6 +142,8 @@ struct ObjectiveConfig {
     field("fixed_first", self.fixed_first, "consistency trains the second pass alone; else by the method");
     field("consistency_unit", self.consistency_unit, "what alpha counts; else by the method");
     field("perturbation", self.perturbation, "of the second pass's embeddings");
+    field("expectation", self.expectation,
+          "of a mixture: a sentence trains its likeliest component, or all by their share");
   }
   bool operator==(const ObjectiveConfig&) const = default;
 };
@@ -339,12 +352,25 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
-// Forward and backward passes over a micro-batch, those that look for adversarial noise among them: what a
-// training costs.
-constexpr int64_t computed_passes(const TrainConfig& config) {
+// How often a side of a micro-batch is computed forward and backward: what a training costs. A pass forward
+// alone is a third of one.
+struct ComputedPasses {
+  double source = 1;  // the encoder
+  double target = 1;  // the decoder
+};
+
+// Of a model that is a mixture of `components` (1: none), which all look at a micro-batch before it trains
+// them; with adversarial noise, the passes that look for it among them.
+constexpr ComputedPasses computed_passes(const TrainConfig& config, int64_t components) {
+  if (components > 1) {
+    const auto looks = static_cast<double>(components);
+    const bool soft = config.objective.expectation == Expectation::kSoft;
+    return {.source = 1.0 + 1.0 / 3.0, .target = (soft ? looks : 1.0) + looks / 3.0};
+  }
   const PerturbationConfig& perturbation = config.objective.perturbation;
   const bool searches = perturbation.kind == Perturbation::kAdversarial;
-  return config.objective.passes + (searches ? perturbation.steps : 0);
+  const auto passes = static_cast<double>(config.objective.passes + (searches ? perturbation.steps : 0));
+  return {.source = passes, .target = passes};
 }
 
 // Throws UsageError naming the first field that cannot be.

@@ -35,4 +35,36 @@ TokenBatch make_batch(const ExampleSource& examples, std::span<const int64_t> in
   return batch;
 }
 
+namespace {
+
+std::vector<int32_t> select_rows(const std::vector<int32_t>& all, int64_t length,
+                                 std::span<const int64_t> rows) {
+  std::vector<int32_t> selected;
+  selected.reserve(rows.size() * static_cast<size_t>(length));
+  for (const int64_t row : rows) {
+    selected.insert(selected.end(), all.begin() + row * length, all.begin() + (row + 1) * length);
+  }
+  return selected;
+}
+
+int64_t count_tokens(const std::vector<int32_t>& side) {
+  return static_cast<int64_t>(side.size()) - std::ranges::count(side, text::kPadId);
+}
+
+}  // namespace
+
+TokenBatch select_sentences(const TokenBatch& batch, std::span<const int64_t> rows) {
+  TokenBatch selected;
+  selected.sentences = static_cast<int64_t>(rows.size());
+  selected.source_length = batch.source_length;
+  selected.target_length = batch.target_length;
+  selected.source = select_rows(batch.source, batch.source_length, rows);
+  selected.target_input = select_rows(batch.target_input, batch.target_length, rows);
+  selected.target_output = select_rows(batch.target_output, batch.target_length, rows);
+  for (const int64_t row : rows) selected.sentence.push_back(batch.sentence[static_cast<size_t>(row)]);
+  selected.source_tokens = count_tokens(selected.source);
+  selected.target_tokens = count_tokens(selected.target_output);
+  return selected;
+}
+
 }  // namespace megin::data

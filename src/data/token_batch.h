@@ -30,4 +30,7 @@ struct TokenBatch {
 // The batch of these pairs, in this order. Every index is in [0, examples.size()).
 TokenBatch make_batch(const ExampleSource& examples, std::span<const int64_t> indices);
 
+// The sentences `rows` of a batch, in this order, with the padding that they had.
+TokenBatch select_sentences(const TokenBatch& batch, std::span<const int64_t> rows);
+
 }  // namespace megin::data

@@ -26,8 +26,9 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
 }
 
 at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context,
-                                   const at::Tensor& noise) const {
+                                   const at::Tensor& noise, const at::Tensor& first) const {
   at::Tensor x = at::embedding(weight_, ids, text::kPadId);
+  if (first.defined()) x = at::cat({first.unsqueeze(1), x.slice(1, 1)}, 1);
   if (noise.defined()) x = x + noise;
   x = x * std::sqrt(static_cast<double>(config_.width));
   if (positions_.defined()) x = x + positions_.narrow(0, 0, ids.size(1));

@@ -18,9 +18,10 @@ class TokenEmbedding {
                  const config::ModelConfig& config);
 
   // ids: [sentences, length], int64, right-padded. noise: [sentences, length, d], added to the vectors of the
-  // table, or undefined. Returns [sentences * length, d]; rows of padding are zero.
-  at::Tensor forward(const at::Tensor& ids, const net::ForwardContext& context,
-                     const at::Tensor& noise = {}) const;
+  // table, or undefined. first: [sentences, d], stand in place of the first position's vectors, or undefined.
+  // Returns [sentences * length, d]; rows of padding are zero.
+  at::Tensor forward(const at::Tensor& ids, const net::ForwardContext& context, const at::Tensor& noise = {},
+                     const at::Tensor& first = {}) const;
 
  private:
   const config::ModelConfig& config_;

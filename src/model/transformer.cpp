@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
 #include "model/layer.h"
 #include "model/token_embedding.h"
+#include "net/dropout.h"
 #include "routing/scores.h"
 #include "text/vocabulary.h"
 
@@ -77,17 +79,31 @@ at::Tensor causal_mask(int64_t length) {
 
 struct Transformer::Stack {
   Stack(const Transformer& model, config::Stack which, const std::string& embedding)
-      : embedding(model.parameters_, embedding, which, model.config_) {
-    for (int64_t i = 0; i < config::layers_of(model.config_, which); ++i)
-      layers.emplace_back(model.parameters_, model.config_, model.routing_, which, i);
-    if (model.config_.norm_position == config::NormPosition::kPre) {
-      final_norm.emplace(model.parameters_, store::stack_name(which) + ".norm.", model.config_);
+      : embedding(model.parameters_, embedding, which, model.config_),
+        depth(config::layers_of(model.config_, which)) {
+    const config::ModelConfig& config = model.config_;
+    for (int64_t i = 0; i < config::stored_layers_of(config, which); ++i)
+      layers.emplace_back(model.parameters_, config, model.routing_, which, i);
+    if (config.norm_position != config::NormPosition::kPre) return;
+    const int64_t norms = which == config::Stack::kDecoder ? config::decoders_of(config) : 1;
+    for (int64_t of = 0; of < norms; ++of) {
+      final_norms.emplace_back(model.parameters_, store::final_norm_name(which, of) + ".", config);
     }
   }
 
   TokenEmbedding embedding;
-  std::vector<Layer> layers;
-  std::optional<net::Norm> final_norm;
+  int64_t depth;                       // layers that a token passes
+  std::vector<Layer> layers;           // of a mixture of decoders: those of one after those of the other
+  std::vector<net::Norm> final_norms;  // pre-norm only, one for each decoder
+};
+
+// What a run of the decoder is given beside its batch.
+struct Transformer::DecoderRun {
+  const at::Tensor& memory;  // the encoder's states; undefined without an encoder
+  const at::Tensor& noise;   // as EmbeddingNoise::target
+  at::Tensor first = {};     // as TokenEmbedding::forward() takes it
+  int64_t decoder = 0;       // of a mixture
+  RouteRecord* record = nullptr;
 };
 
 Transformer::Transformer(const config::ModelConfig& config, const config::RoutingConfig& routing)
@@ -101,6 +117,13 @@ Transformer::Transformer(const config::ModelConfig& config, const config::Routin
   decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output_weight_ = parameters_.get(own_output ? "output.weight" : target);
+  if (!config::is_mixture(config)) return;
+  if (config.mixture.kind == config::MixtureKind::kBegin) begin_ = parameters_.get("mixture.begin");
+  if (!config::has_learned_prior(config)) return;
+  prior_hidden_ = parameters_.get("mixture.prior.hidden.weight");
+  prior_hidden_bias_ = parameters_.get("mixture.prior.hidden.bias");
+  prior_output_ = parameters_.get("mixture.prior.output.weight");
+  prior_output_bias_ = parameters_.get("mixture.prior.output.bias");
 }
 
 Transformer::~Transformer() = default;
@@ -109,38 +132,34 @@ const at::Tensor& Transformer::output_weight() const {
   return output_weight_;
 }
 
-at::Tensor Transformer::run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const {
-  for (const Layer& layer : stack.layers) x = layer.forward(x, inputs);
-  return stack.final_norm ? stack.final_norm->forward(x, inputs.context.operations) : x;
+at::Tensor Transformer::run_stack(const Stack& stack, int64_t decoder, at::Tensor x,
+                                  const LayerInputs& inputs) const {
+  for (int64_t i = decoder * stack.depth; i < (decoder + 1) * stack.depth; ++i) {
+    x = stack.layers[static_cast<size_t>(i)].forward(x, inputs);
+  }
+  if (stack.final_norms.empty()) return x;
+  return stack.final_norms[static_cast<size_t>(decoder)].forward(x, inputs.context.operations);
 }
 
-// Runs the encoder and gives the decoder what it looks at.
-void Transformer::read_source(const data::TokenBatch& batch, const at::Tensor& noise,
-                              LayerInputs& decoder_inputs) const {
-  const net::ForwardContext& context = decoder_inputs.context;
+at::Tensor Transformer::run_encoder(const data::TokenBatch& batch, const net::ForwardContext& context,
+                                    RouteRecord* record, const at::Tensor& noise) const {
+  const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
-  const Side source_side{batch.source, batch.source_length},
-      target_side{batch.target_input, batch.target_length};
-  const auto lengths = source_side.lengths(context.passes);
+  const Side side{batch.source, batch.source_length};
+  const auto lengths = side.lengths(context.passes);
   const LayerInputs inputs{.context = context,
                            .shape = {context.passes * batch.sentences, batch.source_length},
                            .self_mask = padding_mask(source),
-                           .self_fused = fused_shape(source_side, source_side, false, config_.heads, context),
-                           .sentences = decoder_inputs.sentences,
+                           .self_fused = fused_shape(side, side, false, config_.heads, context),
+                           .sentences = sentences,
                            .lengths = lengths,
                            .tokens = symbols(source),
-                           .record = decoder_inputs.record};
-  decoder_inputs.memory = run_stack(*encoder_, encoder_->embedding.forward(source, context, noise), inputs);
-  decoder_inputs.memory_length = batch.source_length;
-  decoder_inputs.memory_mask = inputs.self_mask;
-  decoder_inputs.memory_fused = fused_shape(target_side, source_side, false, config_.heads, context);
-  if (config_.experts.router == config::RouterKind::kSentence) {
-    decoder_inputs.memory_mean = routing::sentence_means(decoder_inputs.memory, batch.source_length, lengths);
-  }
+                           .record = record};
+  return run_stack(*encoder_, 0, encoder_->embedding.forward(source, context, noise), inputs);
 }
 
-at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,
-                                RouteRecord* record, const EmbeddingNoise& noise) const {
+at::Tensor Transformer::run_decoder(const data::TokenBatch& batch, const net::ForwardContext& context,
+                                    const DecoderRun& run) const {
   const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
   const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
   const Side target_side{batch.target_input, batch.target_length};
@@ -152,9 +171,89 @@ at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::Forwar
                      .sentences = sentences,
                      .lengths = lengths,
                      .tokens = symbols(target),
-                     .record = record};
-  if (encoder_) read_source(batch, noise.source, inputs);
-  return run_stack(*decoder_, decoder_->embedding.forward(target, context, noise.target), inputs);
+                     .record = run.record};
+  if (run.memory.defined()) {
+    const Side source_side{batch.source, batch.source_length};
+    inputs.memory = run.memory;
+    inputs.memory_length = batch.source_length;
+    inputs.memory_mask = padding_mask(ids(batch.source, batch.sentences, context.passes));
+    inputs.memory_fused = fused_shape(target_side, source_side, false, config_.heads, context);
+    if (config_.experts.router == config::RouterKind::kSentence) {
+      inputs.memory_mean =
+          routing::sentence_means(run.memory, batch.source_length, source_side.lengths(context.passes));
+    }
+  }
+  const at::Tensor x = decoder_->embedding.forward(target, context, run.noise, run.first);
+  return run_stack(*decoder_, run.decoder, x, inputs);
+}
+
+at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,
+                                RouteRecord* record, const EmbeddingNoise& noise) const {
+  if (config::is_mixture(config_)) return forward_mixture(batch, context);
+  const at::Tensor memory = encoder_ ? run_encoder(batch, context, record, noise.source) : at::Tensor();
+  return run_decoder(batch, context, {.memory = memory, .noise = noise.target, .record = record});
+}
+
+at::Tensor Transformer::encode(const data::TokenBatch& batch, const net::ForwardContext& context) const {
+  return run_encoder(batch, context, nullptr, {});
+}
+
+at::Tensor Transformer::log_prior(const data::TokenBatch& batch, const at::Tensor& memory,
+                                  const net::ForwardContext& context) const {
+  const int64_t components = config_.mixture.components;
+  if (!config::has_learned_prior(config_)) {
+    return at::full({batch.sentences, components}, -std::log(static_cast<double>(components)), at::kFloat);
+  }
+  const Side source{batch.source, batch.source_length};
+  const at::Tensor mean = routing::sentence_means(memory, batch.source_length, source.lengths(1));
+  const net::DropoutSite site{
+      .stack = config::Stack::kEncoder, .layer = 0, .place = net::DropoutSite::kPrior};
+  const at::Tensor hidden = net::dropout(at::tanh(at::linear(mean, prior_hidden_, prior_hidden_bias_)),
+                                         net::dropout_mask(context, config_.dropout, site));
+  return at::log_softmax(at::linear(hidden, prior_output_, prior_output_bias_), -1);
+}
+
+at::Tensor Transformer::decode(const data::TokenBatch& batch, const at::Tensor& memory,
+                               std::span<const int64_t> components,
+                               const net::ForwardContext& context) const {
+  const at::Tensor none;
+  if (begin_.defined()) {
+    const at::Tensor first =
+        begin_.index_select(0, at::tensor(at::IntArrayRef(components.data(), components.size()), at::kLong));
+    return run_decoder(batch, context, {.memory = memory, .noise = none, .first = first});
+  }
+  // Sentences by their decoder; `order` says which, so as to put them back.
+  std::vector<at::Tensor> states;
+  std::vector<int64_t> order;
+  for (int64_t decoder = 0; decoder < config_.mixture.components; ++decoder) {
+    std::vector<int64_t> rows;
+    for (size_t i = 0; i < components.size(); ++i) {
+      if (components[i] == decoder) rows.push_back(static_cast<int64_t>(i));
+    }
+    if (rows.empty()) continue;
+    order.insert(order.end(), rows.begin(), rows.end());
+    const at::Tensor read = memory.view({batch.sentences, -1})
+                                .index_select(0, at::tensor(rows, at::kLong))
+                                .view({-1, config_.width});
+    const at::Tensor found = run_decoder(data::select_sentences(batch, rows), context,
+                                         {.memory = read, .noise = none, .decoder = decoder});
+    states.push_back(found.view({static_cast<int64_t>(rows.size()), -1}));
+  }
+  return at::cat(states).index_select(0, at::tensor(order, at::kLong).argsort()).view({-1, config_.width});
+}
+
+// In use: the component that the dispatch names, or the likeliest of each source.
+at::Tensor Transformer::forward_mixture(const data::TokenBatch& batch,
+                                        const net::ForwardContext& context) const {
+  const at::Tensor memory = encode(batch, context);
+  std::vector<int64_t> components(static_cast<size_t>(batch.sentences));
+  if (context.dispatch.mode == config::DispatchMode::kPath) {
+    std::ranges::fill(components, context.dispatch.path[0]);
+  } else {
+    const at::Tensor likeliest = routing::highest(log_prior(batch, memory, context), 1);
+    std::copy_n(likeliest.data_ptr<int64_t>(), components.size(), components.begin());
+  }
+  return decode(batch, memory, components, context);
 }
 
 std::vector<int64_t> Transformer::drawn_experts(const net::ForwardContext& context, int64_t pass) const {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "config/model_config.h"
@@ -39,6 +40,17 @@ class Transformer {
   at::Tensor forward(const data::TokenBatch& batch, const net::ForwardContext& context,
                      RouteRecord* record = nullptr, const EmbeddingNoise& noise = {}) const;
 
+  // The parts of forward() for a mixture, one pass.
+  // The encoder's states, [sentences * source_length, d].
+  at::Tensor encode(const data::TokenBatch& batch, const net::ForwardContext& context) const;
+  // Decoder states, as forward() returns them, when components[i] translates sentence i.
+  at::Tensor decode(const data::TokenBatch& batch, const at::Tensor& memory,
+                    std::span<const int64_t> components, const net::ForwardContext& context) const;
+  // log p(z|x), [sentences, components]: from the mean of the encoder's states, or uniform (Shen et al.
+  // 2019).
+  at::Tensor log_prior(const data::TokenBatch& batch, const at::Tensor& memory,
+                       const net::ForwardContext& context) const;
+
   // The output projection, [target vocabulary, d]: logits are states times its transpose.
   const at::Tensor& output_weight() const;
 
@@ -53,8 +65,13 @@ class Transformer {
  private:
   struct Stack;
 
-  at::Tensor run_stack(const Stack& stack, at::Tensor x, const LayerInputs& inputs) const;
-  void read_source(const data::TokenBatch& batch, const at::Tensor& noise, LayerInputs& decoder_inputs) const;
+  at::Tensor run_stack(const Stack& stack, int64_t decoder, at::Tensor x, const LayerInputs& inputs) const;
+  at::Tensor run_encoder(const data::TokenBatch& batch, const net::ForwardContext& context,
+                         RouteRecord* record, const at::Tensor& noise) const;
+  struct DecoderRun;
+  at::Tensor run_decoder(const data::TokenBatch& batch, const net::ForwardContext& context,
+                         const DecoderRun& run) const;
+  at::Tensor forward_mixture(const data::TokenBatch& batch, const net::ForwardContext& context) const;
 
   config::ModelConfig config_;
   config::RoutingConfig routing_;
@@ -63,6 +80,8 @@ class Transformer {
   std::unique_ptr<Stack> encoder_;  // none in a causal_lm
   std::unique_ptr<Stack> decoder_;
   at::Tensor output_weight_;
+  at::Tensor begin_;  // of a mixture, [components, d]; undefined where it has decoders instead
+  at::Tensor prior_hidden_, prior_hidden_bias_, prior_output_, prior_output_bias_;  // where it is learned
 };
 
 }  // namespace megin::model

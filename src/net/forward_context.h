@@ -43,6 +43,7 @@ struct DropoutSite {
     kActivation,
     kInserted,
     kInsertedActivation,
+    kPrior,
   } place = kEmbedding;
 };
 

@@ -74,9 +74,25 @@ at::Tensor kept_rows(const std::vector<int64_t>& kept, const Chunks& chunks, int
   return at::tensor(rows, at::kLong);
 }
 
+VocabularyLossWeights scaled(double by, VocabularyLossWeights weights) {
+  for (double& weight : weights.cross_entropy) weight *= by;
+  weights.consistency *= by;
+  return weights;
+}
+
+RowLoss scaled(double by, RowLoss loss) {
+  for (int pass = 0; pass < 2; ++pass) {
+    loss.cross_entropy[pass] *= by;
+    loss.nll[pass] *= by;
+  }
+  loss.consistency *= by;
+  return loss;
+}
+
 // Losses of one chunk, whose logits, [passes * count, V], are replaced by their gradient.
 void losses_of_chunk(const matrix::Rows& logits, const Chunk& chunk, const std::vector<int32_t>& labels,
-                     const VocabularyLossWeights& weights, std::vector<RowLoss>& rows) {
+                     const VocabularyLossWeights& weights, std::span<const float> position_weights,
+                     std::vector<RowLoss>& rows) {
   const int64_t symbols = logits.stride;
   const bool two = logits.count > chunk.count;
   float* const z = logits.data;
@@ -84,7 +100,9 @@ void losses_of_chunk(const matrix::Rows& logits, const Chunk& chunk, const std::
   for (int64_t i = 0; i < chunk.count; ++i) {
     float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
     const auto at = static_cast<size_t>(chunk.first + i);
-    rows[at] = loss_row(z + i * symbols, second, symbols, labels[at], weights, scratch.data());
+    const double by = position_weights.empty() ? 1.0 : position_weights[at];
+    rows[at] = scaled(
+        by, loss_row(z + i * symbols, second, symbols, labels[at], scaled(by, weights), scratch.data()));
   }
 }
 
@@ -98,7 +116,12 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
                       .output_weight = at::zeros_like(inputs.output_weight)};
   if (kept.empty()) return gradients;  // nothing but padding
   std::vector<int32_t> labels;
-  for (const int64_t position : kept) labels.push_back(inputs.targets[static_cast<size_t>(position)]);
+  std::vector<float> position_weights;
+  for (const int64_t position : kept) {
+    labels.push_back(inputs.targets[static_cast<size_t>(position)]);
+    if (inputs.position_weights.empty()) continue;
+    position_weights.push_back(inputs.position_weights[static_cast<size_t>(position)]);
+  }
 
   const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, passes);
   const at::Tensor rows = kept_rows(kept, chunks, positions, passes);
@@ -120,7 +143,7 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
       const matrix::Rows logits =
           net::mutable_rows(buffer, {.first = part.first - first_row, .rows = part.rows});
       matrix::multiply(to_symbols, {}, net::const_rows(states, part), logits);
-      losses_of_chunk(logits, chunk, labels, weights, losses);
+      losses_of_chunk(logits, chunk, labels, weights, position_weights, losses);
       matrix::multiply(from_symbols, {}, logits, net::mutable_rows(state_gradients, part));
     });
     const int64_t group_rows = passes * (chunks[end - 1].first + chunks[end - 1].count) - first_row;
@@ -149,8 +172,8 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& states,
                             const at::Tensor& output_weight, const VocabularyLossInputs* inputs,
                             const VocabularyLossWeights* weights, VocabularyLoss* loss) {
-    const Gradients gradients =
-        compute({states, output_weight, inputs->targets, inputs->passes}, *weights, *loss);
+    const Gradients gradients = compute(
+        {states, output_weight, inputs->targets, inputs->passes, inputs->position_weights}, *weights, *loss);
     context->save_for_backward({gradients.states, gradients.output_weight});
     const double total = weights->cross_entropy[0] * loss->cross_entropy[0] +
                          weights->cross_entropy[1] * loss->cross_entropy[1] +
@@ -176,27 +199,32 @@ VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
   return loss;
 }
 
-double chunked_nll(const VocabularyLossInputs& inputs) {
+std::vector<double> chunked_cross_entropies(const VocabularyLossInputs& inputs, double label_smoothing) {
+  std::vector<double> losses(inputs.targets.size());
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
-  if (kept.empty()) return 0;
+  if (kept.empty()) return losses;
   const int64_t symbols = inputs.output_weight.size(0);
   const Chunks chunks(static_cast<int64_t>(kept.size()), symbols, 1);
   const at::Tensor rows = kept_rows(kept, chunks, static_cast<int64_t>(inputs.targets.size()), 1);
   const at::NoGradGuard no_gradients;
   const at::Tensor states = inputs.states.index_select(0, rows);
   const matrix::PackedMatrix to_symbols = net::packed(inputs.output_weight, matrix::Layout::kOutputsByInputs);
-  std::vector<double> losses(kept.size());
   net::for_tasks(chunks.count(), [&](int64_t number) {
     const Chunk chunk = chunks[number];
     const at::Tensor logits = at::empty({chunk.count, symbols}, at::kFloat);
     matrix::multiply(to_symbols, {}, net::const_rows(states, {.first = chunk.first, .rows = chunk.count}),
                      net::mutable_rows(logits, {.first = 0, .rows = chunk.count}));
     for (int64_t i = 0; i < chunk.count; ++i) {
-      const auto at = static_cast<size_t>(chunk.first + i);
-      losses[at] = nll_row(logits.data_ptr<float>() + i * symbols, symbols,
-                           inputs.targets[static_cast<size_t>(kept[at])]);
+      const auto position = static_cast<size_t>(kept[static_cast<size_t>(chunk.first + i)]);
+      losses[position] = cross_entropy_row(logits.data_ptr<float>() + i * symbols, symbols,
+                                           inputs.targets[position], label_smoothing);
     }
   });
+  return losses;
+}
+
+double chunked_nll(const VocabularyLossInputs& inputs) {
+  const std::vector<double> losses = chunked_cross_entropies(inputs, 0.0);
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 

@@ -14,6 +14,18 @@ VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
   return weights;
 }
 
+namespace {
+
+// [kept, 1], or [1, 1] where all count alike.
+at::Tensor weights_of_positions(std::span<const float> weights, const at::Tensor& kept) {
+  if (weights.empty()) return at::ones({1, 1}, at::kFloat);
+  const at::Tensor all =
+      at::from_blob(const_cast<float*>(weights.data()), {static_cast<int64_t>(weights.size())}, at::kFloat);
+  return all.index_select(0, kept).unsqueeze(1);
+}
+
+}  // namespace
+
 VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
                                      const VocabularyLossWeights& weights) {
   const auto positions = static_cast<int64_t>(inputs.targets.size());
@@ -22,6 +34,7 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
       at::from_blob(const_cast<int32_t*>(inputs.targets.data()), {positions}, at::kInt).to(at::kLong);
   const at::Tensor kept = at::nonzero(target.ne(text::kPadId)).view(-1);
   const at::Tensor label = target.index_select(0, kept).unsqueeze(1);
+  const at::Tensor by = weights_of_positions(inputs.position_weights, kept);
   const double eps = weights.label_smoothing;
   const double each = symbols > 1 ? eps / static_cast<double>(symbols - 1) : 0.0;
 
@@ -31,8 +44,8 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
   for (int64_t pass = 0; pass < inputs.passes; ++pass) {
     const at::Tensor states = inputs.states.narrow(0, pass * positions, positions).index_select(0, kept);
     const at::Tensor logp = at::log_softmax(at::matmul(states, inputs.output_weight.t()), -1);
-    const at::Tensor nll = -logp.gather(1, label).sum();
-    const at::Tensor smoothed = nll * (1.0 - eps - each) - logp.sum() * each;
+    const at::Tensor nll = -(logp.gather(1, label) * by).sum();
+    const at::Tensor smoothed = nll * (1.0 - eps - each) - (logp * by).sum() * each;
     loss.nll[pass] = nll.item<float>();
     loss.cross_entropy[pass] = smoothed.item<float>();
     loss.total = loss.total + smoothed * weights.cross_entropy[pass];
@@ -41,11 +54,16 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
   if (inputs.passes == 2) {
     const at::Tensor p = weights.fixed_first ? log_probabilities[0].detach() : log_probabilities[0];
     const at::Tensor& q = log_probabilities[1];
-    const at::Tensor consistency = ((p.exp() - q.exp()) * (p - q)).sum() * 0.5;
+    const at::Tensor consistency = ((p.exp() - q.exp()) * (p - q) * by).sum() * 0.5;
     loss.consistency = consistency.item<float>();
     if (weights.consistency != 0) loss.total = loss.total + consistency * weights.consistency;
   }
   return loss;
+}
+
+VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
+                               bool fused) {
+  return fused ? chunked_vocabulary_loss(inputs, weights) : plain_vocabulary_loss(inputs, weights);
 }
 
 }  // namespace megin::objective

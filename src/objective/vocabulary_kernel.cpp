@@ -97,8 +97,10 @@ void add_cross_entropy(RowLoss& loss, int pass, const Softmax& s, double label_l
       smoothing.target * nll + smoothing.each * (symbols * static_cast<double>(s.log_sum) - s.sum);
 }
 
-double RowNll(const float* z, int64_t symbols, int32_t label) {
-  return softmax_of<false>(z, symbols, nullptr).log_sum - static_cast<double>(z[label]);
+double RowCrossEntropy(const float* z, int64_t symbols, int32_t label, const Smoothing& smoothing) {
+  RowLoss loss;
+  add_cross_entropy(loss, 0, softmax_of<false>(z, symbols, nullptr), z[label], symbols, smoothing);
+  return loss.cross_entropy[0];
 }
 
 RowLoss OnePass(float* z, int64_t symbols, int32_t label, const VocabularyLossWeights& weights,
@@ -174,22 +176,30 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace megin::objective {
 
-HWY_EXPORT(RowNll);
+HWY_EXPORT(RowCrossEntropy);
 HWY_EXPORT(OnePass);
 HWY_EXPORT(TwoPasses);
 
+namespace {
+
+Smoothing smoothing_of(double label_smoothing, int64_t symbols) {
+  const double each = symbols > 1 ? label_smoothing / static_cast<double>(symbols - 1) : 0.0;
+  return {.target = static_cast<float>(1.0 - label_smoothing - each), .each = static_cast<float>(each)};
+}
+
+}  // namespace
+
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
                  const VocabularyLossWeights& weights, float* scratch) {
-  const double each = symbols > 1 ? weights.label_smoothing / static_cast<double>(symbols - 1) : 0.0;
-  const Smoothing smoothing{.target = static_cast<float>(1.0 - weights.label_smoothing - each),
-                            .each = static_cast<float>(each)};
+  const Smoothing smoothing = smoothing_of(weights.label_smoothing, symbols);
   if (second == nullptr)
     return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing, scratch);
   return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing, scratch);
 }
 
-double nll_row(const float* logits, int64_t symbols, int32_t label) {
-  return HWY_DYNAMIC_DISPATCH(RowNll)(logits, symbols, label);
+double cross_entropy_row(const float* logits, int64_t symbols, int32_t label, double label_smoothing) {
+  return HWY_DYNAMIC_DISPATCH(RowCrossEntropy)(logits, symbols, label,
+                                               smoothing_of(label_smoothing, symbols));
 }
 
 }  // namespace megin::objective

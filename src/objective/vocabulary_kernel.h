@@ -26,7 +26,7 @@ struct Smoothing {
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
                  const VocabularyLossWeights& weights, float* scratch);
 
-// -log softmax(logits)[label], nats. The logits stay as they are.
-double nll_row(const float* logits, int64_t symbols, int32_t label);
+// The smoothed cross-entropy of one position, nats. The logits stay as they are.
+double cross_entropy_row(const float* logits, int64_t symbols, int32_t label, double label_smoothing);
 
 }  // namespace megin::objective

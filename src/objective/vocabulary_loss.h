@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "config/train_config.h"
 
@@ -33,6 +34,9 @@ struct VocabularyLossInputs {
   const at::Tensor& output_weight;   // [V, d], fp32
   std::span<const int32_t> targets;  // [positions], padding included
   int64_t passes = 1;                // 1 or 2
+  // [positions]: what the losses of each position are multiplied by, gradients and reported sums alike;
+  // empty: 1 for all.
+  std::span<const float> position_weights = {};
 };
 
 struct VocabularyLoss {
@@ -52,8 +56,15 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
 VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
                                        const VocabularyLossWeights& weights);
 
-// The sum of -log p over the targets that are not padding, nats, in the same chunks: what validation needs.
+// The one or the other.
+VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
+                               bool fused);
+
+// The smoothed cross-entropy of each target position, [positions], nats, 0 for padding; in the same chunks.
 // No gradient. One pass.
+std::vector<double> chunked_cross_entropies(const VocabularyLossInputs& inputs, double label_smoothing);
+
+// The sum of -log p over the targets that are not padding: what validation needs.
 double chunked_nll(const VocabularyLossInputs& inputs);
 
 }  // namespace megin::objective

@@ -27,6 +27,7 @@ struct RouteStatistics {
   int64_t dropped = 0;             // choices that met a full expert, or were sampled away
   double confidence = 0;           // sum of the first choice's probability
   double entropy = 0;              // sum of the entropies of the probabilities, in nats
+  std::vector<double> confidences = {};  // `confidence` by first choice; empty: not counted by it
 };
 
 struct Route {

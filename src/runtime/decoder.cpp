@@ -1,9 +1,11 @@
 #include "runtime/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
+#include "matrix/highest.h"
 
 namespace megin::runtime {
 namespace {
@@ -23,8 +25,12 @@ class DecoderStep {
     for (int64_t r = 0; r < rows; ++r) {
       embed(weights_, weights_.decoder, tokens[static_cast<size_t>(r)], position_, x.row(r));
     }
-    for (size_t i = 0; i < weights_.decoder.layers.size(); ++i) run_layer(i, x);
-    if (weights_.config.norm_position == config::NormPosition::kPre) normalise(weights_.decoder.norm, x, x);
+    if (position_ == 0 && !weights_.mixture.begin.empty()) begin(x);
+    if (config::decoders_of(weights_.config) == 1) {
+      run_layers(0, x);
+    } else {
+      run_decoders(x);
+    }
     const int64_t vocabulary = weights_.config.target_vocabulary;
     const Rows logits{log_probs.data(), rows, vocabulary};
     multiply(weights_.output, {}, x, logits);
@@ -50,8 +56,53 @@ class DecoderStep {
         static_cast<size_t>(std::ranges::find_if(all, [](int32_t t) { return t >= 0; }) - all.begin()));
   }
 
-  void run_layer(size_t index, Rows x) {
-    const LayerWeights& layer = weights_.decoder.layers[index];
+  int64_t source_of(int64_t row) const { return state_.source_of[static_cast<size_t>(row_of(row))]; }
+
+  // The row of the state that a row under way is.
+  int64_t row_of(int64_t row) const { return rows_.empty() ? row : rows_[static_cast<size_t>(row)]; }
+
+  // The first vectors of a mixture's components, in place of the mark that was fed.
+  void begin(Rows x) {
+    const int64_t width = weights_.config.width;
+    for (int64_t r = 0; r < x.count; ++r) {
+      const int64_t component = state_.memory.component(source_of(r));
+      embed_vector(
+          weights_, weights_.decoder,
+          weights_.mixture.begin.subspan(static_cast<size_t>(component * width), static_cast<size_t>(width)),
+          position_, x.row(r));
+    }
+  }
+
+  // Rows by the decoder of their sources.
+  void run_decoders(Rows x) {
+    const int64_t width = weights_.config.width;
+    for (int64_t decoder = 0; decoder < weights_.config.mixture.components; ++decoder) {
+      rows_.clear();
+      for (int64_t r = 0; r < x.count; ++r) {
+        const int64_t source = state_.source_of[static_cast<size_t>(r)];
+        if (state_.memory.component(source) == decoder) rows_.push_back(r);
+      }
+      if (rows_.empty()) continue;
+      const Rows own = state_.work.of_decoder.rows(static_cast<int64_t>(rows_.size()));
+      for (int64_t r = 0; r < own.count; ++r) std::copy_n(x.row(row_of(r)), width, own.row(r));
+      run_layers(decoder, own);
+      for (int64_t r = 0; r < own.count; ++r) std::copy_n(own.row(r), width, x.row(row_of(r)));
+    }
+    rows_.clear();
+  }
+
+  void run_layers(int64_t decoder, Rows x) {
+    const int64_t layers = weights_.config.decoder_layers;
+    for (int64_t i = 0; i < layers; ++i) {
+      run_layer(weights_.decoder.layers[static_cast<size_t>(decoder * layers + i)], static_cast<size_t>(i),
+                x);
+    }
+    if (weights_.decoder.norms.empty()) return;
+    normalise(weights_.decoder.norms[static_cast<size_t>(decoder)], x, x);
+  }
+
+  // `index`: of the layer in its decoder.
+  void run_layer(const LayerWeights& layer, size_t index, Rows x) {
     const int64_t i = static_cast<int64_t>(index);
     residual(weights_, layer.self_norm, x, state_.work,
              [&](ConstRows in, Rows out) { self_attention(layer, i, in, out); });
@@ -83,9 +134,9 @@ class DecoderStep {
         rotate(weights_, position_, key);
       }
       store_position(shape, key, key + shape.width(), position_ % kBlockPositions,
-                     state_.cache.block(r, index, blocks - 1));
+                     state_.cache.block(row_of(r), index, blocks - 1));
       for (int64_t b = 0; b < blocks; ++b) {
-        work.blocks[static_cast<size_t>(b)] = state_.cache.block(r, index, b);
+        work.blocks[static_cast<size_t>(b)] = state_.cache.block(row_of(r), index, b);
       }
       attend(shape, {query, work.blocks, length, work.scores.data(), context.row(r)});
     }
@@ -98,7 +149,7 @@ class DecoderStep {
     const Rows context = work.context.rows(in.count);
     layer.cross_query(in, query);
     for (int64_t r = 0; r < in.count; ++r) {
-      const int64_t source = state_.source_of[static_cast<size_t>(r)];
+      const int64_t source = source_of(r);
       state_.memory.blocks(source, index, work.blocks);
       attend(weights_.attention(),
              {query.row(r), work.blocks, state_.memory.length(source), work.scores.data(), context.row(r)});
@@ -107,6 +158,10 @@ class DecoderStep {
   }
 
   void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    if (draws_past_router(weights_.config.experts, dispatch_)) {
+      draw_experts(layer, index, in.count);
+      return gate_chosen(weights_, layer, in, state_.work);
+    }
     switch (weights_.config.experts.router) {
       case config::RouterKind::kRandom:
       case config::RouterKind::kUniform:
@@ -150,20 +205,23 @@ class DecoderStep {
   const config::Dispatch& dispatch_;
   DecoderState& state_;
   int64_t position_;
+  std::vector<int64_t> rows_ = {};  // of the state, those under way; empty: all
 };
 
 }  // namespace
 
-SourceMemory::SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work)
+SourceMemory::SourceMemory(const Weights& weights, const config::Dispatch& dispatch, const Encoded& encoded,
+                           Workspace& work)
     : shape_(weights.attention()) {
-  const int64_t layers = static_cast<int64_t>(weights.decoder.layers.size());
+  const int64_t layers = weights.config.decoder_layers;
   const size_t sources = encoded.offsets.size() - 1;
   for (size_t s = 0; s < sources; ++s) {
     lengths_.push_back(encoded.offsets[s + 1] - encoded.offsets[s]);
     const int64_t floats = layers * blocks_for(lengths_[s]) * shape_.block_floats();
     memory_.push_back(hwy::AllocateAligned<float>(static_cast<size_t>(floats)));
   }
-  if (weights.config.experts.router == config::RouterKind::kSentence) {
+  if (weights.config.experts.router == config::RouterKind::kSentence ||
+      config::has_learned_prior(weights.config)) {
     const int64_t width = weights.config.width;
     means_ = RowBuffer(width);
     means_.reserve(static_cast<int64_t>(sources));
@@ -172,16 +230,54 @@ SourceMemory::SourceMemory(const Weights& weights, const Encoded& encoded, Works
                    means_.rows(static_cast<int64_t>(sources)).row(static_cast<int64_t>(s)));
     }
   }
+  choose_components(weights, dispatch);
+  for (int64_t layer = 0; layer < layers; ++layer) add_layer(weights, layer, encoded, work);
+}
+
+// Those that the dispatch names, or the likeliest (log softmax keeps their order).
+void SourceMemory::choose_components(const Weights& weights, const config::Dispatch& dispatch) {
+  components_.assign(lengths_.size(), 0);
+  if (!config::is_mixture(weights.config)) return;
+  if (dispatch.mode == config::DispatchMode::kPath) {
+    std::ranges::fill(components_, dispatch.path[0]);
+    return;
+  }
+  const auto sources = static_cast<int64_t>(lengths_.size());
+  RowBuffer hidden(weights.config.width), scores(weights.config.mixture.components);
+  hidden.reserve(sources);
+  scores.reserve(sources);
+  const Rows middle = hidden.rows(sources), found = scores.rows(sources);
+  weights.mixture.prior_hidden(means_.rows(sources), middle);
+  for (int64_t s = 0; s < sources; ++s) {
+    for (int64_t i = 0; i < weights.config.width; ++i) middle.row(s)[i] = std::tanh(middle.row(s)[i]);
+  }
+  weights.mixture.prior_output(middle, found);
+  for (int64_t s = 0; s < sources; ++s) {
+    matrix::choose_highest({found.row(s), static_cast<size_t>(weights.config.mixture.components)},
+                           {&components_[static_cast<size_t>(s)], 1});
+  }
+}
+
+// Keys and values of one layer. Sources that follow each other and have one decoder are projected together.
+void SourceMemory::add_layer(const Weights& weights, int64_t layer, const Encoded& encoded, Workspace& work) {
   const Rows projected = work.projected.rows(encoded.states.count);
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    weights.decoder.layers[static_cast<size_t>(layer)].cross_key_value(encoded.states, projected);
-    for (size_t s = 0; s < sources; ++s) {
-      float* blocks = memory_[s].get() + layer * blocks_for(lengths_[s]) * shape_.block_floats();
-      for (int64_t t = 0; t < lengths_[s]; ++t) {
-        const float* key = projected.row(encoded.offsets[s] + t);
-        store_position(shape_, key, key + shape_.width(), t % kBlockPositions,
-                       blocks + t / kBlockPositions * shape_.block_floats());
-      }
+  const int64_t layers = weights.config.decoder_layers;
+  const bool own_decoders = config::decoders_of(weights.config) > 1;
+  for (size_t s = 0, end = 0; s < lengths_.size(); s = end) {
+    end = s + 1;
+    while (end < lengths_.size() && (!own_decoders || components_[end] == components_[s])) ++end;
+    const int64_t decoder = own_decoders ? components_[s] : 0;
+    const int64_t from = encoded.offsets[s], count = encoded.offsets[end] - from;
+    weights.decoder.layers[static_cast<size_t>(decoder * layers + layer)].cross_key_value(
+        {encoded.states.row(from), count, encoded.states.stride},
+        Rows{projected.row(from), count, projected.stride});
+  }
+  for (size_t s = 0; s < lengths_.size(); ++s) {
+    float* blocks = memory_[s].get() + layer * blocks_for(lengths_[s]) * shape_.block_floats();
+    for (int64_t t = 0; t < lengths_[s]; ++t) {
+      const float* key = projected.row(encoded.offsets[s] + t);
+      store_position(shape_, key, key + shape_.width(), t % kBlockPositions,
+                     blocks + t / kBlockPositions * shape_.block_floats());
     }
   }
 }
@@ -210,7 +306,7 @@ int64_t symbols_looked_at(const config::ModelConfig& config) {
 SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispatch,
                           std::span<const search::Source> sources, Workspace& work) {
   if (config::is_causal_lm(weights.config)) return {};
-  return {weights, encode(weights, dispatch, sources, work), work};
+  return {weights, dispatch, encode(weights, dispatch, sources, work), work};
 }
 
 }  // namespace

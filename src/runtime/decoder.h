@@ -15,17 +15,24 @@ namespace megin::runtime {
 class SourceMemory {
  public:
   SourceMemory() = default;  // of a causal_lm, which has no sources to look at
-  SourceMemory(const Weights& weights, const Encoded& encoded, Workspace& work);
+  SourceMemory(const Weights& weights, const config::Dispatch& dispatch, const Encoded& encoded,
+               Workspace& work);
 
   int64_t length(int64_t source) const { return lengths_[static_cast<size_t>(source)]; }
+  // Which component of a mixture translates a source; 0 in other models.
+  int64_t component(int64_t source) const { return components_[static_cast<size_t>(source)]; }
   // The mean of the encoder's states, one row; kept where the router chooses by sentence.
   ConstRows mean(int64_t source) const;
-  // Puts pointers to the blocks of a source in a layer into `blocks`.
+  // Puts pointers to the blocks of a source in a layer of its decoder into `blocks`.
   void blocks(int64_t source, int64_t layer, std::vector<const float*>& blocks) const;
 
  private:
+  void choose_components(const Weights& weights, const config::Dispatch& dispatch);
+  void add_layer(const Weights& weights, int64_t layer, const Encoded& encoded, Workspace& work);
+
   AttentionShape shape_;
   std::vector<int64_t> lengths_;
+  std::vector<int64_t> components_;
   RowBuffer means_;
   std::vector<hwy::AlignedFreeUniquePtr<float[]>> memory_;  // per source [layers, blocks, block_floats]
 };

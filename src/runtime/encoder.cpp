@@ -34,7 +34,8 @@ class EncoderRun {
       if (layer.chooses) choose_experts(layer, i, x);
       run_inserted(weights_, layer, dispatch_.mode, x, work_);
     }
-    if (weights_.config.norm_position == config::NormPosition::kPre) normalise(weights_.encoder.norm, x, x);
+    if (weights_.config.norm_position == config::NormPosition::kPre)
+      normalise(weights_.encoder.norms[0], x, x);
     return std::move(encoded_);
   }
 
@@ -73,6 +74,10 @@ class EncoderRun {
   }
 
   void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    if (draws_past_router(weights_.config.experts, dispatch_)) {
+      draw_experts(layer, index);
+      return gate_chosen(weights_, layer, in, work_);
+    }
     switch (weights_.config.experts.router) {
       case config::RouterKind::kRandom:
       case config::RouterKind::kUniform:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <optional>
 
 #include "store/tensor_names.h"
 
@@ -44,7 +45,11 @@ Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t 
 }
 
 Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix, int64_t expert) const {
-  const auto weight = tensors_(prefix + "norm.weight").subspan(static_cast<size_t>(expert) * x[0].size());
+  return norm_by(x, prefix + "norm", expert);
+}
+
+Matrix ReferenceModel::norm_by(const Matrix& x, const std::string& name, int64_t expert) const {
+  const auto weight = tensors_(name + ".weight").subspan(static_cast<size_t>(expert) * x[0].size());
   const bool rms = config_.norm == config::NormKind::kRmsNorm;
   Matrix y = x;
   for (auto& row : y) {
@@ -55,13 +60,14 @@ Matrix ReferenceModel::norm(const Matrix& x, const std::string& prefix, int64_t 
     for (const double v : row) square += (v - mean) * (v - mean) / n;
     for (size_t c = 0; c < row.size(); ++c) {
       row[c] = (row[c] - mean) / std::sqrt(square + config_.norm_epsilon) * weight[c];
-      if (!rms) row[c] += tensors_(prefix + "norm.bias")[static_cast<size_t>(expert) * x[0].size() + c];
+      if (!rms) row[c] += tensors_(name + ".bias")[static_cast<size_t>(expert) * x[0].size() + c];
     }
   }
   return y;
 }
 
-Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> tokens) const {
+Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> tokens,
+                             std::span<const float> first) const {
   const bool encoder = stack == config::Stack::kEncoder;
   const bool shared = config_.share_embeddings == config::ShareEmbeddings::kAll;
   const auto table = tensors_(shared    ? "embedding.weight"
@@ -72,7 +78,9 @@ Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> token
   for (size_t t = 0; t < tokens.size(); ++t) {
     std::vector<double> row(d);
     for (int64_t c = 0; c < d; ++c) {
-      row[c] = std::sqrt(static_cast<double>(d)) * table[tokens[t] * d + c];
+      const bool replaced = t == 0 && !first.empty();
+      row[c] = std::sqrt(static_cast<double>(d)) *
+               (replaced ? first[static_cast<size_t>(c)] : table[static_cast<size_t>(tokens[t] * d + c)]);
       if (config_.positions == config::Positions::kSinusoidal) {
         const double k = static_cast<double>(c % half);
         const double angle =
@@ -234,6 +242,15 @@ std::vector<double> mean_of(const Matrix& rows) {
 
 std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, const std::string& prefix,
                                                    const Place& place) const {
+  std::vector<double> weights = gated_weights(x, t, prefix, place);
+  for (double& weight : weights) {
+    if (dispatch_.gate && weight != 0) weight = *dispatch_.gate;
+  }
+  return weights;
+}
+
+std::vector<double> ReferenceModel::gated_weights(const Matrix& x, size_t t, const std::string& prefix,
+                                                  const Place& place) const {
   const int64_t count = config_.experts.count;
   if (dispatch_.mode == config::DispatchMode::kEnsemble)
     return std::vector<double>(static_cast<size_t>(count), 1.0 / static_cast<double>(count));
@@ -250,8 +267,12 @@ std::vector<double> ReferenceModel::expert_weights(const Matrix& x, size_t t, co
       .stack = place.stack,
       .layer = static_cast<uint64_t>(place.layer),
       .expert_layer = static_cast<uint64_t>(config::expert_layer_number(config_, place.stack, place.layer))};
+  const auto drawn = static_cast<size_t>(config::draw_expert(dispatch_, token, count));
+  if (!config::is_drawn(config_.experts.router)) {
+    return routed_weights(x[t], prefix + "router.", place.symbols.first(t + 1), drawn);
+  }
   std::vector<double> weights(static_cast<size_t>(count), 0.0);
-  weights[static_cast<size_t>(config::draw_expert(dispatch_, token, count))] = 1.0;
+  weights[drawn] = 1.0;
   return weights;
 }
 
@@ -280,7 +301,8 @@ std::vector<double> ReferenceModel::taken_by(const Matrix& x, size_t t, const st
 
 std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& input,
                                                    const std::string& prefix,
-                                                   std::span<const int32_t> symbols_so_far) const {
+                                                   std::span<const int32_t> symbols_so_far,
+                                                   std::optional<size_t> drawn) const {
   using config::Gate, config::RouterKind;
   const config::ExpertConfig& experts = config_.experts;
   const auto count = static_cast<size_t>(experts.count);
@@ -322,6 +344,7 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, std::ranges::greater(), [&](size_t e) { return merit[e]; });
   order.resize(static_cast<size_t>(config::active_experts(dispatch_, experts)));
+  if (drawn) order = {*drawn};
   std::vector<double> weights(count, 0.0);
   double chosen_shares = 0, chosen_sigmoids = 0;
   for (const size_t e : order) {
@@ -353,8 +376,11 @@ std::vector<double> ReferenceModel::routed_weights(const std::vector<double>& in
 Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& start) const {
   const bool pre = config_.norm_position == config::NormPosition::kPre;
   const bool decoder = start.stack == config::Stack::kDecoder;
-  for (int64_t i = 0; i < config::layers_of(config_, start.stack); ++i) {
-    const std::string layer = store::layer_prefix(start.stack, i);
+  const bool own_decoder = decoder && config::decoders_of(config_) > 1;
+  const int64_t number = own_decoder ? component(*memory) : 0;
+  const int64_t layers = config::layers_of(config_, start.stack);
+  for (int64_t i = 0; i < layers; ++i) {
+    const std::string layer = store::layer_prefix(start.stack, number * layers + i);
     const auto sublayer = [&](const std::string& name, auto&& f) {
       const std::string prefix = layer + name + ".";
       x = pre ? plus(x, f(norm(x, prefix), prefix)) : norm(plus(x, f(x, prefix)), prefix);
@@ -370,7 +396,20 @@ Matrix ReferenceModel::run_stack(Matrix x, const Matrix* memory, const Place& st
              [&](const Matrix& in, const std::string& p) { return feed_forward(in, p, place); });
     if (config::has_inserted_layer(config_, start.stack, i)) x = inserted(x, layer + "inserted.", place);
   }
-  return pre ? norm(x, store::stack_name(start.stack) + ".") : x;
+  return pre ? norm_by(x, store::final_norm_name(start.stack, number)) : x;
+}
+
+// Of a mixture: the given one, or the likeliest.
+int64_t ReferenceModel::component(const Matrix& memory) const {
+  if (dispatch_.mode == config::DispatchMode::kPath) return dispatch_.path[0];
+  Matrix mean(1, std::vector<double>(memory[0].size()));
+  for (const auto& row : memory) {
+    for (size_t c = 0; c < row.size(); ++c) mean[0][c] += row[c] / static_cast<double>(memory.size());
+  }
+  Matrix hidden = linear(mean, "mixture.prior.hidden", 0, config_.width);
+  for (double& value : hidden[0]) value = std::tanh(value);
+  const auto scores = linear(hidden, "mixture.prior.output", 0, config_.mixture.components)[0];
+  return std::ranges::max_element(scores) - scores.begin();
 }
 
 Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
@@ -380,7 +419,12 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
   if (!config::is_causal_lm(config_)) {
     memory = run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence, source});
   }
-  const Matrix states = run_stack(embed(Stack::kDecoder, target), memory.empty() ? nullptr : &memory,
+  std::span<const float> first;
+  if (config::is_mixture(config_) && config_.mixture.kind == config::MixtureKind::kBegin) {
+    const auto width = static_cast<size_t>(config_.width);
+    first = tensors_("mixture.begin").subspan(static_cast<size_t>(component(memory)) * width, width);
+  }
+  const Matrix states = run_stack(embed(Stack::kDecoder, target, first), memory.empty() ? nullptr : &memory,
                                   {Stack::kDecoder, 0, sentence, target});
   const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
                      : config_.share_embeddings == config::ShareEmbeddings::kDecoder

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,8 +33,10 @@ class ReferenceModel {
     const Matrix* memory = nullptr;         // decoder: the encoder's output
   };
 
-  Matrix embed(config::Stack stack, std::span<const int32_t> tokens) const;
+  // first: stands in place of the first token's vector; empty: nothing does.
+  Matrix embed(config::Stack stack, std::span<const int32_t> tokens, std::span<const float> first = {}) const;
   Matrix run_stack(Matrix x, const Matrix* memory, const Place& place) const;
+  int64_t component(const Matrix& memory) const;
   Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal) const;
   Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
   Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;
@@ -44,11 +47,16 @@ class ReferenceModel {
   // What each expert's output on row t of x is multiplied by; 0 where it is not chosen.
   std::vector<double> expert_weights(const Matrix& x, size_t t, const std::string& prefix,
                                      const Place& place) const;
+  std::vector<double> gated_weights(const Matrix& x, size_t t, const std::string& prefix,
+                                    const Place& place) const;
+  // By the router; `drawn`: of that expert, whatever the router would choose.
   std::vector<double> routed_weights(const std::vector<double>& input, const std::string& prefix,
-                                     std::span<const int32_t> symbols_so_far) const;
+                                     std::span<const int32_t> symbols_so_far,
+                                     std::optional<size_t> drawn = {}) const;
   std::vector<double> taken_by(const Matrix& x, size_t t, const std::string& prefix) const;
   Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
   Matrix norm(const Matrix& x, const std::string& prefix, int64_t expert = 0) const;
+  Matrix norm_by(const Matrix& x, const std::string& name, int64_t expert = 0) const;
   Matrix rotated(Matrix x) const;
   double act(double x) const;
 

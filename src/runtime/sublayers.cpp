@@ -131,9 +131,18 @@ void fill_gates(config::Gate gate, std::span<const float> scores, std::span<cons
   }
 }
 
+}  // namespace
+
+bool draws_past_router(const config::ExpertConfig& experts, const config::Dispatch& dispatch) {
+  return experts.count > 1 && !config::is_drawn(experts.router) &&
+         dispatch.mode != config::DispatchMode::kRouter;
+}
+
+namespace {
+
 // Experts of a token at most, each with a place of its own among the choices.
 int64_t choices_of(const config::ExpertConfig& experts, const config::Dispatch& dispatch) {
-  if (config::is_drawn(experts.router)) return 1;
+  if (config::is_drawn(experts.router) || draws_past_router(experts, dispatch)) return 1;
   if (experts.router == config::RouterKind::kExpertChoice) return experts.count;
   return config::active_experts(dispatch, experts);
 }
@@ -182,6 +191,7 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
     : states(config.width),
       normed(config.width),
       output(config.width),
+      of_decoder(config.width),
       projected(3 * config.width),
       context(config.width),
       hidden(std::max(config.feed_forward, config::expert_feed_forward(config))),
@@ -192,14 +202,15 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       all_gate(all_inner(config, dispatch)),
       router_scores(3 * config.experts.count),
       choices(choices_of(config.experts, dispatch)),
-      gated(config.experts.gate != config::Gate::kNone),
+      gated(dispatch.gate || config.experts.gate != config::Gate::kNone),
+      fixed_gate(dispatch.gate),
       scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
       blocks(static_cast<size_t>(blocks_for(config.max_length))),
       ends(static_cast<size_t>(config.experts.count) + 1) {}
 
 void Workspace::reserve(int64_t rows) {
-  for (RowBuffer* buffer : {&states, &normed, &output, &projected, &context, &hidden, &gate, &gathered,
-                            &gathered_out, &all_hidden, &all_gate, &router_scores}) {
+  for (RowBuffer* buffer : {&states, &normed, &output, &of_decoder, &projected, &context, &hidden, &gate,
+                            &gathered, &gathered_out, &all_hidden, &all_gate, &router_scores}) {
     buffer->reserve(rows);
   }
   const auto all = static_cast<size_t>(rows * choices);
@@ -216,8 +227,16 @@ void embed(const Weights& weights, const StackWeights& stack, int32_t token, int
   if (token < 0 || token >= vocabulary) {
     fail("token {}: wanted an id in [0, {}); the text was encoded for another model", token, vocabulary);
   }
+  embed_vector(weights, stack,
+               stack.embedding.subspan(static_cast<size_t>(token * width), static_cast<size_t>(width)),
+               position, x);
+}
+
+void embed_vector(const Weights& weights, const StackWeights& stack, std::span<const float> values,
+                  int64_t position, float* x) {
+  const int64_t width = weights.config.width;
   const float factor = std::sqrt(static_cast<float>(width));
-  const float* embedding = stack.embedding.data() + token * width;
+  const float* const embedding = values.data();
   if (stack.positions.empty()) {
     for (int64_t i = 0; i < width; ++i) x[i] = factor * embedding[i];
     return;
@@ -273,11 +292,16 @@ void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRow
     const std::span<int64_t> chosen(work.experts.data() + at, k);
     matrix::choose_highest(merit, chosen);
     fill_gates(config.gate, score, share, chosen, {work.gates.data() + at, k});
+    if (work.fixed_gate) std::ranges::fill(std::span(work.gates.data() + at, k), *work.fixed_gate);
   }
 }
 
 void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work) {
   if (!work.gated) return;
+  if (work.fixed_gate) {
+    std::fill_n(work.gates.begin(), x.count, *work.fixed_gate);
+    return;
+  }
   const auto experts = static_cast<size_t>(weights.config.experts.count);
   const Rows rows = work.router_scores.rows(x.count);
   multiply(layer.router.weight, {}, x, rows);
@@ -325,7 +349,7 @@ void let_experts_choose(const Weights& weights, const LayerWeights& layer, Const
     for (const int64_t token : chosen) {
       const auto place = static_cast<size_t>((first + token) * count + e);
       work.experts[place] = e;
-      work.gates[place] = column[static_cast<size_t>(token)];
+      work.gates[place] = work.fixed_gate.value_or(column[static_cast<size_t>(token)]);
     }
   }
 }

@@ -3,6 +3,7 @@
 // belongs to is the caller's knowledge, told in its draws.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Workspace {
 
   RowBuffer states;                  // x, the running hidden states
   RowBuffer normed, output;          // of residual(): what a sublayer reads and writes
+  RowBuffer of_decoder;              // rows of one decoder of a mixture
   RowBuffer projected;               // [3 * width]: query, key, value
   RowBuffer context;                 // of attention
   RowBuffer hidden, gate;            // [feed_forward], of the layers' or the experts', whichever is wider
@@ -30,6 +32,7 @@ struct Workspace {
   RowBuffer router_scores;           // [experts]
   int64_t choices = 1;               // experts of a row at most: 1 unless the model's router takes more
   bool gated = false;                // whether `gates` count
+  std::optional<float> fixed_gate;   // what they all are, where the dispatch says so
   std::vector<int64_t> experts;      // [rows * choices], chosen for each row; -1: none
   std::vector<float> gates;          // [rows * choices]
   std::vector<int64_t> order;        // choices by expert
@@ -38,6 +41,10 @@ struct Workspace {
 
 // x[r] = sqrt(width) * embedding[token] + positions[position]; Error for an id outside the embedding.
 void embed(const Weights& weights, const StackWeights& stack, int32_t token, int64_t position, float* x);
+
+// The same of a vector that is no token's.
+void embed_vector(const Weights& weights, const StackWeights& stack, std::span<const float> embedding,
+                  int64_t position, float* x);
 
 // Turns each head of a query or key by its position (Su et al. 2021): the pairs are (i, i + head_width / 2).
 void rotate(const Weights& weights, int64_t position, float* heads);
@@ -61,6 +68,9 @@ void residual(const Weights& weights, const NormWeights& norm, Rows x, Workspace
 
 // mean[i] = the mean over x's rows of their first `width` values.
 void mean_of_rows(ConstRows x, int64_t width, float* mean);
+
+// Whether experts are drawn although the model has a router.
+bool draws_past_router(const config::ExpertConfig& experts, const config::Dispatch& dispatch);
 
 // Chooses the experts of rows of x by the learned scores of a layer, as routing/top_k_router.h in evaluation:
 // fills work.experts and work.gates from row `first` on.

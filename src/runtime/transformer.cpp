@@ -9,7 +9,7 @@ namespace megin::runtime {
 
 Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch)
     : weights_(std::move(weights)), dispatch_(std::move(dispatch)) {
-  config::check(dispatch_, config().experts, config::count_expert_layers(config()));
+  config::check(dispatch_, config());
 }
 
 std::unique_ptr<search::DecodingState> Transformer::begin(std::span<const search::Source> sources,

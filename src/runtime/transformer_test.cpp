@@ -178,8 +178,55 @@ TEST(Transformer, MeetsAnyNumberOfExpertsAsTheReferenceDoes) {
   }
 }
 
+// The drawn expert with the gate that its router gives it, or another.
+TEST(Transformer, DrawsExpertsPastARouterAsTheReferenceDoes) {
+  using config::Gate, config::RouterKind;
+  for (const config::ExpertConfig& experts :
+       {config::ExpertConfig{.count = 3, .every = 1, .router = RouterKind::kTopK, .gate = Gate::kSoftmax},
+        config::ExpertConfig{.count = 3, .every = 1, .router = RouterKind::kBase, .gate = Gate::kSigmoid},
+        config::ExpertConfig{
+            .count = 3, .every = 1, .router = RouterKind::kDistilled, .gate = Gate::kSigmoid},
+        config::ExpertConfig{.count = 3, .every = 1, .router = RouterKind::kHash}}) {
+    ModelConfig config = expert_config();
+    config.experts = experts;
+    for (const std::optional<float> gate : {std::optional<float>(), std::optional<float>(0.6F)}) {
+      for (Dispatch dispatch : {config::parse_dispatch("token", 3), config::parse_dispatch("sentence", 3),
+                                config::parse_dispatch("path:1", 3), config::parse_dispatch("router", 3)}) {
+        dispatch.gate = gate;
+        expect_equals_reference(config, dispatch, 5);
+        for (const ModelConfig& shape : other_shapes(config)) expect_equals_reference(shape, dispatch, 5);
+      }
+    }
+  }
+}
+
+std::vector<ModelConfig> mixtures() {
+  std::vector<ModelConfig> all;
+  for (const auto kind : {config::MixtureKind::kBegin, config::MixtureKind::kDecoder}) {
+    for (const auto norm : {config::NormPosition::kPost, config::NormPosition::kPre}) {
+      all.push_back(small_config());
+      all.back().norm_position = norm;
+      all.back().mixture = {.components = 3, .kind = kind};
+    }
+  }
+  return all;
+}
+
+// One component for all, and each source's likeliest: with random weights not the same for all of them.
+TEST(Transformer, MixturesEqualTheReference) {
+  for (const ModelConfig& config : mixtures()) {
+    expect_equals_reference(config, dispatch_by(DispatchMode::kRouter), 7);
+    expect_equals_reference(config, dispatch_by(DispatchMode::kPath, 1, {2}), 7);
+    ModelConfig uniform = config;
+    uniform.mixture.prior = config::MixturePrior::kUniform;
+    expect_equals_reference(uniform, dispatch_by(DispatchMode::kPath, 1, {1}), 7);
+  }
+}
+
 TEST(Transformer, ARoutedRowDoesNotDependOnItsBatch) {
-  for (const ModelConfig& config : routed_configs()) {
+  auto configs = routed_configs();
+  std::ranges::copy(mixtures(), std::back_inserter(configs));
+  for (const ModelConfig& config : configs) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
     const Transformer model(make_weights(config), dispatch_by(DispatchMode::kRouter));
     const auto sources = some_sources(6);

@@ -164,14 +164,29 @@ StackWeights load_stack(const Loader& loader, const ModelConfig& config, Stack s
   const bool shared = config.share_embeddings == config::ShareEmbeddings::kAll;
   const char* own = stack == Stack::kEncoder ? "source_embedding.weight" : "target_embedding.weight";
   weights.embedding = loader.tensor(shared ? "embedding.weight" : own);
-  for (int64_t i = 0; i < config::layers_of(config, stack); ++i) {
+  for (int64_t i = 0; i < config::stored_layers_of(config, stack); ++i) {
     weights.layers.push_back(loader.layer(stack, i));
   }
   const std::string prefix = store::stack_name(stack) + ".";
-  if (config.norm_position == config::NormPosition::kPre) weights.norm = loader.norm(prefix + "norm.");
+  if (config.norm_position == config::NormPosition::kPre) {
+    const int64_t norms = stack == Stack::kDecoder ? config::decoders_of(config) : 1;
+    for (int64_t of = 0; of < norms; ++of) {
+      weights.norms.push_back(loader.norm(store::final_norm_name(stack, of) + "."));
+    }
+  }
   if (config.positions == config::Positions::kLearned) {
     weights.positions = loader.tensor(prefix + "positions.weight");
   }
+  return weights;
+}
+
+MixtureWeights load_mixture(const Loader& loader, const ModelConfig& config) {
+  MixtureWeights weights;
+  if (!config::is_mixture(config)) return weights;
+  if (config.mixture.kind == config::MixtureKind::kBegin) weights.begin = loader.tensor("mixture.begin");
+  if (!config::has_learned_prior(config)) return weights;
+  weights.prior_hidden = loader.linear("mixture.prior.hidden.", config.width, config.width);
+  weights.prior_output = loader.linear("mixture.prior.output.", config.mixture.components, config.width);
   return weights;
 }
 
@@ -239,6 +254,7 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
   const Loader loader(config, tensors);
   if (!config::is_causal_lm(config)) encoder = load_stack(loader, config, Stack::kEncoder);
   decoder = load_stack(loader, config, Stack::kDecoder);
+  mixture = load_mixture(loader, config);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output = PackedMatrix(own_output ? loader.tensor("output.weight") : decoder.embedding,
                         config.target_vocabulary, config.width);

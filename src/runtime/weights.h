@@ -116,11 +116,17 @@ struct LayerWeights {
 
 struct StackWeights {
   std::span<const float> embedding;  // [vocabulary, width]
-  std::vector<LayerWeights> layers;
-  NormWeights norm;  // pre-norm only: after the last layer
+  std::vector<LayerWeights> layers;  // of a mixture of decoders: those of one after those of the other
+  std::vector<NormWeights> norms;    // pre-norm only: after the last layer, of each decoder
   // What is added to embeddings, [max_length, width]: the fairseq sinusoid or the learned vectors; empty for
   // rotary positions.
   std::span<const float> positions;
+};
+
+// What a mixture has beside its stacks; empty in other models.
+struct MixtureWeights {
+  std::span<const float> begin;       // [components, width]: the decoder's first vectors
+  Linear prior_hidden, prior_output;  // of a learned prior
 };
 
 // Const after construction and safe to share between threads; not movable (experts hold locks).
@@ -132,9 +138,10 @@ struct Weights {
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;
-  TensorSource tensors;               // kept for what it keeps open
-  StackWeights encoder, decoder;      // a causal_lm has no encoder layers
-  PackedMatrix output;                // [target vocabulary, width]; no bias
+  TensorSource tensors;           // kept for what it keeps open
+  StackWeights encoder, decoder;  // a causal_lm has no encoder layers
+  PackedMatrix output;            // [target vocabulary, width]; no bias
+  MixtureWeights mixture;
   std::vector<float> sinusoid;        // [max_length, width]
   std::vector<float> rotary_cosines;  // [max_length, head_width / 2]
   std::vector<float> rotary_sines;

@@ -141,11 +141,12 @@ void require_replaceable(const fs::path& path) {
 void check_size(const config::ModelConfig& config, size_t tensors, const std::string& where) {
   constexpr int64_t kMost = int64_t{1} << 31;
   for (const int64_t size : {config.width, config.feed_forward, config.max_length, config.experts.count,
-                             config.source_vocabulary, config.target_vocabulary}) {
+                             config.mixture.components, config.source_vocabulary, config.target_vocabulary}) {
     if (size > kMost) fail("{}: a model dimension of {} is more than any model has", where, size);
   }
   const auto most_layers = static_cast<int64_t>(tensors);
-  if (config.encoder_layers > most_layers || config.decoder_layers > most_layers) {
+  if (config.encoder_layers > most_layers || config.decoder_layers > most_layers ||
+      config::stored_layers_of(config, config::Stack::kDecoder) > most_layers) {
     fail("{}: wanted the tensors of {} and {} layers, found {} tensors", where, config.encoder_layers,
          config.decoder_layers, tensors);
   }

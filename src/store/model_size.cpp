@@ -37,18 +37,16 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
   if (is_embedding(tensor)) return counts.embeddings;
   if (contains(tensor.name, "positions")) return counts.positions;
   if (is_norm(tensor)) return counts.norms;
-  if (contains(tensor.name, "router.")) return counts.routers;
+  if (contains(tensor.name, "router.") || tensor.name.starts_with("mixture.")) return counts.routers;
   if (contains(tensor.name, "attention")) return counts.attention;
   return counts.feed_forward;
 }
 
 }  // namespace
 
-ParameterCounts count_parameters(const config::ModelConfig& config) {
-  return count_active_parameters(config, config.experts.count);
-}
+namespace {
 
-ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
+ParameterCounts count(const config::ModelConfig& config, int64_t active) {
   ParameterCounts counts;
   for (const TensorShape& tensor : tensor_shapes(config)) {
     field_of(counts, tensor) += active_elements(tensor, active);
@@ -56,15 +54,32 @@ ParameterCounts count_active_parameters(const config::ModelConfig& config, int64
   return counts;
 }
 
+config::ModelConfig of_one_component(config::ModelConfig config) {
+  config.mixture = {};
+  return config;
+}
+
+}  // namespace
+
+ParameterCounts count_parameters(const config::ModelConfig& config) {
+  return count(config, config.experts.count);
+}
+
+ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
+  return count(of_one_component(config), active);
+}
+
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length) {
   TokenFlops flops;
-  for (const TensorShape& tensor : tensor_shapes(config)) {
+  for (const TensorShape& tensor : tensor_shapes(of_one_component(config))) {
     if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;
     if (contains(tensor.name, "positions")) continue;
     const int64_t used = active_elements(tensor, active);
-    const bool of_source =
-        tensor.name.starts_with("encoder.") || contains(tensor.name, "cross_attention.key_value");
-    (of_source ? flops.source : flops.target) += 2.0 * static_cast<double>(used);
+    const bool of_memory = contains(tensor.name, "cross_attention.key_value");
+    const bool of_source = tensor.name.starts_with("encoder.") || of_memory;
+    const double cost = 2.0 * static_cast<double>(used);
+    (of_source ? flops.source : flops.target) += cost;
+    if (of_memory) flops.memory += cost;
   }
   const double width = static_cast<double>(config.width);
   flops.target += 2.0 * width * static_cast<double>(config.target_vocabulary);
@@ -77,11 +92,11 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   return flops;
 }
 
-double count_training_flops(const TokenFlops& token, int64_t passes, int64_t source_tokens,
-                            int64_t target_tokens) {
-  return 3.0 * static_cast<double>(passes) *
-         (token.source * static_cast<double>(source_tokens) +
-          token.target * static_cast<double>(target_tokens));
+double count_training_flops(const TokenFlops& token, const config::ComputedPasses& passes,
+                            int64_t source_tokens, int64_t target_tokens) {
+  const auto sources = static_cast<double>(source_tokens), targets = static_cast<double>(target_tokens);
+  return 3.0 * (passes.source * (token.source - token.memory) * sources +
+                passes.target * (token.memory * sources + token.target * targets));
 }
 
 }  // namespace megin::store

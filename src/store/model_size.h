@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "config/model_config.h"
+#include "config/train_config.h"
 
 namespace megin::store {
 
@@ -25,8 +26,8 @@ struct ParameterCounts {
 // All parameters.
 ParameterCounts count_parameters(const config::ModelConfig& config);
 
-// Those that a sentence meets when each expert layer uses `active` of its experts: what a dense model of this
-// cost would have. active from 1 to config.experts.count.
+// Those that a sentence meets when each expert layer uses `active` of its experts, and one component of a
+// mixture: what a dense model of this cost would have. active from 1 to config.experts.count.
 ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active);
 
 // Floating-point operations of inference, a multiply-add being two; biases, norms, activations and the
@@ -34,17 +35,19 @@ ParameterCounts count_active_parameters(const config::ModelConfig& config, int64
 // backward).
 struct TokenFlops {
   double source = 0;            // a source token: the encoder, and the keys and values it gives the decoder
+  double memory = 0;            // the latter alone
   double target = 0;            // a target token: the decoder and the projection to the vocabulary
   double source_attention = 0;  // scores and weighted sums of a source token in a sentence of `length` tokens
   double target_attention =
       0;  // of a target token: all `length` source tokens, half of as many target tokens
 };
 
-// With `active` experts in each expert layer (all of them for an ensemble) and sides of `length` tokens.
+// With `active` experts in each expert layer (all of them for an ensemble) and sides of `length` tokens; of a
+// mixture, with one of its components.
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length);
 
-// Of training `passes` times on so many tokens: forward, and twice that backward. Attention is left out.
-double count_training_flops(const TokenFlops& token, int64_t passes, int64_t source_tokens,
-                            int64_t target_tokens);
+// Of training on so many tokens: forward, and twice that backward. Attention is left out.
+double count_training_flops(const TokenFlops& token, const config::ComputedPasses& passes,
+                            int64_t source_tokens, int64_t target_tokens);
 
 }  // namespace megin::store

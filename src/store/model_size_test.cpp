@@ -152,8 +152,8 @@ TEST(TokenFlopsTest, AreTwoPerWeightMet) {
 
 TEST(TokenFlopsTest, TrainingCostsThreeTimesAsMuchForEachPass) {
   const TokenFlops token{.source = 10, .target = 7, .source_attention = 1, .target_attention = 1};
-  EXPECT_EQ(count_training_flops(token, 1, 2, 3), 3 * (2 * 10 + 3 * 7));
-  EXPECT_EQ(count_training_flops(token, 2, 2, 3), 6 * (2 * 10 + 3 * 7));
+  EXPECT_EQ(count_training_flops(token, {.source = 1, .target = 1}, 2, 3), 3 * (2 * 10 + 3 * 7));
+  EXPECT_EQ(count_training_flops(token, {.source = 2, .target = 2}, 2, 3), 6 * (2 * 10 + 3 * 7));
 }
 
 TEST(TokenFlopsTest, OneExpertCostsWhatADenseLayerCostsAndAnEnsembleAllOfThem) {

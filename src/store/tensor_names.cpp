@@ -34,8 +34,20 @@ class Table {
     if (config_.positions == config::Positions::kLearned) {
       add(name + ".positions.weight", {config_.max_length, config_.width});
     }
-    for (int64_t layer = 0; layer < config::layers_of(config_, stack); ++layer) add_layer(stack, layer);
-    if (config_.norm_position == config::NormPosition::kPre) add_norm(name + ".norm", 0);
+    for (int64_t layer = 0; layer < config::stored_layers_of(config_, stack); ++layer)
+      add_layer(stack, layer);
+    if (config_.norm_position != config::NormPosition::kPre) return;
+    const int64_t norms = stack == config::Stack::kDecoder ? config::decoders_of(config_) : 1;
+    for (int64_t of = 0; of < norms; ++of) add_norm(final_norm_name(stack, of), 0);
+  }
+
+  void add_mixture() {
+    if (!config::is_mixture(config_)) return;
+    const int64_t d = config_.width, components = config_.mixture.components;
+    if (config_.mixture.kind == config::MixtureKind::kBegin) add("mixture.begin", {components, d});
+    if (!config::has_learned_prior(config_)) return;
+    add_linear("mixture.prior.hidden", d, d);
+    add_linear("mixture.prior.output", components, d);
   }
 
   std::vector<TensorShape> take() { return std::move(tensors_); }
@@ -136,6 +148,11 @@ std::string stack_name(config::Stack stack) {
   return stack == config::Stack::kEncoder ? "encoder" : "decoder";
 }
 
+std::string final_norm_name(config::Stack stack, int64_t decoder) {
+  const std::string name = stack_name(stack) + ".norm";
+  return decoder == 0 ? name : fmt::format("{}_{}", name, decoder);
+}
+
 std::string layer_prefix(config::Stack stack, int64_t layer) {
   return fmt::format("{}.layers.{}.", stack_name(stack), layer);
 }
@@ -150,6 +167,7 @@ std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {
   table.add_embeddings();
   if (!config::is_causal_lm(config)) table.add_stack(config::Stack::kEncoder);
   table.add_stack(config::Stack::kDecoder);
+  table.add_mixture();
   return table.take();
 }
 

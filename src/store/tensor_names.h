@@ -14,23 +14,27 @@
 //   S.layers.I.feed_forward.{fc1,gate}.{weight,bias}          [f, d], [f]     (gate: gated activations only)
 //   S.layers.I.feed_forward.fc2.{weight,bias}                 [d, f], [d]
 //   S.layers.I.feed_forward.norm.{weight,bias}                [d]
-//   S.layers.I.feed_forward.router.weight  [N, d]  (learned and fixed routers: scores are h times its
-//   transpose) S.layers.I.feed_forward.router.noise   [N, d]  (noisy) S.layers.I.feed_forward.router.bias [N]
-//   (biased: added before the choice) S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]
-//   (distilled: a vector of each symbol) S.layers.I.feed_forward.router.centres [N, distilled_width]
-//   (distilled: and of each expert) S.layers.I.feed_forward.router.kernel  [5]     (distilled, cnn: weights
-//   of the symbols up to a token, last first) S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: the
-//   expert of each symbol, as a whole number) S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of
-//   one feed-forward  (shared) S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}   sublayer J of the
-//   layer behind I (body insert) S.layers.I.inserted.router.*                              as
-//   feed_forward.router.* S.layers.I.inserted.shared.J.*                            as inserted.J.* of one
-//   expert (shared) S.norm.{weight,bias}                                      [d]      (pre-norm only: after
-//   the last layer)
+//   S.layers.I.feed_forward.router.weight  [N, d]  (learned and fixed routers: scores are h W^T)
+//   S.layers.I.feed_forward.router.noise   [N, d]  (noisy)
+//   S.layers.I.feed_forward.router.bias    [N]     (biased: added before the choice)
+//   S.layers.I.feed_forward.router.symbols [Vs or Vt, distilled_width]  (distilled: of each symbol)
+//   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: of each expert)
+//   S.layers.I.feed_forward.router.kernel  [5]  (distilled, cnn: of the symbols up to a token, last first)
+//   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: each symbol's expert, as a whole number)
+//   S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of one feed-forward (shared)
+//   S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}  sublayer J of the layer behind I (insert)
+//   S.layers.I.inserted.router.*           as feed_forward.router.*
+//   S.layers.I.inserted.shared.J.*         as inserted.J.* of one expert (shared)
+//   S.norm.{weight,bias}                   [d]  (pre-norm only: after the last layer)
+//   decoder.norm_Z.{weight,bias}           [d]  (the same of the decoders Z = 1 ... of a mixture)
+//   mixture.begin                          [K, d]  (mixture, begin: the decoder's first vector)
+//   mixture.prior.hidden.{weight,bias}     [d, d], [d]  (mixture, learned prior)
+//   mixture.prior.output.{weight,bias}     [K, d], [K]
 //
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
 // leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count
-// from 0. A causal_lm has the decoder alone, without cross-attention and source_embedding. All tensors are
-// fp32.
+// from 0; of a mixture of decoders, layer i of decoder z has the number z * decoder_layers + i. A causal_lm
+// has the decoder alone, without cross-attention and source_embedding. All tensors are fp32.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +55,9 @@ struct TensorShape {
 
 // "encoder" or "decoder".
 std::string stack_name(config::Stack stack);
+
+// "decoder.norm", of the further decoders of a mixture "decoder.norm_1" and so on.
+std::string final_norm_name(config::Stack stack, int64_t decoder = 0);
 
 // "encoder.layers.3." and so on.
 std::string layer_prefix(config::Stack stack, int64_t layer);

@@ -104,7 +104,7 @@ void EventLog::routed(int64_t update, const RoutingReport& report) {
   for (const int64_t load : found.load) choices += static_cast<double>(load);
   const auto [least, most] = std::ranges::minmax(found.load);
   const double fair = std::max(1.0, choices) / static_cast<double>(found.load.size());
-  const std::string stack = store::stack_name(report.stack);
+  const std::string stack = report.mixture ? "mixture" : store::stack_name(report.stack);
   nlohmann::json line = {{"event", "routing"},
                          {"update", update},
                          {"stack", stack},
@@ -122,6 +122,8 @@ void EventLog::routed(int64_t update, const RoutingReport& report) {
   if (report.distillation > 0) line["distillation"] = report.distillation / routed;
   for (size_t e = 0; e < found.load.size(); ++e) {
     line[fmt::format("load_{}", e)] = static_cast<double>(found.load[e]) / std::max(1.0, choices);
+    if (e >= found.confidences.size() || found.load[e] == 0) continue;
+    line[fmt::format("confidence_{}", e)] = found.confidences[e] / static_cast<double>(found.load[e]);
   }
   write(line);
   line.erase("layer");

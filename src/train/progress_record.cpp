@@ -6,12 +6,14 @@ namespace megin::train {
 namespace {
 
 nlohmann::json to_json(const RoutingReport& report) {
-  return {{"stack", static_cast<int64_t>(report.stack)},
+  return {{"mixture", report.mixture},
+          {"stack", static_cast<int64_t>(report.stack)},
           {"layer", report.layer},
           {"load", report.statistics.load},
           {"routed", report.statistics.routed},
           {"dropped", report.statistics.dropped},
           {"confidence", report.statistics.confidence},
+          {"confidences", report.statistics.confidences},
           {"entropy", report.statistics.entropy},
           {"balance", report.balance},
           {"z", report.z},
@@ -19,7 +21,9 @@ nlohmann::json to_json(const RoutingReport& report) {
 }
 
 RoutingReport routing_from_json(const nlohmann::json& json) {
-  RoutingReport report{.stack = static_cast<config::Stack>(json.at("stack").get<int64_t>())};
+  RoutingReport report{.mixture = json.value("mixture", false),  // both from megin 0.2 on
+                       .stack = static_cast<config::Stack>(json.at("stack").get<int64_t>())};
+  report.statistics.confidences = json.value("confidences", std::vector<double>());
   json.at("layer").get_to(report.layer);
   json.at("load").get_to(report.statistics.load);
   json.at("routed").get_to(report.statistics.routed);

@@ -158,6 +158,16 @@ TEST(ServedModel, ServesAnyNumberOfExpertsOfAFixedRouter) {
   }
 }
 
+TEST(ServedModel, ServesMixturesAsTheyWereTrained) {
+  for (const auto kind : {config::MixtureKind::kBegin, config::MixtureKind::kDecoder}) {
+    for (config::ModelConfig config : variants()) {
+      config.experts = {};
+      config.mixture = {.components = 3, .kind = kind};
+      expect_served_as_trained(config, {"router", "path:0", "path:2"});
+    }
+  }
+}
+
 TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   expect_served_as_trained(language_model(), {"sentence"});
   config::ModelConfig rotary = language_model();

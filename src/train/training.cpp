@@ -55,7 +55,12 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
 void check_validation(const config::RunConfig& config) {
   try {
     const config::Dispatch dispatch = validation_dispatch(config.train, config.model);
-    config::check(dispatch, config.model.experts, config::count_expert_layers(config.model));
+    config::check(dispatch, config.model);
+    const bool has_router = config.model.experts.count > 1 && !config::is_drawn(config.model.experts.router);
+    if (has_router && dispatch.mode != config::DispatchMode::kRouter) {
+      fail_usage("{}: wanted router (or auto), as the method has one; megin evaluate draws experts past it",
+                 config::to_string(dispatch));
+    }
   } catch (const UsageError& error) {
     fail_usage("train.validation.experts: {}", error.what());
   }
@@ -180,9 +185,12 @@ std::string Session::describe() const {
   for (const net::Parameter& p : state_.model.parameters().all()) parameters += p.size;
   const config::ModelConfig& model = state_.model.config();
   const std::string_view unit = config::is_causal_lm(model) ? "lines" : "pairs";
-  return fmt::format("{}: {:.2f} M parameters, {} experts, {} {}, {} batches an epoch, {} threads",
+  const bool mixture = config::is_mixture(model);
+  return fmt::format("{}: {:.2f} M parameters, {} {}, {} {}, {} batches an epoch, {} threads",
                      config::enum_name(config_.train.method), static_cast<double>(parameters) / 1e6,
-                     model.experts.count, data_.train.size(), unit, stream_->batches(), pool_.threads());
+                     mixture ? model.mixture.components : model.experts.count,
+                     mixture ? "components" : "experts", data_.train.size(), unit, stream_->batches(),
+                     pool_.threads());
 }
 
 // Of a token with as many experts as it meets in the next update.
@@ -205,7 +213,8 @@ void Session::update() {
   state_.progress.position = stream_->position();
   state_.progress.target_tokens += report.target_tokens;
   state_.progress.cost.flops += store::count_training_flops(
-      token_flops_, config::computed_passes(config_.train), report.source_tokens, report.target_tokens);
+      token_flops_, config::computed_passes(config_.train, config_.model.mixture.components),
+      report.source_tokens, report.target_tokens);
 
   Interval& interval = state_.progress.interval;
   UpdateReport& sums = interval.sums;
@@ -219,7 +228,9 @@ void Session::update() {
   sums.consistency += report.consistency;
   for (size_t i = 0; i < report.routing.size(); ++i) {
     const RoutingReport& of = report.routing[i];  // the same layers in every update
-    if (i == sums.routing.size()) sums.routing.push_back({.stack = of.stack, .layer = of.layer});
+    if (i == sums.routing.size()) {
+      sums.routing.push_back({.mixture = of.mixture, .stack = of.stack, .layer = of.layer});
+    }
     sums.routing[i].add(of);
   }
   sums.gradient_norm = report.gradient_norm;

@@ -13,6 +13,7 @@
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
 #include "optim/weight_average.h"
+#include "train/mixture_step.h"
 #include "train/perturbation.h"
 #include "train/plain_adam.h"
 
@@ -105,6 +106,10 @@ net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) c
 void RoutingReport::add(const RoutingReport& other) {
   statistics.load.resize(other.statistics.load.size());
   for (size_t e = 0; e < statistics.load.size(); ++e) statistics.load[e] += other.statistics.load[e];
+  statistics.confidences.resize(other.statistics.confidences.size());
+  for (size_t e = 0; e < statistics.confidences.size(); ++e) {
+    statistics.confidences[e] += other.statistics.confidences[e];
+  }
   statistics.routed += other.statistics.routed;
   statistics.dropped += other.statistics.dropped;
   statistics.confidence += other.statistics.confidence;
@@ -173,27 +178,54 @@ double value_of(const at::Tensor& loss) {
   return loss.defined() ? static_cast<double>(loss.item<float>()) : 0.0;
 }
 
+void add_to_place(const RoutingReport& of, std::vector<RoutingReport>& reports) {
+  auto found = std::ranges::find_if(reports, [&](const RoutingReport& r) { return r.same_place(of); });
+  if (found == reports.end()) {
+    found = reports.insert(reports.end(),
+                           RoutingReport{.mixture = of.mixture, .stack = of.stack, .layer = of.layer});
+  }
+  found->add(of);
+}
+
 void add_routing(const model::RouteRecord& record, std::vector<RoutingReport>& reports) {
   for (const auto& of : record.layers) {
     if (of.statistics.load.empty()) continue;
-    const auto is_it = [&](const RoutingReport& r) { return r.stack == of.stack && r.layer == of.layer; };
-    auto found = std::ranges::find_if(reports, is_it);
-    if (found == reports.end()) {
-      found = reports.insert(reports.end(), RoutingReport{.stack = of.stack, .layer = of.layer});
-    }
     const auto routed = static_cast<double>(of.statistics.routed);
-    found->add({.statistics = of.statistics,
-                .balance = routed * value_of(of.losses.balance),
-                .z = routed * value_of(of.losses.z),
-                .distillation = routed * value_of(of.losses.distillation)});
+    add_to_place({.stack = of.stack,
+                  .layer = of.layer,
+                  .statistics = of.statistics,
+                  .balance = routed * value_of(of.losses.balance),
+                  .z = routed * value_of(of.losses.z),
+                  .distillation = routed * value_of(of.losses.distillation)},
+                 reports);
   }
+}
+
+void add_counts(const data::TokenBatch& batch, const objective::VocabularyLoss& loss, UpdateReport& report) {
+  report.sentences += batch.sentences;
+  report.source_tokens += batch.source_tokens;
+  report.target_tokens += batch.target_tokens;
+  for (size_t p = 0; p < 2; ++p) {
+    report.cross_entropy[p] += loss.cross_entropy[p];
+    report.nll[p] += loss.nll[p];
+  }
+  report.consistency += loss.consistency;
 }
 
 }  // namespace
 
+void TrainingStep::accumulate_mixture(const data::TokenBatch& batch, const net::ForwardContext& context,
+                                      UpdateReport& report) const {
+  const MixtureLoss found = mixture_loss(model_, batch, context, config_.objective);
+  found.loss.total.backward();
+  add_counts(batch, found.loss, report);
+  add_to_place({.mixture = true, .statistics = found.statistics}, report.routing);
+}
+
 void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int64_t micro_batch,
                               UpdateReport& report) {
   const net::ForwardContext pass = context(update, micro_batch);
+  if (config::is_mixture(model_.config())) return accumulate_mixture(batch, pass, report);
   model::RouteRecord record;
   const at::Tensor states = forward(batch, pass, record);
   const objective::VocabularyLossInputs inputs{.states = states,
@@ -206,19 +238,11 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
     weights.consistency *=
         2.0 * static_cast<double>(batch.target_tokens) / static_cast<double>(batch.sentences);
   }
-  const objective::VocabularyLoss loss = pass.operations.fused(config::FusedPart::kVocabularyLoss)
-                                             ? objective::chunked_vocabulary_loss(inputs, weights)
-                                             : objective::plain_vocabulary_loss(inputs, weights);
+  const objective::VocabularyLoss loss =
+      objective::vocabulary_loss(inputs, weights, pass.operations.fused(config::FusedPart::kVocabularyLoss));
   const at::Tensor routers = routing_loss(record, batch);
   (routers.defined() ? loss.total + routers : loss.total).backward();
-  report.sentences += batch.sentences;
-  report.source_tokens += batch.source_tokens;
-  report.target_tokens += batch.target_tokens;
-  for (size_t p = 0; p < 2; ++p) {
-    report.cross_entropy[p] += loss.cross_entropy[p];
-    report.nll[p] += loss.nll[p];
-  }
-  report.consistency += loss.consistency;
+  add_counts(batch, loss, report);
   add_routing(record, report.routing);
 }
 

@@ -38,8 +38,10 @@ struct OptimizerState {
   std::vector<Owner> owners;
 };
 
-// What the router of one expert layer did, summed over micro-batches.
+// What the router of one expert layer did, or how a mixture shared out its sentences; summed over
+// micro-batches.
 struct RoutingReport {
+  bool mixture = false;  // then there is no stack and no layer
   config::Stack stack = config::Stack::kEncoder;
   int64_t layer = 0;
   routing::RouteStatistics statistics = {};
@@ -47,7 +49,11 @@ struct RoutingReport {
   double z = 0;             // the z-loss the same
   double distillation = 0;  // and the loss of a distilled router
 
-  // Of the same layer.
+  // What it is about.
+  bool same_place(const RoutingReport& other) const {
+    return mixture == other.mixture && stack == other.stack && layer == other.layer;
+  }
+  // Of the same place.
   void add(const RoutingReport& other);
 };
 
@@ -86,6 +92,8 @@ class TrainingStep {
   at::Tensor forward_perturbed(const data::TokenBatch& batch, net::ForwardContext context,
                                model::RouteRecord& record) const;
   bool passes_together() const;
+  void accumulate_mixture(const data::TokenBatch& batch, const net::ForwardContext& context,
+                          UpdateReport& report) const;
   at::Tensor routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const;
   void move_biases(const UpdateReport& report);
   void freeze_in_average(OptimizerState& state) const;

@@ -17,6 +17,7 @@
 #include "text/unicode.h"
 #include "text/vocabulary.h"
 #include "train/batches.h"
+#include "train/mixture_step.h"
 
 namespace megin::train {
 namespace {
@@ -65,6 +66,11 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet&
   metric::LogLoss loss;
   for (int64_t i = stream->batches(); i > 0; --i) {
     const data::TokenBatch batch = stream->next();
+    if (config::is_mixture(state.model.config())) {
+      loss += {.nats = mixture_nll(state.model, batch, context),
+               .tokens = static_cast<uint64_t>(batch.target_tokens)};
+      continue;
+    }
     model::RouteRecord record;
     const at::Tensor states = state.model.forward(batch, context, &record);
     const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
@@ -115,8 +121,8 @@ std::vector<std::string> translate(const TrainingState& state, const data::Prepa
 }  // namespace
 
 config::Dispatch validation_dispatch(const config::TrainConfig& config, const config::ModelConfig& model) {
-  return config::parse_dispatch_or_auto(config.validation.experts, static_cast<uint64_t>(config.seed),
-                                        model.experts.router, config::DispatchMode::kEnsemble);
+  return config::parse_dispatch_or_auto(config.validation.experts, static_cast<uint64_t>(config.seed), model,
+                                        config::DispatchMode::kEnsemble);
 }
 
 double merit(const BestValidation& validation, const config::ValidationConfig& config) {
@@ -129,7 +135,9 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   const ServedValues served(state);
   const config::Dispatch dispatch = validation_dispatch(config, state.model.config());
   ValidationResult result;
-  result.routing = state.model.config().experts.count > 1 ? config::to_string(dispatch) : "dense";
+  const config::ModelConfig& model = state.model.config();
+  result.routing =
+      model.experts.count > 1 || config::is_mixture(model) ? config::to_string(dispatch) : "dense";
   const metric::LogLoss loss = measure_loss(state, data.valid, config, dispatch, result);
   result.loss = loss.per_token();
   // Words are only known of the whole text.
