@@ -1,5 +1,5 @@
 // How fast a model trains: target tokens a second, processor seconds per 1,000 target tokens, memory; for
-// dense and for THOR with several numbers of experts, fused and plain.
+// dense and for a method with several numbers of experts, fused and plain.
 //
 //   megin_bench_training --preset tiny --experts 1 2 16 64 --passes 1
 //
@@ -21,6 +21,8 @@
 #include "bench/random_pairs.h"
 #include "config/enums.h"
 #include "config/method.h"
+#include "data/block_stream.h"
+#include "data/pair_stream.h"
 #include "net/initialisation.h"
 #include "store/model_size.h"
 #include "train/library_threads.h"
@@ -41,6 +43,9 @@ struct Options {
   int64_t threads = 0;
   std::vector<config::FusedPart> plain;
   config::Method method = config::Method::kThor;
+  config::ExpertBody body = config::ExpertBody::kReplace;
+  int64_t sublayers = 1;
+  int64_t first_stage = 0;
 };
 
 struct Times {
@@ -67,7 +72,10 @@ struct Case {
     if (options.feed_forward > 0) config.feed_forward = options.feed_forward;
     config.source_vocabulary = config.target_vocabulary = options.vocabulary;
     config.experts = config::experts_of(config::traits_of(options.method), count);
+    config.experts.body = options.body;
+    config.experts.sublayers = options.sublayers;
     config.mixture = config::mixture_of(config::traits_of(options.method), count);
+    config::check(config);
     return config;
   }
 
@@ -129,7 +137,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void measure(Case& one, data::PairStream& stream, bool counted) {
+void measure(Case& one, data::BatchStream& stream, bool counted) {
   const auto batch = stream.next();
   const double tokens = static_cast<double>(batch.target_tokens);
   const Times pass = timed([&] { one.pass(batch); });
@@ -174,6 +182,9 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
   }
   return {{"preset", options.preset},
           {"method", config::enum_name(options.method)},
+          {"body", config::enum_name(options.body)},
+          {"sublayers", options.sublayers},
+          {"first_stage", options.first_stage},
           {"passes", options.passes},
           {"plain", plain_names(options)},
           {"vocabulary", options.vocabulary},
@@ -185,13 +196,25 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
           {"rows", rows}};
 }
 
+// Random pairs, or of a language model their targets as one text.
+std::unique_ptr<data::BatchStream> batches(const data::MemoryExamples& examples, const Options& options,
+                                           const config::ModelConfig& model) {
+  if (config::is_causal_lm(model)) {
+    return std::make_unique<data::BlockStream>(
+        examples,
+        data::BlockStreamOptions{.block_tokens = model.max_length, .max_tokens = options.batch_tokens});
+  }
+  return std::make_unique<data::PairStream>(
+      examples, data::PairStreamOptions{.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   train::restart_with_passive_waits();
   Options options;
   std::vector<std::string> plain;
-  std::string method = "thor";
+  std::string method = "thor", body = "replace";
   CLI::App app("Training speed of dense models and of random experts, as one JSON object");
   app.add_option("--preset", options.preset, "dimensions of the model")->capture_default_str();
   app.add_option("--experts", options.experts, "numbers of experts; 1 is dense; the first is the yardstick");
@@ -207,10 +230,17 @@ int main(int argc, char** argv) {
   app.add_option("--repeats", options.repeats)->capture_default_str()->check(CLI::Range(1, 1'000'000));
   app.add_option("--threads", options.threads, "0: all processors")->capture_default_str();
   app.add_option("--method", method, "what the models with experts are trained by")->capture_default_str();
+  app.add_option("--body", body, "replace: in place of a layer's feed-forward; insert: a layer of their own")
+      ->capture_default_str();
+  app.add_option("--sublayers", options.sublayers, "of insert: residual feed-forwards of an expert")
+      ->capture_default_str();
+  app.add_option("--first-stage", options.first_stage, "of stable_moe: updates until the router is frozen")
+      ->capture_default_str();
   app.add_option("--plain", plain, "parts that run as libtorch's own operations, the twin; all: every part")
       ->delimiter(',');
   CLI11_PARSE(app, argc, argv);
   options.method = config::parse_enum<config::Method>(method, "--method");
+  options.body = config::parse_enum<config::ExpertBody>(body, "--body");
   for (const std::string& part : plain) {
     options.plain.push_back(config::parse_enum<config::FusedPart>(part, "--plain"));
   }
@@ -219,18 +249,19 @@ int main(int argc, char** argv) {
   config::TrainConfig config;
   config.objective.passes = options.passes;
   config.routing.balance = config::traits_of(options.method).balance;
+  config.routing.first_stage = options.first_stage;
   config.plain_operations = options.plain;
   const net::Operations operations = train::operations_of(config);
   train::set_library_threads(pool.threads(), operations);
   if (operations.fused(config::FusedPart::kMemory)) keep_freed_memory();
   const data::MemoryExamples examples = bench::random_pairs(8000, options.vocabulary);
-  data::PairStream stream(examples, {.max_tokens = options.batch_tokens, .seed = 1, .corpus_weights = {}});
   std::vector<std::unique_ptr<Case>> cases;
   for (const int64_t count : options.experts)
     cases.push_back(std::make_unique<Case>(options, count, config, pool));
+  const auto stream = batches(examples, options, cases.front()->model.config());
   std::vector<double> matrix_rates;
   for (int64_t repeat = -2; repeat < options.repeats; ++repeat) {
-    for (const auto& one : cases) measure(*one, stream, repeat >= 0);
+    for (const auto& one : cases) measure(*one, *stream, repeat >= 0);
     if (repeat >= 0) matrix_rates.push_back(matrix_rate(pool.threads(), operations));
   }
   std::cout << report(cases, options, matrix_rates).dump(2) << "\n";

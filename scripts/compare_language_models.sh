@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains each language model of a folder of recipes with several seeds and the same updates, and prints perplexities over
-# the whole validation and test texts: each run's, mean and standard deviation of each method. Runs that are done are kept, so
-# it may be stopped and started again.
+# the whole validation and test texts: each run's, mean and standard deviation of each method; then until when routers went
+# on moving tokens (with fluctuation-SEED.svg and .csv), and writes report.html, where the seeds of a method are one line. Runs
+# that are done are kept, so it may be stopped and started again.
 #   scripts/compare_language_models.sh FOLDER [--updates N] [--seeds "1 2 3"] [--methods "dense switch ..."] [--jobs N]
 #                                      [--threads N] [--blocks N] [--megin PROGRAM] [--runs FOLDER]
 # --blocks: of the validation text, measured 50 times in each training. Another number of updates wants another --runs.
@@ -54,3 +55,19 @@ for method in $methods; do
     END { printf "%s: %.2f, %.2f; %.2f, %.2f\n", method, sum[3] / n, deviation(3), sum[4] / n, deviation(4) }' \
     "$folder/perplexities.csv"
 done
+
+# Methods without a router of their own leave no routes, and one validation's tell nothing.
+all_runs=()
+for seed in $seeds; do
+  routed=()
+  for method in $methods; do
+    run=$folder/$method-$seed
+    all_runs+=("$run")
+    routes=("$run"/routing/*.routes)
+    ((${#routes[@]} < 2)) || routed+=("$run")
+  done
+  ((${#routed[@]} > 0)) || continue
+  echo "routing fluctuation, seed $seed"
+  "$megin" analyze fluctuation "${routed[@]}" --quiet --svg "$folder/fluctuation-$seed.svg" --csv "$folder/fluctuation-$seed.csv"
+done
+"$megin" report "${all_runs[@]}" --quiet --output "$folder/report.html"

@@ -62,6 +62,10 @@ best=$(grep '"event":"validation"' straight/log.jsonl | grep -oE '"loss":[0-9.]+
 evaluated=$(grep -oE '"runs":\[\{"seed":[0-9]+,"loss":[0-9.]+' evaluated.json | grep -oE '[0-9.]+$')
 awk -v a="$best" -v b="$evaluated" 'BEGIN { exit !(a - b < 1e-4 && b - a < 1e-4) }' ||
   fail "wanted evaluate to give the best validation's loss $best, found $evaluated"
+of_json() { grep -oE "\"$1\":[0-9.]+" evaluated.json | head -n 1 | cut -d: -f2; }
+awk -v bits="$(of_json bits_per_byte)" -v loss="$evaluated" -v tokens="$(of_json tokens)" -v bytes="$(wc -c <valid.txt)" \
+  'BEGIN { wanted = loss * tokens / log(2) / bytes; exit !(bits - wanted < 1e-6 && wanted - bits < 1e-6) }' ||
+  fail "wanted the loss $evaluated of $(of_json tokens) tokens as bits of $(wc -c <valid.txt) bytes, found $(of_json bits_per_byte)"
 "$megin" evaluate straight --text valid.txt --threads 2 --batch-tokens 64 --json --quiet >again.json
 losses() { grep -oE '"loss":[0-9.]+' "$1"; }
 [[ $(losses evaluated.json) == "$(losses again.json)" ]] || fail "evaluate depends on its batches: $(cat again.json)"

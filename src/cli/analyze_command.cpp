@@ -20,7 +20,7 @@ struct Analysis {
 };
 
 constexpr std::array kAnalyses = {
-    Analysis{"fluctuation", 1, &analyze_fluctuation}, Analysis{"experts", 1, &analyze_experts},
+    Analysis{"fluctuation", 12, &analyze_fluctuation}, Analysis{"experts", 1, &analyze_experts},
     Analysis{"similarity", 1, &analyze_similarity}, Analysis{"consistency", 12, &analyze_consistency}};
 
 void analyze(const std::string& what, const AnalysisOptions& options, CommandContext& context) {
@@ -54,16 +54,17 @@ void add_analyze_command(Program& program) {
       {.name = "analyze",
        .summary = "Show what experts are and how they were used",
        .details =
-           "fluctuation RUN: until when the router went on moving tokens between experts (Dai et al. "
-           "2022), from "
-           "the routes that every validation of the run wrote.\n"
+           "fluctuation RUN...: until when routers went on moving tokens between experts (Dai et al. 2022), "
+           "from the routes that every validation of a run wrote. The picture of one run has a line for "
+           "each expert layer, that of several a line for each run, over the tokens of all its layers.\n"
            "experts MODEL: which symbols a hashed router, or one distilled by word, gives to each expert.\n"
            "similarity MODEL: how alike the experts of each layer answer the same random inputs.\n"
-           "consistency FILE...: how far results spread over seeds, from the output of `megin "
-           "evaluate --seeds K "
-           "--json`.\n"
-           "Loads and confidence over a training are in `megin report`.",
+           "consistency FILE...: how far results spread over seeds, from the output of `megin evaluate "
+           "--seeds K --json`.\n"
+           "Loads and confidence over a training, and the pictures of fluctuation and consistency beside "
+           "them, are in `megin report`.",
        .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
+                   "megin analyze fluctuation runs/base runs/stable_moe --svg fluctuation.svg\n"
                    "megin analyze experts runs/stable_moe --top 30\n"
                    "megin analyze similarity runs/thor --csv similarity.csv\n"
                    "megin evaluate runs/thor --src test.en --ref test.de --seeds 20 --json > thor.json\n"

@@ -31,11 +31,11 @@ class AnalyzeCommandTest : public testing::Test {
 
   // Tokens a, b, c of two layers: in the first, b moves between the second and the third snapshot of four; in
   // the second, c moves between the third and the last.
-  void write_routes() const {
+  static void write_routes(const fs::path& run) {
     for (int i = 1; i <= 4; ++i) {
       const auto b = static_cast<uint16_t>(i <= 2 ? 0 : 1), c = static_cast<uint16_t>(i <= 3 ? 3 : 2);
       store::write_routing_snapshot(
-          folder_, {.update = 25 * i, .layers = {{"encoder 0", {0, b, 2}}, {"decoder 0", {0, 1, c}}}});
+          run, {.update = 25 * i, .layers = {{"encoder 0", {0, b, 2}}, {"decoder 0", {0, 1, c}}}});
     }
   }
 
@@ -46,7 +46,7 @@ class AnalyzeCommandTest : public testing::Test {
 };
 
 TEST_F(AnalyzeCommandTest, CountsTokensThatMoveLate) {
-  write_routes();
+  write_routes(folder_);
   EXPECT_EQ(run({"fluctuation", folder_.string(), "--json", "--csv", (folder_ / "f.csv").string(), "--svg",
                  (folder_ / "f.svg").string()}),
             0)
@@ -63,6 +63,34 @@ TEST_F(AnalyzeCommandTest, CountsTokensThatMoveLate) {
   EXPECT_THAT(read_file(folder_ / "f.svg"), HasSubstr(">Routing fluctuation<"));
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 0);
   EXPECT_THAT(command_.output(), HasSubstr("encoder 0        3       33.3 %        0.0 %        0.0 %\n"));
+}
+
+// In `base` tokens move as above, in `frozen` none does.
+TEST_F(AnalyzeCommandTest, ComparesFluctuationOfRuns) {
+  const std::string base = (folder_ / "base").string(), frozen = (folder_ / "frozen").string();
+  write_routes(base);
+  for (const int64_t update : {10, 20}) {
+    store::write_routing_snapshot(
+        frozen, {.update = update, .layers = {{"encoder 0", {0, 1, 2}}, {"decoder 0", {0, 1, 3}}}});
+  }
+  const std::string csv = (folder_ / "f.csv").string(), svg = (folder_ / "f.svg").string();
+  EXPECT_EQ(run({"fluctuation", base, frozen, "--csv", csv, "--svg", svg}), 0) << command_.errors();
+  EXPECT_THAT(command_.output(), HasSubstr("base    encoder 0        3       33.3 %        0.0 %"));
+  EXPECT_THAT(command_.output(), HasSubstr("frozen  all layers       6        0.0 %        0.0 %"));
+  EXPECT_THAT(read_file(csv), HasSubstr("run,layer,update,share_of_training,share_of_tokens_beyond\n"));
+  EXPECT_THAT(read_file(csv), HasSubstr("base,all layers,50,0.500000,0.166667\n"));
+  EXPECT_THAT(read_file(svg), HasSubstr(">base</text>"));
+  EXPECT_THAT(read_file(svg), HasSubstr(">frozen</text>"));
+  EXPECT_THAT(read_file(svg), testing::Not(HasSubstr(">encoder 0</text>"))) << "a line is a run";
+
+  EXPECT_EQ(run({"fluctuation", base, frozen, "--json"}), 0);
+  const auto json = nlohmann::json::parse(command_.output());
+  ASSERT_EQ(json["runs"].size(), 2u);
+  EXPECT_EQ(json["runs"][0]["run"], base);
+  EXPECT_NEAR(json["runs"][0]["layers"][2]["beyond_20_percent"], 2.0 / 6, 1e-12);
+  EXPECT_EQ(json["runs"][1]["updates"], 20);
+  EXPECT_EQ(json["runs"][1]["layers"][2]["beyond_20_percent"], 0);
+  EXPECT_EQ(run(std::vector<std::string>(14, "fluctuation")), 2) << "13 of PATH";
 }
 
 TEST_F(AnalyzeCommandTest, SaysWhatIsMissing) {

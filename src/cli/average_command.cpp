@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/model_path.h"
 #include "store/averaging.h"
 #include "store/checkpoint.h"
 #include "store/model_directory.h"
@@ -26,11 +27,6 @@ struct AverageOptions {
   std::vector<std::string> inputs;
   int64_t last = 0;  // 0: the inputs are models
 };
-
-// The model directory itself, or the one in a run directory.
-fs::path model_in(const fs::path& path) {
-  return fs::exists(path / "model" / "model.safetensors") ? path / "model" : path;
-}
 
 // What of a configuration must agree for a mean to make sense; dropout plays no part outside training.
 config::ModelConfig comparable(config::ModelConfig config) {
@@ -82,7 +78,7 @@ struct Mean {
 Mean average_models(const std::vector<std::string>& inputs) {
   std::vector<store::ModelDirectory> models;
   for (const std::string& input : inputs) {
-    models.push_back(store::open_model_directory(model_in(input)));
+    models.push_back(store::open_model_directory(find_model(input)));
     require_same_kind(models.front(), models.back());
   }
   std::vector<store::WeightSource> sources;

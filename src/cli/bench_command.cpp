@@ -27,7 +27,8 @@ struct BenchOptions {
   std::string what = "decode";
   std::string preset = "tiny";
   std::vector<std::string> dispatches = {"auto"};
-  std::string method = "thor";
+  std::string method = "thor", body = "replace";
+  int64_t sublayers = 1;
   std::vector<int64_t> experts = {1, 2, 16, 64};
   std::vector<int64_t> batches = {1, 32};
   std::vector<int64_t> beams = {1, 5};
@@ -77,12 +78,17 @@ Model make_model(const BenchOptions& options, int64_t experts) {
                options.method);
   }
   config.experts = config::experts_of(config::traits_of(method), experts);
+  config.experts.body = config::parse_enum<config::ExpertBody>(options.body, "--body");
+  config.experts.sublayers = options.sublayers;
   config::check(config);
   auto weights = std::make_shared<const runtime::Weights>(config, runtime::random_weights(config, 1));
   // What is measured is a model that has served for a while.
   for (const runtime::StackWeights* stack : {&weights->encoder, &weights->decoder}) {
     for (const runtime::LayerWeights& layer : stack->layers) {
       for (int64_t e = 0; e < layer.experts->count(); ++e) (*layer.experts)[e];
+      for (const runtime::ResidualSublayer& sublayer : layer.inserted) {
+        for (int64_t e = 0; e < sublayer.experts->count(); ++e) (*sublayer.experts)[e];
+      }
     }
   }
   return {experts, std::move(weights)};
@@ -205,6 +211,7 @@ void bench(const BenchOptions& options, CommandContext& context) {
   run_cells(cells, options, context);
 
   nlohmann::ordered_json json = {{"bench", "decode"},          {"method", options.method},
+                                 {"body", options.body},       {"sublayers", options.sublayers},
                                  {"preset", options.preset},   {"vocabulary", options.vocabulary},
                                  {"length", options.length},   {"sentences", options.sentences},
                                  {"threads", options.threads}, {"repeats", options.repeats}};
@@ -249,6 +256,9 @@ void add_bench_command(Program& program) {
       .add_option("--method", options->method,
                   "what the models with experts were trained by: thor, switch ...")
       ->capture_default_str();
+  command.add_option("--body", options->body, "of experts: replace, or insert as layers of their own")
+      ->capture_default_str();
+  add("--sublayers", options->sublayers, 1, "of insert: residual feed-forwards of an expert");
   command
       .add_option("--experts", options->dispatches, "sentence, token, batch ...; auto: sentence, or router")
       ->capture_default_str();

@@ -18,13 +18,15 @@ std::string served_modes(const config::ModelConfig& config) {
   }
   if (layers == 0)
     return "the model is dense: sentence, token, position, batch, ensemble and path:0 all mean the same";
-  if (config::is_elastic(config.experts.router)) {
-    return fmt::format("the model serves router (or auto, which means it), and k=1 to k={} experts a token",
-                       config.experts.count);
+  const config::ExpertConfig& experts = config.experts;
+  if (!config::is_drawn(experts.router)) {
+    return fmt::format(
+        "the model serves router (or auto, which means it){}{}",
+        config::is_elastic(experts.router) ? fmt::format(", k=1 to k={} experts a token", experts.count) : "",
+        config::may_be_drawn_past(experts)
+            ? ", and sentence, token, position, batch or path:E, which draw past it"
+            : "");
   }
-  if (!config::is_drawn(config.experts.router))
-    return "the model serves router (or auto, which means it), and most routers let experts be drawn past "
-           "them";
   return fmt::format(
       "the model serves sentence, token, position, batch, ensemble, and path:E or path:E,E,... with one "
       "expert from 0 "
@@ -41,7 +43,8 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
       .add_option("--experts", options.experts,
                   "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
                   "path:E,E,... where "
-                  "experts are drawn; router, or k=K with so many experts a token, where the model chooses; "
+                  "experts are drawn, or to draw past a router; router, or k=K with so many experts a token, "
+                  "where the model chooses; "
                   "auto: sentence, token for switch_random, or router")
       ->capture_default_str();
   command
@@ -102,6 +105,10 @@ runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const Dec
     fail_usage("{}: {}; {}", options.gate ? "--experts and --gate" : "--experts", error.what(),
                served_modes(bundle.weights->config));
   }
+}
+
+std::string describe(const config::Dispatch& dispatch) {
+  return config::to_string(dispatch) + (dispatch.gate ? fmt::format(", gate {}", *dispatch.gate) : "");
 }
 
 void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options) {

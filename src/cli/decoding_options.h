@@ -38,6 +38,9 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options);
 runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
                                    uint64_t seed_offset = 0);
 
+// For people: what config::to_string() says, and the gate where one was given.
+std::string describe(const config::Dispatch& dispatch);
+
 // Warns when the model was trained with target-language tags and --tag is not given.
 void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options);
 

@@ -42,6 +42,7 @@ struct Evaluation {
   metric::Score bleu;
   uint64_t lines = 0;
   uint64_t words = 0;     // of a text, line ends included
+  uint64_t bytes = 0;     // the same
   uint64_t left_out = 0;  // of the loss: pairs with an empty side
   double seconds = 0;
 };
@@ -67,7 +68,8 @@ class Evaluator {
         corpus_(*bleu_) {}
 
   Evaluation run(Progress& progress) {
-    Evaluation result{.experts = config::to_string(model_.dispatch())};
+    Evaluation result;
+    result.experts = config::to_string(model_.dispatch());
     const double start = system_clock().steady_seconds();
     text::LineReader sources(options_.source), references(options_.reference);
     for (bool more = true; more;) {
@@ -167,6 +169,7 @@ Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBun
       fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
     scorer.add(bundle.target.encode(line));
     result.words += text::count_words_and_ends({&line, 1});
+    result.bytes += line.size() + 1;
     ++result.lines;
   }
   const runtime::TextScore score = scorer.finish();
@@ -202,11 +205,13 @@ double seconds_of(const Evaluation& run) {
 
 nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector<Evaluation>& runs) {
   nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", runs[0].experts}};
+  if (options.decoding.gate) json["gate"] = *options.decoding.gate;
   json["lines"] = runs[0].lines;
   json["tokens"] = runs[0].loss.tokens;
   const bool of_text = !options.text.empty();
   if (of_text) {
     json["words"] = runs[0].words;
+    json["bytes"] = runs[0].bytes;
   } else {
     json["left_out"] = runs[0].left_out;
   }
@@ -215,7 +220,10 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
                                   {"loss", loss_of(run)},
                                   {"perplexity", run.loss.perplexity()},
                                   {"seconds", run.seconds}};
-    if (of_text) one["word_perplexity"] = run.loss.perplexity_per(run.words);
+    if (of_text) {
+      one["word_perplexity"] = run.loss.perplexity_per(run.words);
+      one["bits_per_byte"] = run.loss.bits_per(run.bytes);
+    }
     if (!options.loss_only) one.update({{"bleu", run.bleu.value}, {"signature", run.bleu.signature}});
     json["runs"].push_back(one);
   }
@@ -229,13 +237,15 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
 }
 
 void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, std::ostream& out) {
+  const std::string gate = options.decoding.gate ? fmt::format(", gate {}", *options.decoding.gate) : "";
   for (const Evaluation& run : runs) {
     if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
-    out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {})\n", loss_of(run),
-                       run.loss.perplexity(), run.loss.tokens, run.experts);
+    out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {}{})\n",
+                       loss_of(run), run.loss.perplexity(), run.loss.tokens, run.experts, gate);
     if (!options.text.empty()) {
-      out << fmt::format("perplexity {:.3f} a word ({} words and line ends)\n",
-                         run.loss.perplexity_per(run.words), run.words);
+      out << fmt::format("perplexity {:.3f} a word ({} words and line ends), {:.4f} bits a byte ({} bytes)\n",
+                         run.loss.perplexity_per(run.words), run.words, run.loss.bits_per(run.bytes),
+                         run.bytes);
     }
     if (!options.loss_only) out << metric::format_score(run.bleu, 2) << "\n";
   }

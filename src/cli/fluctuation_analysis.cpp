@@ -1,128 +1,154 @@
-// megin analyze fluctuation: until when a router moved tokens between experts.
+// megin analyze fluctuation: until when routers moved tokens between experts.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "base/error.h"
 #include "base/human_text.h"
 #include "cli/analysis.h"
+#include "cli/run_fluctuation.h"
 #include "metric/routing_fluctuation.h"
-#include "report/line_chart.h"
+#include "report/markup.h"
+#include "report/mean_curve.h"
+#include "report/run_names.h"
 #include "report/table.h"
-#include "store/routing_snapshot.h"
 
 namespace megin::cli {
 namespace {
 
-// Of one expert layer, or of all together.
-struct Fluctuation {
-  std::string layer;
-  std::vector<int64_t> last;  // of each token, as metric::last_fluctuations()
-};
-
 constexpr double kShares[] = {0.2, 0.5, 0.8};  // of the training: those that the paper gives for BASE
 
-std::vector<int64_t> updates_of(const std::vector<store::RoutingSnapshot>& snapshots) {
-  std::vector<int64_t> updates;
-  for (const auto& snapshot : snapshots) updates.push_back(snapshot.update);
-  return updates;
+struct NamedRun {
+  std::string path;  // as it was given
+  std::string name;
+  RunFluctuation found;
+};
+
+std::vector<NamedRun> read_all(const std::vector<std::string>& paths) {
+  const auto names = report::run_names(std::vector<std::filesystem::path>(paths.begin(), paths.end()));
+  std::vector<NamedRun> runs;
+  for (size_t i = 0; i < paths.size(); ++i) runs.push_back({paths[i], names[i], read_fluctuation(paths[i])});
+  return runs;
 }
 
-std::vector<Fluctuation> fluctuations(const std::vector<store::RoutingSnapshot>& snapshots) {
-  std::vector<Fluctuation> all;
-  Fluctuation together{.layer = "all layers", .last = {}};
-  for (size_t layer = 0; layer < snapshots.front().layers.size(); ++layer) {
-    std::vector<std::vector<uint16_t>> routes;
-    for (const auto& snapshot : snapshots) routes.push_back(snapshot.layers[layer].experts);
-    all.push_back({snapshots.front().layers[layer].name, metric::last_fluctuations(routes)});
-    together.last.insert(together.last.end(), all.back().last.begin(), all.back().last.end());
-  }
-  if (all.size() > 1) all.push_back(std::move(together));
-  return all;
+report::Series line(const std::string& name, const RunFluctuation& run, const LayerFluctuation& layer) {
+  return {.name = name, .points = report::mean_curve({fluctuation_curve(run, layer)})};
 }
 
-// The share of tokens whose last fluctuation lies beyond each snapshot.
-std::vector<report::Point> curve(const Fluctuation& of, const std::vector<int64_t>& updates) {
-  std::vector<report::Point> points;
-  const auto last = static_cast<double>(updates.back());
-  for (const int64_t update : updates) {
-    const double share = static_cast<double>(update) / last;
-    points.push_back({100 * share, 100 * metric::share_fluctuating_beyond(of.last, updates, share)});
-  }
-  return points;
-}
-
-std::string chart(const std::vector<Fluctuation>& all, const std::vector<int64_t>& updates) {
-  constexpr size_t kMostLines = 8;
-  report::LineChart chart{.title = "Routing fluctuation",
-                          .subtitle = "tokens whose expert still differs from its last one later than this",
-                          .x_label = "share of the training, %",
-                          .y_label = "tokens, %",
-                          .series = {}};
+// Of one run a line for each layer, of several runs one for each run.
+std::string chart(const std::vector<NamedRun>& runs) {
+  constexpr size_t kMostLayers = 8;
+  report::LineChart chart = fluctuation_chart();
+  const RunFluctuation& first = runs.front().found;
   // With more layers than can be told apart, all of them together.
-  if (all.size() > kMostLines) {
-    chart.series.push_back({.name = all.back().layer, .points = curve(all.back(), updates)});
-    return line_chart_svg(chart);
+  if (runs.size() == 1 && first.layers.size() > kMostLayers) {
+    chart.series.push_back(line(first.layers.back().layer, first, first.layers.back()));
+  } else if (runs.size() == 1) {
+    for (const LayerFluctuation& of : first.layers) chart.series.push_back(line(of.layer, first, of));
+  } else {
+    for (const NamedRun& run : runs) {
+      chart.series.push_back(line(run.name, run.found, run.found.layers.back()));
+    }
   }
-  for (const Fluctuation& of : all) chart.series.push_back({.name = of.layer, .points = curve(of, updates)});
   return line_chart_svg(chart);
 }
 
-std::string csv(const std::vector<Fluctuation>& all, const std::vector<int64_t>& updates) {
-  std::string text = "layer,update,share_of_training,share_of_tokens_beyond\n";
-  for (const Fluctuation& of : all) {
-    const auto points = curve(of, updates);
-    for (size_t i = 0; i < points.size(); ++i) {
-      text +=
-          fmt::format("{},{},{:.6f},{:.6f}\n", of.layer, updates[i], points[i].x / 100, points[i].y / 100);
+std::string csv(const std::vector<NamedRun>& runs) {
+  const bool several = runs.size() > 1;
+  std::string text = several ? "run," : "";
+  text += "layer,update,share_of_training,share_of_tokens_beyond\n";
+  for (const NamedRun& run : runs) {
+    for (const LayerFluctuation& layer : run.found.layers) {
+      for (const report::LogPoint& of : fluctuation_curve(run.found, layer)) {
+        if (several) text += report::csv_field(run.name) + ",";
+        text +=
+            fmt::format("{},{},{:.6f},{:.6f}\n", layer.layer, of.update, of.point.x / 100, of.point.y / 100);
+      }
     }
   }
   return text;
 }
 
+// Of each of kShares.
+std::vector<double> shares_beyond(const RunFluctuation& run, const LayerFluctuation& layer) {
+  std::vector<double> beyond;
+  for (const double share : kShares) {
+    beyond.push_back(metric::share_fluctuating_beyond(layer.last, run.updates, share));
+  }
+  return beyond;
+}
+
+nlohmann::ordered_json to_json(const NamedRun& run) {
+  nlohmann::ordered_json json = {{"run", run.path},
+                                 {"updates", run.found.updates.back()},
+                                 {"snapshots", run.found.updates.size()},
+                                 {"layers", nlohmann::ordered_json::array()}};
+  for (const LayerFluctuation& of : run.found.layers) {
+    nlohmann::ordered_json layer = {{"layer", of.layer}, {"tokens", of.last.size()}};
+    const std::vector<double> beyond = shares_beyond(run.found, of);
+    for (size_t i = 0; i < beyond.size(); ++i) {
+      layer[fmt::format("beyond_{:.0f}_percent", 100 * kShares[i])] = beyond[i];
+    }
+    json["layers"].push_back(std::move(layer));
+  }
+  return json;
+}
+
+report::Table table_of(const std::vector<NamedRun>& runs) {
+  const bool several = runs.size() > 1;
+  std::vector<report::Column> columns;
+  if (several) columns.push_back({"run"});
+  columns.push_back({"layer"});
+  columns.push_back({"tokens", report::Align::kRight});
+  for (const double share : kShares) {
+    columns.push_back({fmt::format("beyond {:.0f} %", 100 * share), report::Align::kRight});
+  }
+  report::Table table(columns);
+  for (const NamedRun& run : runs) {
+    for (const LayerFluctuation& of : run.found.layers) {
+      std::vector<std::string> cells;
+      if (several) cells.push_back(run.name);
+      cells.push_back(of.layer);
+      cells.push_back(grouped(static_cast<int64_t>(of.last.size())));
+      for (const double beyond : shares_beyond(run.found, of)) {
+        cells.push_back(fmt::format("{:.1f} %", 100 * beyond));
+      }
+      table.add_row(std::move(cells));
+    }
+  }
+  return table;
+}
+
+void print_json(const std::vector<NamedRun>& runs, std::ostream& out) {
+  if (runs.size() == 1) {
+    out << to_json(runs.front()).dump() << "\n";
+    return;
+  }
+  nlohmann::ordered_json all = {{"runs", nlohmann::ordered_json::array()}};
+  for (const NamedRun& run : runs) all["runs"].push_back(to_json(run));
+  out << all.dump() << "\n";
+}
+
 }  // namespace
 
 void analyze_fluctuation(const AnalysisOptions& options, CommandContext& context) {
-  const std::string& run = options.paths[0];
-  const auto snapshots = store::read_routing_snapshots(run);
-  if (snapshots.size() < 2) {
-    fail("{}: wanted two validations or more to see what changed between them, found one", run);
-  }
-  const auto updates = updates_of(snapshots);
-  const auto all = fluctuations(snapshots);
-  if (!options.svg.empty()) write_output(options.svg, chart(all, updates), context);
-  if (!options.csv.empty()) write_output(options.csv, csv(all, updates), context);
-
-  nlohmann::ordered_json json = {{"run", run},
-                                 {"updates", updates.back()},
-                                 {"snapshots", updates.size()},
-                                 {"layers", nlohmann::ordered_json::array()}};
-  std::vector<report::Column> columns = {{"layer"}, {"tokens", report::Align::kRight}};
-  for (const double share : kShares)
-    columns.push_back({fmt::format("beyond {:.0f} %", 100 * share), report::Align::kRight});
-  report::Table table(columns);
-  for (const Fluctuation& of : all) {
-    std::vector<std::string> cells = {of.layer, grouped(static_cast<int64_t>(of.last.size()))};
-    nlohmann::ordered_json layer = {{"layer", of.layer}, {"tokens", of.last.size()}};
-    for (const double share : kShares) {
-      const double beyond = metric::share_fluctuating_beyond(of.last, updates, share);
-      cells.push_back(fmt::format("{:.1f} %", 100 * beyond));
-      layer[fmt::format("beyond_{:.0f}_percent", 100 * share)] = beyond;
-    }
-    table.add_row(std::move(cells));
-    json["layers"].push_back(std::move(layer));
-  }
+  const auto runs = read_all(options.paths);
+  if (!options.svg.empty()) write_output(options.svg, chart(runs), context);
+  if (!options.csv.empty()) write_output(options.csv, csv(runs), context);
   if (context.json) {
-    context.out << json.dump() << "\n";
+    print_json(runs, context.out);
     return;
   }
-  context.out << table.text()
+  const std::vector<int64_t>& updates = runs.front().found.updates;
+  const std::string measured =
+      runs.size() > 1 ? ""
+                      : fmt::format(" ({} snapshots, {} updates)", updates.size(), grouped(updates.back()));
+  context.out << table_of(runs).text()
               << fmt::format(
                      "\nShare of the validation set's tokens whose expert still differed from its last one "
-                     "later than "
-                     "so much of the training ({} snapshots, {} updates).\n",
-                     updates.size(), grouped(updates.back()));
+                     "later than so much of the training{}.\n",
+                     measured);
 }
 
 }  // namespace megin::cli

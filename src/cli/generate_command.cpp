@@ -152,7 +152,7 @@ void generate(const GenerateOptions& options, CommandContext& context) {
   output.commit();
   const double seconds = system_clock().steady_seconds() - start;
   spdlog::info("went on with {} prompts in {}, {:.0f} tokens/s; experts: {}", number, human_duration(seconds),
-               static_cast<double>(tokens) / std::max(seconds, 1e-9), config::to_string(model.dispatch()));
+               static_cast<double>(tokens) / std::max(seconds, 1e-9), describe(model.dispatch()));
 }
 
 void add_options(CLI::App& command, GenerateOptions& options) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/human_text.h"
 #include "cli/command.h"
+#include "cli/model_path.h"
 #include "config/dispatch.h"
 #include "config/enums.h"
 #include "config/run_config.h"
@@ -35,17 +36,6 @@ struct ModelInfo {
   std::vector<std::string> modes;  // that --experts takes
 };
 
-// A model directory itself, or the one in a run directory.
-fs::path find_model(const std::string& given) {
-  const fs::path path(given);
-  if (fs::exists(path / "model.safetensors")) return path;
-  if (fs::exists(path / "model" / "model.safetensors")) return path / "model";
-  fail(
-      "{}: wanted a model directory or a run directory with a model, found {}; 'megin train' writes "
-      "RUN/model at its end",
-      given, fs::exists(path) ? "no model.safetensors in it" : "nothing there");
-}
-
 int64_t bytes_in(const fs::path& directory) {
   int64_t bytes = 0;
   for (const auto& entry : fs::directory_iterator(directory)) {
@@ -62,15 +52,21 @@ std::vector<std::string> dispatch_modes(const config::ModelConfig& model, int64_
     return modes;
   }
   const config::ExpertConfig& experts = model.experts;
-  if (experts.count > 1 && config::is_elastic(experts.router)) {
-    return {"router", fmt::format("k=1 ... k={}", experts.count)};
+  const bool has_router = experts.count > 1 && !config::is_drawn(experts.router);
+  std::vector<std::string> modes;
+  if (has_router) modes.emplace_back("router");
+  if (has_router && config::is_elastic(experts.router)) {
+    modes.push_back(fmt::format("k=1 ... k={}", experts.count));
   }
-  if (experts.count > 1 && !config::is_drawn(experts.router)) return {"router"};
+  if (has_router && !config::may_be_drawn_past(experts)) return modes;
   const std::string path =
       experts.count == 1
           ? "path:0"
           : fmt::format("path:E or path:E,E,... ({} experts from 0 to {})", expert_layers, experts.count - 1);
-  return {"sentence", "token", "position", "batch", "ensemble", path};
+  modes.insert(modes.end(), {"sentence", "token", "position", "batch"});
+  if (!has_router) modes.emplace_back("ensemble");
+  modes.push_back(path);
+  return modes;
 }
 
 // How the experts of a token are chosen, in words.

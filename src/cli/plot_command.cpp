@@ -68,7 +68,7 @@ void add_plot_command(Program& program) {
        .examples = "megin plot runs/multi30k/thor_tiny runs/multi30k/dense_tiny --x flops --output bleu.svg\n"
                    "megin plot runs/mine --event update --key nll --output loss.svg"},
       [options](CommandContext& context) { plot(*options, context); });
-  command.add_option("RUN", options->runs, "run directories; at most 8")->required();
+  command.add_option("RUN", options->runs, "run directories; at most 12")->required();
   command.add_option("--event", options->event, "which lines of the log: validation or update")
       ->capture_default_str();
   command.add_option(

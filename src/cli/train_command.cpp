@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/config_options.h"
+#include "cli/model_path.h"
 #include "train/library_threads.h"
 #include "train/training.h"
 
@@ -18,6 +19,7 @@ namespace {
 struct TrainCommandOptions {
   ConfigOptions config;
   bool resume = false;
+  std::string from;
 };
 
 nlohmann::ordered_json to_json(const train::TrainingResult& result) {
@@ -70,8 +72,9 @@ void train_model(const TrainCommandOptions& options, CommandContext& context) {
   train::restart_with_passive_waits();
   const config::RunConfig config = load_config(options.config);
   config::require_for_train(config);
+  const std::string from = options.from.empty() ? "" : find_model(options.from).string();
   const train::TrainingResult result =
-      train::run_training(config, {.resume = options.resume}, context.console);
+      train::run_training(config, {.resume = options.resume, .from = from}, context.console);
   if (context.json) {
     context.out << to_json(result).dump() << "\n";
   } else {
@@ -93,11 +96,17 @@ void add_train_command(Program& program) {
                   "stopped (Ctrl-C, SIGTERM) or killed goes on exactly where it was with --resume.",
        .examples = "megin train recipes/multi30k/thor_tiny.yaml\n"
                    "megin train recipe.yaml --set train.seed=2 --set train.run=runs/seed2\n"
-                   "megin train recipe.yaml --resume"},
+                   "megin train recipe.yaml --resume\n"
+                   "megin train recipe.yaml --from elastic --set train.run=runs/healed"},
       [options](CommandContext& context) { train_model(*options, context); });
   add_config_options(command, options->config);
   command.add_flag("--resume", options->resume,
                    "continue the run from its newest good checkpoint (start it if there is none)");
+  command
+      .add_option(
+          "--from", options->from,
+          "begin with the weights of this model (or run) directory, of the same dimensions and subwords")
+      ->type_name("MODEL");
 }
 
 }  // namespace megin::cli

@@ -178,7 +178,7 @@ void translate(const TranslateOptions& options, CommandContext& context) {
   const double seconds = system_clock().steady_seconds() - start;
   spdlog::info("translated {} lines in {}, {:.0f} target tokens/s; experts: {}", totals.lines,
                human_duration(seconds), static_cast<double>(totals.target_tokens) / seconds,
-               config::to_string(model.dispatch()));
+               describe(model.dispatch()));
 }
 
 void add_search_options(CLI::App& command, TranslateOptions& options) {

@@ -95,6 +95,24 @@ Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, const Mode
   return {is_drawn(router) ? drawn : DispatchMode::kRouter, seed, {}};
 }
 
+bool may_be_drawn_past(const ExpertConfig& experts) {
+  switch (experts.router) {
+    case RouterKind::kTopK:
+    case RouterKind::kFixed:
+      return experts.active == 1;
+    case RouterKind::kBase:
+    case RouterKind::kHash:
+    case RouterKind::kDistilled:
+      return true;
+    case RouterKind::kRandom:
+    case RouterKind::kUniform:
+    case RouterKind::kSentence:
+    case RouterKind::kExpertChoice:
+      return false;
+  }
+  __builtin_unreachable();
+}
+
 namespace {
 
 void check_mixture(const Dispatch& dispatch, const ModelConfig& model) {
@@ -112,26 +130,6 @@ void check_mixture(const Dispatch& dispatch, const ModelConfig& model) {
   fail_usage("{}: wanted a component from 0 to {}, found {}", text, components - 1, dispatch.path[0]);
 }
 
-// Whether experts may be drawn past the router of a model.
-bool may_be_drawn(const ExpertConfig& experts) {
-  switch (experts.router) {
-    case RouterKind::kRandom:
-    case RouterKind::kUniform:
-      return true;
-    case RouterKind::kTopK:
-    case RouterKind::kFixed:
-      return experts.active == 1;
-    case RouterKind::kBase:
-    case RouterKind::kHash:
-    case RouterKind::kDistilled:
-      return true;
-    case RouterKind::kSentence:
-    case RouterKind::kExpertChoice:
-      return false;
-  }
-  __builtin_unreachable();
-}
-
 void check_router(const Dispatch& dispatch, const ExpertConfig& experts) {
   const std::string text = to_string(dispatch);
   const bool by_router = dispatch.mode == DispatchMode::kRouter;
@@ -142,11 +140,12 @@ void check_router(const Dispatch& dispatch, const ExpertConfig& experts) {
         text, enum_name(experts.router));
   }
   const bool drawn = !by_router && dispatch.mode != DispatchMode::kEnsemble;
-  if (!by_router && !is_drawn(experts.router) && !(drawn && may_be_drawn(experts))) {
-    fail_usage(
-        "{}: this model's router is {}, so experts are chosen by the model itself; wanted router{}", text,
-        enum_name(experts.router),
-        may_be_drawn(experts) ? ", or sentence, token, position, batch or path:... to draw past it" : "");
+  if (!by_router && !is_drawn(experts.router) && !(drawn && may_be_drawn_past(experts))) {
+    fail_usage("{}: this model's router is {}, so experts are chosen by the model itself; wanted router{}",
+               text, enum_name(experts.router),
+               may_be_drawn_past(experts)
+                   ? ", or sentence, token, position, batch or path:... to draw past it"
+                   : "");
   }
   if (dispatch.active > 0 && !is_elastic(experts.router)) {
     fail_usage("{}: the router {} gives every token {} of its experts; wanted router", text,

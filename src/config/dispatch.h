@@ -66,6 +66,9 @@ constexpr int64_t active_experts(const Dispatch& dispatch, const ExpertConfig& e
   return dispatch.active > 0 ? dispatch.active : experts.active;
 }
 
+// Whether experts may be drawn past the router of a model: each token meets one, which it chooses itself.
+bool may_be_drawn_past(const ExpertConfig& experts);
+
 // Throws UsageError when a path names an expert or a number of layers that the model does not have, when the
 // model has no router and the mode is router, when it has one and cannot do without, or when that cannot take
 // so many. A dense model accepts every mode but a path other than 0.

@@ -102,6 +102,55 @@ TEST_F(MethodTest, RefusesWhatARouterDoesNotHave) {
       "train.objective.unused_expert: wanted zero_grad, as only random experts are known before the update");
 }
 
+TEST_F(MethodTest, RefusesWhatNothingReads) {
+  const auto error_with = [&](const char* method, const char* routing) {
+    return error_of(fmt::format("train: {{method: {}, routing: {{{}}}}}", method, routing));
+  };
+  EXPECT_EQ(error_with("switch", "workers: 4"),
+            "train.routing.workers: wanted 1, as only the router base, and distilled with "
+            "train.routing.balanced_stage, assign tokens, found 4");
+  EXPECT_EQ(error_with("stable_moe", "workers: 4"),
+            "train.routing.workers: wanted 1, as only the router base, and distilled with "
+            "train.routing.balanced_stage, assign tokens, found 4");
+  EXPECT_EQ(error_with("hash", "first_stage: 30"),
+            "train.routing.first_stage: wanted 0, as only the router distilled has stages, found 30");
+  EXPECT_EQ(error_with("base", "distillation: 0.5"),
+            "train.routing.distillation: wanted 0.3, as only the router distilled learns another's choices, "
+            "found 0.5");
+  EXPECT_EQ(error_with("top_k", "bias_rate: 0.01"),
+            "train.routing.bias_rate: wanted 0.001, as model.experts.biased is false, found 0.01");
+  EXPECT_EQ(error_with("switch", "random_drops: false"),
+            "train.routing.random_drops: wanted true, as without a train.routing.capacity no tokens are "
+            "dropped, found false");
+  EXPECT_EQ(error_with("thor", "first_stage: 30"),
+            "train.routing.first_stage: wanted 0, as only the router distilled has stages, found 30");
+}
+
+TEST_F(MethodTest, AcceptsWhatTheRouterReads) {
+  const auto with = [&](const char* method, const char* routing) {
+    return load_text(fmt::format("train: {{method: {}, routing: {{{}}}}}", method, routing)).train.routing;
+  };
+  EXPECT_EQ(with("base", "workers: 4").workers, 4);
+  EXPECT_EQ(with("stable_moe", "balanced_stage: true, workers: 4").workers, 4);
+  EXPECT_EQ(with("stable_moe", "first_stage: 30, distillation: 0.5").first_stage, 30);
+  EXPECT_EQ(with("loss_free", "bias_rate: 0.01").bias_rate, 0.01);
+  EXPECT_FALSE(with("switch", "capacity: 1.25, random_drops: false").random_drops);
+  EXPECT_EQ(with("hash", "first_stage: 0, workers: 1, random_drops: true"), RoutingConfig{})
+      << "the defaults";
+  EXPECT_EQ(with("r_drop", "first_stage: 30, workers: 4"), RoutingConfig{}) << "no experts, no routing";
+}
+
+// Its config.yaml, which has the sizes of the vocabularies, may be of a version that accepted what nothing
+// reads.
+TEST_F(MethodTest, AnOlderRunIsReadWithoutWhatNothingReads) {
+  const RunConfig run = load_text(
+      "model: {source_vocabulary: 90, target_vocabulary: 90, experts: {count: 3}}\n"
+      "train: {method: loss_free, routing: {workers: 2, first_stage: 30, distillation: 0.5, bias_rate: 0.01, "
+      "random_drops: false}}\n");
+  EXPECT_EQ(run.train.routing, (RoutingConfig{.bias_rate = 0.01}));
+  EXPECT_EQ(load_text(to_yaml(run)), run);
+}
+
 // A task or a preset of language models brings what a running text wants.
 TEST_F(MethodTest, ALanguageModelIsOneKeyAway) {
   const RunConfig lm = load_text("data: {task: language_model, source_language: fi}\n");
@@ -162,6 +211,33 @@ TEST_F(MethodTest, ADenseModelKeepsAnInsertedLayer) {
   EXPECT_EQ(config.model.experts.sublayers, 3);
   EXPECT_EQ(config.model.experts.feed_forward, 64);
   EXPECT_TRUE(has_inserted_layer(config.model, Stack::kEncoder, 1));
+}
+
+TEST_F(MethodTest, AMixtureIsOnlyOfItsMethods) {
+  const RunConfig tok = load_text("train: {method: moe_tok}");
+  EXPECT_EQ(tok.model.mixture.components, 2);
+  EXPECT_EQ(tok.model.mixture.kind, MixtureKind::kBegin);
+  EXPECT_EQ(tok.model.experts.count, 1);
+  EXPECT_EQ(tok.train.objective.passes, 1);
+  const RunConfig dec =
+      load_text("{model: {mixture: {components: 3, prior: uniform}}, train: {method: moe_dec}}");
+  EXPECT_EQ(dec.model.mixture.components, 3);
+  EXPECT_EQ(dec.model.mixture.kind, MixtureKind::kDecoder);
+  EXPECT_EQ(dec.model.mixture.prior, MixturePrior::kUniform);
+  const std::string base = "model: {mixture: {components: 3}, experts: {count: 4}}\n";
+  EXPECT_EQ(load_text(base, {"train.method=thor"}).model.mixture, MixtureConfig{});
+  EXPECT_EQ(
+      error_of("{model: {mixture: {components: 1}}, train: {method: moe_tok}}"),
+      "model.mixture.components: method moe_tok wants 2 or more, found 1; of one it is train.method: dense");
+  EXPECT_EQ(error_of("train: {method: moe_dec, objective: {passes: 2}}"),
+            "train.objective.passes: wanted 1 with a mixture, found 2");
+  EXPECT_EQ(
+      error_of("train: {method: dense, objective: {expectation: soft}}"),
+      "train.objective.expectation: wanted hard, as there is no mixture (train.method moe_tok or moe_dec), "
+      "found soft");
+  EXPECT_EQ(error_of("{model: {kind: causal_lm}, data: {task: language_model}, train: {method: moe_tok}}")
+                .substr(0, 60),
+            "model.mixture.components: wanted 1 in a causal_lm: it is of ");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "config/active_schedule.h"
 #include "config/fields.h"
 #include "config/method.h"
+#include "config/require.h"
 
 namespace megin::config {
 namespace {
@@ -191,6 +192,34 @@ void reject_keys_without_section(const Value& root) {
   }
 }
 
+// Values that nothing reads: a mistake in a recipe. The config.yaml of a run, which has the sizes of its
+// vocabularies, may be of a version that accepted them: there they give way to the defaults, or no such run
+// could be resumed.
+void check_unread_routing(RunConfig& config) {
+  const ExpertConfig& experts = config.model.experts;
+  RoutingConfig& routing = config.train.routing;
+  const bool of_a_run = config.model.target_vocabulary > 0;
+  const auto only = [&](std::string_view name, auto RoutingConfig::*field, bool read,
+                        std::string_view reason) {
+    auto& value = routing.*field;
+    const auto standard = RoutingConfig{}.*field;
+    if (read || value == standard) return;
+    require(of_a_run, name, fmt::format("{}, as {}", standard, reason), value);
+    value = standard;
+  };
+  const bool distilled = experts.router == RouterKind::kDistilled;
+  only("train.routing.workers", &RoutingConfig::workers,
+       experts.router == RouterKind::kBase || (distilled && routing.balanced_stage),
+       "only the router base, and distilled with train.routing.balanced_stage, assign tokens");
+  only("train.routing.first_stage", &RoutingConfig::first_stage, distilled,
+       "only the router distilled has stages");
+  only("train.routing.distillation", &RoutingConfig::distillation, distilled,
+       "only the router distilled learns another's choices");
+  only("train.routing.bias_rate", &RoutingConfig::bias_rate, experts.biased, "model.experts.biased is false");
+  only("train.routing.random_drops", &RoutingConfig::random_drops, routing.capacity > 0,
+       "without a train.routing.capacity no tokens are dropped");
+}
+
 // Parts of a routing that only some routers have.
 void check_routing(const RunConfig& config) {
   const ExpertConfig& experts = config.model.experts;
@@ -236,11 +265,24 @@ void check_routing(const RunConfig& config) {
         "zero_grad, as only random experts are known before the update");
 }
 
+void check_mixture_training(const RunConfig& config) {
+  const ObjectiveConfig& objective = config.train.objective;
+  if (!is_mixture(config.model)) {
+    require(objective.expectation == Expectation::kHard, "train.objective.expectation",
+            "hard, as there is no mixture (train.method moe_tok or moe_dec)",
+            enum_name(objective.expectation));
+    return;
+  }
+  require(objective.passes == 1, "train.objective.passes", "1 with a mixture", objective.passes);
+  require(objective.weight_first == 1.0, "train.objective.weight_first",
+          "1 with a mixture: probabilities of components have no weights", objective.weight_first);
+  require(objective.unused_expert == UnusedExpert::kZeroGrad, "train.objective.unused_expert",
+          "zero_grad with a mixture, which has no experts to draw", enum_name(objective.unused_expert));
+}
+
 void check_together(const RunConfig& config) {
   check_routing(config);
-  if (is_mixture(config.model) && config.train.objective.passes != 1) {
-    fail_usage("train.objective.passes: wanted 1 with a mixture, found {}", config.train.objective.passes);
-  }
+  check_mixture_training(config);
   if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "
@@ -281,6 +323,7 @@ RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& 
   check(config.data);
   check(config.model);
   check(config.train);
+  check_unread_routing(config);
   check_together(config);
   return config;
 }

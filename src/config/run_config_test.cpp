@@ -264,16 +264,56 @@ TEST(FieldTableTest, StandsInTheDocumentation) {
       << "put the output of 'megin prepare --help-config' into the last block of docs/configuration.md";
 }
 
+const fs::path kRecipes = fs::path(MEGIN_TEST_FILES).parent_path() / "../../recipes";
+
+RunConfig load_recipe(const fs::path& recipe) {
+  return load_run_config(recipe, {}, [](const std::string&) { return std::optional<std::string>("/data"); });
+}
+
 TEST(RecipesTest, EveryRecipeOfTheProjectResolves) {
   int recipes = 0;
-  const auto environment = [](const std::string&) { return std::optional<std::string>("/data"); };
-  for (const auto& entry :
-       fs::recursive_directory_iterator(fs::path(MEGIN_TEST_FILES).parent_path() / "../../recipes")) {
+  for (const auto& entry : fs::recursive_directory_iterator(kRecipes)) {
     if (entry.path().extension() != ".yaml") continue;
-    EXPECT_NO_THROW(load_run_config(entry.path(), {}, environment)) << entry.path();
+    EXPECT_NO_THROW(load_recipe(entry.path())) << entry.path();
     ++recipes;
   }
   EXPECT_GT(recipes, 0);
+}
+
+// thor spec 4.1 (the paper's appendix C.1), fairseq's translation README, thor spec 7 (Wu et al. 2021) and
+// stablemoe spec 3.
+TEST(RecipesTest, FullFormsHaveThePublishedSettings) {
+  struct Wanted {
+    const char* recipe;
+    double learning_rate;
+    int64_t tokens, updates, warmup;  // tokens of an update
+  };
+  for (const Wanted& w : {Wanted{"thor/iwslt14/full.yaml", 1.5e-3, 32'768, 40'000, 4'000},
+                          Wanted{"thor/iwslt14/full_fairseq.yaml", 5e-4, 4'096, 300'000, 4'000},
+                          Wanted{"multi30k/full.yaml", 5e-3, 8'192, 8'000, 2'000},
+                          Wanted{"thor/multi30k/full.yaml", 5e-3, 8'192, 8'000, 2'000},
+                          Wanted{"stablemoe/full.yaml", 6e-4, 524'288, 60'000, 2'000}}) {
+    const TrainConfig train = load_recipe(kRecipes / w.recipe).train;
+    EXPECT_EQ(train.optimizer.learning_rate, w.learning_rate) << w.recipe;
+    EXPECT_EQ(train.batch_tokens * train.accumulate, w.tokens) << w.recipe;
+    EXPECT_EQ(train.max_updates, w.updates) << w.recipe;
+    EXPECT_EQ(train.optimizer.warmup, w.warmup) << w.recipe;
+  }
+  const RunConfig thor = load_recipe(kRecipes / "thor/iwslt14/full.yaml");
+  EXPECT_EQ(thor.train.objective.alpha, 5.0);
+  EXPECT_EQ(thor.model.experts.count, 2);
+  EXPECT_EQ(thor.model.norm_position, NormPosition::kPost);
+}
+
+TEST(RecipesTest, SwitchOfFigures10And11HasNoBalanceLoss) {
+  for (const char* text : {"multi30k", "iwslt14"}) {
+    const RunConfig token = load_recipe(kRecipes / "thor" / text / "switch_free_tiny.yaml");
+    const RunConfig sentence = load_recipe(kRecipes / "thor" / text / "switch_sentence_free_tiny.yaml");
+    EXPECT_EQ(token.train.routing.balance, 0.0) << text;
+    EXPECT_EQ(token.model.experts.router, RouterKind::kTopK) << text;
+    EXPECT_EQ(sentence.train.routing.balance, 0.0) << text;
+    EXPECT_EQ(sentence.model.experts.router, RouterKind::kSentence) << text;
+  }
 }
 
 TEST(ProcessEnvironmentTest, ReadsTheProcess) {

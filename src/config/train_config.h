@@ -27,8 +27,9 @@ namespace megin::config {
 //   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
 //   smoe_dropout         a random router that is never trained, more and more experts (Chen et al. 2023)
-//   moe_tok              a mixture of translations that differ in the decoder's first vector (Shen et al.
-//   2019) moe_dec              the same with a decoder for each
+//   moe_tok              a mixture of translations that differ in the decoder's first vector
+//                        (Shen et al. 2019)
+//   moe_dec              the same with a decoder for each
 enum class Method {
   kDense,
   kRDrop,

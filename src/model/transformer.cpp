@@ -235,7 +235,9 @@ at::Tensor Transformer::decode(const data::TokenBatch& batch, const at::Tensor& 
     const at::Tensor read = memory.view({batch.sentences, -1})
                                 .index_select(0, at::tensor(rows, at::kLong))
                                 .view({-1, config_.width});
-    const at::Tensor found = run_decoder(data::select_sentences(batch, rows), context,
+    net::ForwardContext own = context;
+    own.first_pass += decoder;  // dropout of its own
+    const at::Tensor found = run_decoder(data::select_sentences(batch, rows), own,
                                          {.memory = read, .noise = none, .decoder = decoder});
     states.push_back(found.view({static_cast<int64_t>(rows.size()), -1}));
   }

@@ -76,7 +76,11 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(inner_width(parameter, config)))};
   }
   if (contains(name, ".fc1.") || contains(name, ".gate.")) return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
-  return {Rule::Kind::kNormal, 1.0 / std::sqrt(d)};  // embeddings, learned positions, an untied output
+  if (contains(name, "mixture.prior.")) {  // as torch's linear layers begin, like fairseq's gate
+    return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
+  }
+  // Embeddings, learned positions, an untied output, what the decoders of a mixture begin with.
+  return {Rule::Kind::kNormal, 1.0 / std::sqrt(d)};
 }
 
 void fill(std::span<float> values, const Rule& rule, uint64_t key) {

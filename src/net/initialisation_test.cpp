@@ -105,5 +105,28 @@ TEST(InitialisationOfRouters, BaseStartsOrthogonalAndOthersSmall) {
   EXPECT_EQ(parameters.get("encoder.layers.0.feed_forward.router.noise").abs().max().item<float>(), 0);
 }
 
+// Every decoder of a mixture begins as a dense model's does: its last norm too.
+TEST(InitialisationOfMixtures, AllNormsBeginAsOneAndZero) {
+  config::ModelConfig config = small_model(1);
+  config.norm_position = config::NormPosition::kPre;
+  config.mixture = {.components = 3, .kind = config::MixtureKind::kDecoder};
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 3);
+  int64_t last_norms = 0;
+  for (const Parameter& parameter : parameters.all()) {
+    const auto values = parameters.values_of(parameter);
+    const bool weight = parameter.name.ends_with("norm.weight"), bias = parameter.name.ends_with("norm.bias");
+    if (!weight && !bias) continue;
+    last_norms += parameter.name.find("layers") == std::string::npos;
+    EXPECT_TRUE(std::ranges::all_of(values, [&](float v) { return v == (weight ? 1.0F : 0.0F); }))
+        << parameter.name;
+  }
+  EXPECT_EQ(last_norms, 2 * (1 + 3)) << "of the encoder and of three decoders, weight and bias";
+  // The gate as linear layers begin, U(-1/sqrt(d), 1/sqrt(d)).
+  const Moments prior = moments_of(parameters.values_of(parameters.find("mixture.prior.hidden.weight")));
+  EXPECT_LE(prior.largest, 1 / std::sqrt(32.0));
+  EXPECT_NEAR(prior.deviation, 1 / std::sqrt(3 * 32.0), 0.01);
+}
+
 }  // namespace
 }  // namespace megin::net

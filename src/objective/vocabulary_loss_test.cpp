@@ -29,10 +29,12 @@ VocabularyLoss loss_of_logits(LossFunction function, const at::Tensor& logits, s
 }
 
 Gradients gradients(LossFunction function, const at::Tensor& states, const at::Tensor& weight,
-                    const std::vector<int32_t>& targets, const VocabularyLossWeights& weights) {
+                    const std::vector<int32_t>& targets, const VocabularyLossWeights& weights,
+                    std::span<const float> position_weights = {}) {
   at::Tensor x = states.clone().requires_grad_(true), w = weight.clone().requires_grad_(true);
   Gradients g;
-  g.loss = function({x, w, targets, x.size(0) / static_cast<int64_t>(targets.size())}, weights);
+  g.loss =
+      function({x, w, targets, x.size(0) / static_cast<int64_t>(targets.size()), position_weights}, weights);
   g.loss.total.backward();
   g.states = x.grad();
   g.weight = w.grad();
@@ -129,6 +131,27 @@ TEST_P(VocabularyLossTest, AFixedFirstPassLearnsNothingFromTheConsistency) {
   EXPECT_EQ(found.states.narrow(0, 0, 3).abs().sum().item<float>(), 0);
   EXPECT_TRUE(at::allclose(found.states.narrow(0, 3, 3), q.grad(), 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(found.weight, w.grad(), 1e-4, 1e-5));
+}
+
+// Weights of positions: doubling a position is the same as having it twice, 0 as not having it.
+TEST_P(VocabularyLossTest, PositionsCountByTheirWeights) {
+  const at::Tensor one = net::normal_tensor({4, 6}, 12), two = net::normal_tensor({4, 6}, 13);
+  const at::Tensor weight = net::normal_tensor({30, 6}, 14);
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 3};
+  const std::vector<float> of_positions = {2, 0, 1, 1};
+  const Gradients found =
+      gradients(GetParam(), at::cat({one, two}), weight, {5, 9, text::kPadId, 7}, weights, of_positions);
+  const at::Tensor rows = at::tensor({0, 0, 3}, at::kLong);
+  const Gradients wanted =
+      gradients(GetParam(), at::cat({one.index_select(0, rows), two.index_select(0, rows)}), weight,
+                {5, 5, 7}, weights);
+  EXPECT_NEAR(found.loss.total.item<float>(), wanted.loss.total.item<float>(), 1e-4);
+  EXPECT_NEAR(found.loss.cross_entropy[1], wanted.loss.cross_entropy[1], 1e-4);
+  EXPECT_NEAR(found.loss.nll[0], wanted.loss.nll[0], 1e-4);
+  EXPECT_NEAR(found.loss.consistency, wanted.loss.consistency, 1e-4);
+  EXPECT_TRUE(at::allclose(found.weight, wanted.weight, 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(found.states[0], wanted.states[0] * 2, 1e-4, 1e-5));
+  EXPECT_EQ(found.states[1].abs().sum().item<float>(), 0);
 }
 
 // The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the

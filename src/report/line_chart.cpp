@@ -13,7 +13,7 @@
 namespace megin::report {
 namespace {
 
-constexpr std::array<std::string_view, 8> kDashes{"", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3", "9 3 2 3"};
+constexpr std::array<std::string_view, 4> kDashes{"", "7 3", "2 3", "9 3 2 3"};
 constexpr size_t kMarkedPoints = 24;
 
 bool is_drawable(const LineChart& chart, const Point& point) {
@@ -101,21 +101,29 @@ class Drawing {
       svg_.add(
           "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\" fill=\"{}\" stroke=\"#FFFFFF\" "
           "stroke-width=\"1.2\"/>\n",
-          at_x(point.x), at_y(point.y), kColours[look(number)]);
+          at_x(point.x), at_y(point.y), colour(number));
     }
   }
 
   size_t look(size_t number) const {
     const int given = chart_.series[number].look;
-    return given < 0 ? number : static_cast<size_t>(given) % kColours.size();
+    return given < 0 ? number : static_cast<size_t>(given) % kMostSeries;
   }
 
-  std::string stroke(size_t series) const {
-    const size_t number = look(series);
+  std::string_view colour(size_t number) const { return kColours[look(number) % kColours.size()]; }
+
+  // Lines that share a colour have different dashes.
+  std::string_view dashes(size_t number) const {
+    const size_t place = look(number);
+    return kDashes[(place + place / kColours.size()) % kDashes.size()];
+  }
+
+  std::string stroke(size_t number) const {
+    const std::string_view dash = dashes(number);
     std::string style = fmt::format(
         "fill=\"none\" stroke=\"{}\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-linecap=\"{}\"",
-        kColours[number], kDashes[number].empty() ? "round" : "butt");
-    if (!kDashes[number].empty()) style += fmt::format(" stroke-dasharray=\"{}\"", kDashes[number]);
+        colour(number), dash.empty() ? "round" : "butt");
+    if (!dash.empty()) style += fmt::format(" stroke-dasharray=\"{}\"", dash);
     return style;
   }
 
@@ -128,8 +136,8 @@ class Drawing {
 }  // namespace
 
 std::string line_chart_svg(const LineChart& chart) {
-  if (chart.series.size() > kColours.size()) {
-    fail_usage("a chart of {} lines cannot be read; at most {}", chart.series.size(), kColours.size());
+  if (chart.series.size() > kMostSeries) {
+    fail_usage("a chart of {} lines cannot be read; at most {}", chart.series.size(), kMostSeries);
   }
   Range x, y;
   for (const Series& series : chart.series) {

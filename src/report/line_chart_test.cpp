@@ -78,13 +78,26 @@ TEST(LineChart, ManyPointsAreNotMarked) {
   EXPECT_EQ(parse(line_chart_svg(chart)).elements.count("circle"), 0u);
 }
 
+// Colour and dashes, as they stand in the legend: the first path of each series.
+TEST(LineChart, TellsTwelveLinesApart) {
+  LineChart chart = example();
+  chart.series.assign(kMostSeries, {"x", {{0, 1}, {1, 2}}});
+  const std::string svg = line_chart_svg(chart);
+  std::map<std::string, int> strokes;
+  for (size_t at = 0; (at = svg.find("fill=\"none\"", at)) != std::string::npos; ++at) {
+    ++strokes[svg.substr(at, svg.find("/>", at) - at)];
+  }
+  EXPECT_EQ(strokes.size(), kMostSeries);
+  for (const auto& [stroke, lines] : strokes) EXPECT_EQ(lines, 2) << stroke << ": the legend's and the curve";
+}
+
 TEST(LineChart, RefusesWhatShowsNothing) {
   LineChart chart = example();
   chart.series = {{"thor", {{0, std::numeric_limits<double>::infinity()}}}};
   EXPECT_THROW(line_chart_svg(chart), UsageError);
   chart.series.clear();
   EXPECT_THROW(line_chart_svg(chart), UsageError);
-  chart.series.assign(9, {"x", {{0, 1}}});
+  chart.series.assign(kMostSeries + 1, {"x", {{0, 1}}});
   EXPECT_THROW(line_chart_svg(chart), UsageError);
 }
 

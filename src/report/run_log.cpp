@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "report/run_names.h"
 
 namespace megin::report {
 namespace {
@@ -30,9 +31,7 @@ const LogAxis& log_axis(std::string_view name) {
 }
 
 RunLog::RunLog(const std::filesystem::path& run)
-    : folder_(std::filesystem::absolute(run).lexically_normal()) {
-  if (!folder_.has_filename()) folder_ = folder_.parent_path();
-  name_ = folder_.filename().string();
+    : folder_(whole_path(run)), name_(folder_.filename().string()) {
   const std::filesystem::path file = folder_ / "log.jsonl";
   if (!std::filesystem::exists(file)) {
     fail("{}: wanted a run directory of `megin train`, found no log.jsonl in it", run.string());
@@ -44,9 +43,9 @@ RunLog::RunLog(const std::filesystem::path& run)
   }
 }
 
-std::vector<Point> RunLog::curve(std::string_view event, std::string_view key, const LogAxis& axis,
-                                 const Accept& accept) const {
-  std::vector<Point> points;
+std::vector<LogPoint> RunLog::points(std::string_view event, std::string_view key, const LogAxis& axis,
+                                     const Accept& accept) const {
+  std::vector<LogPoint> points;
   for (const nlohmann::json& line : lines_) {
     if (line.value("event", "") != event || !line.contains(key) || !line.at(std::string(key)).is_number())
       continue;
@@ -55,14 +54,22 @@ std::vector<Point> RunLog::curve(std::string_view event, std::string_view key, c
       fail("{}: lines of event '{}' have no '{}' (an older megin, or another event); choose another --x",
            (folder_ / "log.jsonl").string(), event, axis.key);
     }
-    points.push_back(
-        {line.at(std::string(axis.key)).get<double>() / axis.unit, line.at(std::string(key)).get<double>()});
+    points.push_back({.update = line.value("update", int64_t{0}),
+                      .point = {line.at(std::string(axis.key)).get<double>() / axis.unit,
+                                line.at(std::string(key)).get<double>()}});
   }
   if (axis.name == "share" && !points.empty()) {
-    const double last = points.back().x;
-    for (Point& point : points) point.x = 100 * point.x / last;
+    const double last = points.back().point.x;
+    for (LogPoint& of : points) of.point.x = 100 * of.point.x / last;
   }
   return points;
+}
+
+std::vector<Point> RunLog::curve(std::string_view event, std::string_view key, const LogAxis& axis,
+                                 const Accept& accept) const {
+  std::vector<Point> curve;
+  for (const LogPoint& of : points(event, key, axis, accept)) curve.push_back(of.point);
+  return curve;
 }
 
 }  // namespace megin::report

@@ -1,6 +1,7 @@
 // The log of a training, RUN/log.jsonl (docs/run_directory.md), as what reports draw from.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -24,6 +25,12 @@ struct LogAxis {
 // another name.
 const LogAxis& log_axis(std::string_view name);
 
+// A point of a curve, and the update after which its line was written.
+struct LogPoint {
+  int64_t update;
+  Point point;
+};
+
 class RunLog {
  public:
   // Reads all lines; one that is no JSON (half-written) is left out. Throws Error when the folder holds no
@@ -37,6 +44,10 @@ class RunLog {
   // The numbers of `key` in the lines of an event, for which `accept` holds (none: all). Throws Error when
   // they lack the axis's number.
   using Accept = std::function<bool(const nlohmann::json&)>;
+  std::vector<LogPoint> points(std::string_view event, std::string_view key, const LogAxis& axis,
+                               const Accept& accept = {}) const;
+
+  // The same without the updates.
   std::vector<Point> curve(std::string_view event, std::string_view key, const LogAxis& axis,
                            const Accept& accept = {}) const;
 

@@ -30,6 +30,8 @@ TEST(RunLog, ReadsCurvesOfAnEventAndLeavesOutWhatIsHalfWritten) {
   EXPECT_EQ(by_flops[1].x, 8);
   EXPECT_EQ(by_flops[1].y, 7);
   EXPECT_EQ(log.curve("validation", "bleu", log_axis("share"))[0].x, 25);
+  EXPECT_EQ(log.points("validation", "bleu", log_axis("share"))[1].update, 40);
+  EXPECT_EQ(log.points("validation", "bleu", log_axis("share"))[1].point.x, 100);
   const auto layer = [](const nlohmann::json& line) { return line.at("layer") == 2; };
   const auto of_layer = log.curve("routing", "confidence", log_axis("updates"), layer);
   ASSERT_EQ(of_layer.size(), 1u);

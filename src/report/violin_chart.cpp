@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "report/axis.h"
+#include "report/spread.h"
 #include "report/svg.h"
 
 namespace megin::report {
@@ -15,22 +15,12 @@ constexpr size_t kMostViolins = 12;
 constexpr int kSteps = 48;      // of a density, from its lowest to its highest value
 constexpr double kReach = 2.5;  // bandwidths beyond the outermost values
 
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-double deviation_of(const std::vector<double>& values) {
-  const double mean = mean_of(values);
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  const double found = values.size() < 2 ? 0.0 : std::sqrt(squares / static_cast<double>(values.size() - 1));
-  constexpr double kRounding = 1e-9;  // of the mean: values that are all alike
-  return found > kRounding * std::abs(mean) ? found : 0.0;
-}
-
 // Silverman 1986, eq. 3.28 with the standard deviation.
 double bandwidth_of(const std::vector<double>& values) {
-  return 1.06 * deviation_of(values) * std::pow(static_cast<double>(values.size()), -0.2);
+  constexpr double kRounding = 1e-9;  // of the mean: values that are all alike
+  const Spread spread = spread_of(values);
+  if (spread.deviation() <= kRounding * std::abs(spread.mean)) return 0;
+  return 1.06 * spread.deviation() * std::pow(static_cast<double>(values.size()), -0.2);
 }
 
 double density_at(double y, const std::vector<double>& values, double bandwidth) {
@@ -85,7 +75,7 @@ class Drawing {
       svg_.add("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.4\" fill=\"{}\" fill-opacity=\"0.7\"/>\n",
                middle + aside, at_y(violin.values[i]), colour);
     }
-    const double mean = at_y(mean_of(violin.values));
+    const double mean = at_y(spread_of(violin.values).mean);
     svg_.add("<path d=\"M{:.1f} {:.1f}h{:.1f}\" stroke=\"{}\" stroke-width=\"2.4\"/>\n", middle - 0.6 * reach,
              mean, 1.2 * reach, colour);
     svg_.text(middle, plot_.bottom + 22, violin.name, {.size = 13, .anchor = "middle", .colour = "#1F2328"});

@@ -28,7 +28,7 @@ class Auction {
 
   double range() const { return highest_ - lowest_; }  // of the scores
   bool finished() const;                               // no place is free
-  void hold_round(double increment);
+  void hold_round(double increment, const AuctionOptions& options);
   void assign_rest();
 
   const std::vector<int64_t>& owners() const { return owners_; }
@@ -36,8 +36,13 @@ class Auction {
  private:
   std::span<const float> scores_of(int64_t expert) const;
   void counter_bids(double increment);
-  void bid(int64_t expert, double increment);
-  void value_lots(int64_t expert);
+  // What an expert pays over a lot's price.
+  struct Bid {
+    int64_t lot;
+    double raise;
+  };
+  std::vector<Bid> bids_of(int64_t expert, double increment) const;
+  std::vector<double> values_of_lots(int64_t expert) const;
   double blank_price() const;  // of the cheapest
   void offer(int64_t lot, double raise, int64_t expert);
   void sell();
@@ -57,9 +62,6 @@ class Auction {
   std::vector<int64_t> bidders_;  // [tokens] of this round's best offer
   std::vector<double> offers_;    // [tokens]
   std::vector<Blank> blank_offers_;
-  // An expert's values of its lots, the tokens and behind them a blank; and a copy to select in.
-  std::vector<double> values_;  // [tokens + 1]
-  std::vector<double> ranked_;  // [tokens + 1]
 };
 
 Auction::Auction(std::span<const float> scores, int64_t tokens, int64_t experts)
@@ -72,9 +74,7 @@ Auction::Auction(std::span<const float> scores, int64_t tokens, int64_t experts)
       has_blank_(experts, 0),
       free_(experts),
       bidders_(tokens),
-      offers_(tokens),
-      values_(tokens + 1),
-      ranked_(tokens + 1) {
+      offers_(tokens) {
   float lowest = std::numeric_limits<float>::infinity();
   float highest = -lowest;
   for (const float score : scores) {
@@ -102,10 +102,20 @@ bool Auction::finished() const {
   return std::all_of(free_.begin(), free_.end(), [](int64_t places) { return places == 0; });
 }
 
-void Auction::hold_round(double increment) {
+// Bids look at the prices of the round before only: made side by side, and taken in the order of the experts.
+void Auction::hold_round(double increment, const AuctionOptions& options) {
   counter_bids(increment);
+  std::vector<std::vector<Bid>> bids(static_cast<size_t>(experts_));
+  const auto make_bids = [&](int64_t expert) {
+    if (free_[expert] > 0) bids[static_cast<size_t>(expert)] = bids_of(expert, increment);
+  };
+  if (options.for_tasks) {
+    options.for_tasks(experts_, make_bids);
+  } else {
+    for (int64_t expert = 0; expert < experts_; ++expert) make_bids(expert);
+  }
   for (int64_t expert = 0; expert < experts_; ++expert) {
-    if (free_[expert] > 0) bid(expert, increment);
+    for (const Bid& bid : bids[static_cast<size_t>(expert)]) offer(bid.lot, bid.raise, expert);
   }
   sell();
   count_places();
@@ -120,32 +130,38 @@ void Auction::counter_bids(double increment) {
 
 // There is always a next best lot: with two experts or more, an expert's places are fewer than the tokens, or
 // there is a blank.
-void Auction::bid(int64_t expert, double increment) {
-  value_lots(expert);
-  ranked_ = values_;
-  const auto next = ranked_.begin() + free_[expert];
-  std::nth_element(ranked_.begin(), next, ranked_.end(), std::greater<>());
+std::vector<Auction::Bid> Auction::bids_of(int64_t expert, double increment) const {
+  const std::vector<double> values = values_of_lots(expert);
+  std::vector<double> ranked = values;
+  const auto next = ranked.begin() + free_[expert];
+  std::nth_element(ranked.begin(), next, ranked.end(), std::greater<>());
   const double alternative = *next;
   int64_t ties =
-      free_[expert] - std::count_if(ranked_.begin(), next, [&](double value) { return value > alternative; });
+      free_[expert] - std::count_if(ranked.begin(), next, [&](double value) { return value > alternative; });
+  std::vector<Bid> bids;
+  bids.reserve(static_cast<size_t>(free_[expert]));
   const auto bid_for = [&](int64_t lot) {
-    const double gain = values_[lot] - alternative;
-    if (gain > 0 || (gain == 0 && ties-- > 0)) offer(lot, gain + increment, expert);
+    const double gain = values[lot] - alternative;
+    if (gain > 0 || (gain == 0 && ties-- > 0)) bids.push_back({lot, gain + increment});
   };
   // The blank is first among equals: as nothing is worth more when all is free, all experts bid for one in
   // the first round and all blanks are sold. Later, what is unsold are tokens, which any expert can use: a
   // blank would be of no use to who has one, and the auction might not end.
   bid_for(tokens_);
   for (int64_t token = 0; token < tokens_; ++token) bid_for(token);
+  return bids;
 }
 
-void Auction::value_lots(int64_t expert) {
+// Of the tokens, and behind them a blank.
+std::vector<double> Auction::values_of_lots(int64_t expert) const {
+  std::vector<double> values(static_cast<size_t>(tokens_) + 1);
   const std::span<const float> scores = scores_of(expert);
   for (int64_t token = 0; token < tokens_; ++token) {
-    values_[token] = owners_[token] == expert ? kNever : (scores[token] - lowest_) - prices_[token];
+    values[token] = owners_[token] == expert ? kNever : (scores[token] - lowest_) - prices_[token];
   }
   const bool wants_blank = blanks_ > 0 && !has_blank_[expert];
-  values_[tokens_] = wants_blank ? range() - blank_price() : kNever;
+  values[tokens_] = wants_blank ? range() - blank_price() : kNever;
+  return values;
 }
 
 // raise: over the lot's price.
@@ -222,7 +238,7 @@ AuctionResult balanced_assignment(std::span<const float> scores, int64_t tokens,
   double increment = std::max(auction.range() / 50, 1e-4);
   int64_t rounds = 0;
   do {
-    auction.hold_round(increment);
+    auction.hold_round(increment, options);
     ++rounds;
     // Beyond the range a doubling would change nothing: what is sold is then dearer than what is not by more
     // than any two scores differ, so that every round sells.

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct AuctionOptions {
   // and certain to end, as nobody outbids anybody then. Only 100 experts and more that all want the same
   // tokens have come this far. (fairseq lets go of what is won instead, which need not end.)
   int64_t fast_after = 100;
+  // Runs task(0) ... task(count - 1), in any order and on any threads; empty: one after the other. The bids
+  // of a round do not depend on each other, so the result is the same.
+  std::function<void(int64_t count, const std::function<void(int64_t)>& task)> for_tasks = {};
 };
 
 struct AuctionResult {
@@ -45,9 +49,9 @@ struct AuctionResult {
 };
 
 // scores: [tokens, experts] row-major, fp32; those that are not finite count as the smallest finite one, and
-// as equal when none is finite. Loads differ by one at most, by none when experts divides tokens. Pure and
-// single-threaded; ties go to the lowest index. Throws UsageError when scores has another size, tokens is
-// negative or experts is not positive.
+// as equal when none is finite. Loads differ by one at most, by none when experts divides tokens. Pure; ties
+// go to the lowest index. Throws UsageError when scores has another size, tokens is negative or experts is
+// not positive.
 AuctionResult balanced_assignment(std::span<const float> scores, int64_t tokens, int64_t experts,
                                   const AuctionOptions& options = {});
 

@@ -390,5 +390,24 @@ TEST(Auction, IsAFunctionOfItsInput) {
   });
 }
 
+// The bids of a round may be made in any order, and side by side.
+TEST(Auction, TheOrderOfTheTasksChangesNothing) {
+  for (const Family family : {Family::kGaussian, Family::kPopularExperts, Family::kSameRanking}) {
+    for (const int64_t tokens : {37, 64}) {
+      const Problem problem = draw_problem(tokens, 8, family, 7);
+      const AuctionResult alone = balanced_assignment(problem.scores, tokens, 8);
+      int64_t tasks = 0;
+      const AuctionResult backwards =
+          balanced_assignment(problem.scores, tokens, 8,
+                              {.for_tasks = [&](int64_t count, const std::function<void(int64_t)>& task) {
+                                for (int64_t i = count; i-- > 0; ++tasks) task(i);
+                              }});
+      EXPECT_EQ(alone.experts, backwards.experts);
+      EXPECT_EQ(alone.rounds, backwards.rounds);
+      EXPECT_EQ(tasks, 8 * alone.rounds);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace megin::routing

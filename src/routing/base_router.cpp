@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/random.h"
+#include "net/row_parts.h"
 #include "routing/auction.h"
 #include "routing/routed_rows.h"
 #include "routing/scores.h"
@@ -36,7 +37,7 @@ at::Tensor assigned_experts(const at::Tensor& scores, int64_t workers, const Rou
       const float* const row = from + order[static_cast<size_t>(i)] * experts;
       group.insert(group.end(), row, row + experts);
     }
-    const AuctionResult result = balanced_assignment(group, count, experts);
+    const AuctionResult result = balanced_assignment(group, count, experts, {.for_tasks = &net::for_tasks});
     for (int64_t i = 0; i < count; ++i) {
       chosen.data_ptr<int64_t>()[order[static_cast<size_t>(first + i)]] =
           result.experts[static_cast<size_t>(i)];

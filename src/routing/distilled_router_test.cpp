@@ -55,6 +55,21 @@ TEST(DistilledRouter, LossesAreThoseOfThePaper) {
   EXPECT_NEAR(route.losses.distillation.item<float>(), (wrong + right + right) / 3, 1e-6);
 }
 
+// stablemoe trap 5: the distilled router learns the expert that was used. All four tokens score expert 0
+// best; assigned evenly, it gets the two that score it highest. The distilled scores of symbols 4 and 5 are
+// (0, 2) and (2, 0), so the first token alone meets another expert than they say. By the greedy choice,
+// expert 0, the third and the fourth would do so too.
+TEST(DistilledRouter, LearnsTheExpertsThatWereUsed) {
+  const Distilled fixture({.balance = 0.3, .first_stage = 10, .balanced_stage = true});
+  const Route route = fixture.route(
+      {.hidden = rows({4, 0, 9, 9, 3, 0, 9, 9, 2, 0, 9, 9, 1, 0, 9, 9}), .tokens = {4, 5, 4, 4}});
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{0, 0, 1, 1}));
+  const double wrong = std::log(1 + std::exp(2.0)), right = std::log(1 + std::exp(-2.0));
+  EXPECT_NEAR(route.losses.distillation.item<float>(), (wrong + 3 * right) / 4, 1e-6);
+  EXPECT_EQ(route.losses.balance.item<float>(), 0) << "loads are even";
+  EXPECT_NEAR(route.gates[2].item<float>(), 0.5, 1e-6) << "of the expert used, whose score is 0";
+}
+
 TEST(DistilledRouter, EachLossReachesItsOwnParameters) {
   Distilled fixture({.balance = 0.3, .first_stage = 10});
   const auto gradient = [&](const char* name) {

@@ -55,6 +55,18 @@ TEST(HashTable, BalancedSpreadsTextAndRandomSpreadsSymbols) {
   EXPECT_NE(random, hash_table(config::HashTable::kRandom, std::vector<int64_t>(9000), 3, 2));
 }
 
+// The table is all 0: six tokens for expert 0, which takes two of them.
+TEST(HashRouter, DropsInTrainingOnly) {
+  const Fixture fixture({.count = 3, .router = RouterKind::kHash}, {.capacity = 1.0});
+  for (const bool training : {true, false}) {
+    const Route route =
+        fixture.route({.hidden = at::zeros({6, kWidth}), .tokens = {4, 5, 6, 7, 8, 9}, .training = training});
+    EXPECT_EQ(route.statistics.dropped, training ? 4 : 0);
+    EXPECT_EQ(std::ranges::count(experts_of(route), Route::kNoExpert), training ? 4 : 0);
+    EXPECT_EQ(std::ranges::count(experts_of(route), 0), training ? 2 : 6);
+  }
+}
+
 TEST(BaseRouter, BalancesInTrainingAndIsGreedyInUse) {
   for (const int64_t workers : {1, 3}) {
     const Fixture fixture({.count = 4, .router = RouterKind::kBase, .gate = Gate::kSigmoid},
@@ -68,6 +80,44 @@ TEST(BaseRouter, BalancesInTrainingAndIsGreedyInUse) {
     EXPECT_TRUE(at::equal(in_use.experts, highest(hidden, 1)));
     EXPECT_TRUE(at::allclose(training.gates, at::sigmoid(hidden.gather(1, training.experts))));
   }
+}
+
+// stablemoe trap 16: what workers assign for themselves is not what they would assign together. A token
+// scores its lead for expert 0 and nothing for expert 1, so of each group the upper half goes to expert 0,
+// exactly: its bids there are above those of expert 1, which is left the rest. Of three workers with four of
+// the twelve tokens each, the token with r of greater lead meets expert 0 when at most one of them is among
+// the three tokens of its group: in (C(11 - r, 3) + r C(11 - r, 2)) / C(11, 3) of all shuffles.
+TEST(BaseRouter, WorkersAssignRandomGroupsByThemselves) {
+  constexpr int64_t kTokens = 12, kUpdates = 600;
+  const auto above = [](int64_t token) { return token * 5 % kTokens; };
+  const at::Tensor hidden = at::zeros({kTokens, kWidth});
+  for (int64_t token = 0; token < kTokens; ++token) hidden[token][0] = kTokens - above(token);
+  const auto route = [&](int64_t workers, uint64_t update) {
+    const Fixture fixture({.count = 2, .router = RouterKind::kBase, .gate = Gate::kSigmoid},
+                          {.workers = workers});
+    return fixture.route({.hidden = hidden, .update = update});
+  };
+  std::vector<double> first(kTokens);  // how often the token with so many above it meets expert 0
+  for (uint64_t update = 0; update < kUpdates; ++update) {
+    const Route apart = route(3, update);
+    ASSERT_EQ(apart.statistics.load, (std::vector<int64_t>{6, 6}));
+    const auto experts = experts_of(apart);
+    for (int64_t token = 0; token < kTokens; ++token) {
+      first[static_cast<size_t>(above(token))] += experts[static_cast<size_t>(token)] == 0;
+    }
+  }
+  for (int64_t r = 0; r < kTokens; ++r) {
+    const auto below = static_cast<double>(11 - r);
+    const double pairs = below * (below - 1) / 2, triples = pairs * (below - 2) / 3;
+    const double p = (triples + static_cast<double>(r) * pairs) / 165;
+    EXPECT_NEAR(first[static_cast<size_t>(r)], kUpdates * p, 4 * std::sqrt(kUpdates * p * (1 - p))) << r;
+  }
+  const auto together = experts_of(route(1, 0));
+  for (int64_t token = 0; token < kTokens; ++token) {
+    EXPECT_EQ(together[static_cast<size_t>(token)], above(token) < 6 ? 0 : 1) << token;
+  }
+  // A worker with one token has nothing to balance.
+  EXPECT_EQ(experts_of(route(kTokens, 0)), std::vector<int64_t>(kTokens, 0));
 }
 
 TEST(UniformRouter, DrawsForEachTokenAnewInEachUpdate) {
@@ -85,16 +135,102 @@ TEST(UniformRouter, DrawsForEachTokenAnewInEachUpdate) {
             experts_of(fixture.route({.hidden = hidden, .update = 1})));
 }
 
-// One token, more experts than tokens, all at once.
+// One token, more experts than tokens, all at once; an expert that chooses takes the only token there is.
 TEST(Routers, ServeABatchOfOneToken) {
-  for (const RouterKind kind : {RouterKind::kUniform, RouterKind::kTopK, RouterKind::kSentence,
-                                RouterKind::kHash, RouterKind::kBase, RouterKind::kDistilled}) {
-    const Gate gate = config::is_learned(kind) ? Gate::kSoftmax : Gate::kNone;
+  for (const RouterKind kind :
+       {RouterKind::kUniform, RouterKind::kTopK, RouterKind::kSentence, RouterKind::kHash, RouterKind::kBase,
+        RouterKind::kDistilled, RouterKind::kExpertChoice, RouterKind::kFixed}) {
+    SCOPED_TRACE(enum_names(kind)[static_cast<size_t>(kind)]);
+    const Gate gate = config::has_scores(kind) ? Gate::kSoftmax : Gate::kNone;
     const Fixture fixture({.count = 8, .router = kind, .gate = gate}, {.balance = 0.01});
-    const Route route = fixture.route({.hidden = at::zeros({1, kWidth}), .lengths = {1}, .tokens = {5}});
-    ASSERT_EQ(route.experts.numel(), 1);
-    EXPECT_GE(route.experts.item<int64_t>(), 0);
-    EXPECT_LT(route.experts.item<int64_t>(), 8);
+    for (const bool training : {true, false}) {
+      const Route route = fixture.route(
+          {.hidden = at::zeros({1, kWidth}), .lengths = {1}, .tokens = {5}, .training = training});
+      ASSERT_EQ(route.experts.numel(), kind == RouterKind::kExpertChoice ? 8 : 1);
+      for (const int64_t expert : experts_of(route)) {
+        EXPECT_GE(expert, 0);
+        EXPECT_LT(expert, 8);
+      }
+      ASSERT_EQ(route.gates.defined(), gate != Gate::kNone);
+      if (route.gates.defined()) {
+        EXPECT_TRUE(at::allclose(route.gates, at::full_like(route.gates, 0.125)));
+      }
+    }
+  }
+}
+
+struct Routed {
+  config::ExpertConfig experts;
+  config::RoutingConfig routing;
+};
+
+std::vector<Routed> counting_routers() {
+  using config::DistilledInput;
+  const config::ExpertConfig base{.count = 3, .router = RouterKind::kBase, .gate = Gate::kSigmoid};
+  const config::ExpertConfig word{
+      .count = 3, .router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .distilled_width = 2};
+  config::ExpertConfig bigram = word, cnn = word;
+  bigram.distilled_input = DistilledInput::kBigram;
+  cnn.distilled_input = DistilledInput::kCnn;
+  const config::RoutingConfig stage{.balance = 0.3, .first_stage = 1};
+  config::RoutingConfig even_stage = stage;
+  even_stage.balanced_stage = true;
+  return {{.experts = base, .routing = {.balance = 0.01, .z_loss = 0.01}},
+          {.experts = base, .routing = {.balance = 0.01, .z_loss = 0.01, .workers = 2}},
+          {.experts = word, .routing = stage},
+          {.experts = word, .routing = even_stage},
+          {.experts = bigram, .routing = stage},
+          {.experts = cnn, .routing = stage},
+          {.experts = {.count = 3, .router = RouterKind::kTopK, .active = 2, .gate = Gate::kSoftmax},
+           .routing = {.balance = 0.01, .z_loss = 0.01}},
+          {.experts = {.count = 3, .router = RouterKind::kSentence, .gate = Gate::kSoftmax},
+           .routing = {.balance = 0.01, .z_loss = 0.01}},
+          {.experts = {.count = 3, .router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax},
+           .routing = {.z_loss = 0.01}}};
+}
+
+void expect_same_loss(const at::Tensor& a, const at::Tensor& b) {
+  ASSERT_EQ(a.defined(), b.defined());
+  if (!a.defined()) return;
+  EXPECT_NEAR(a.item<float>(), b.item<float>(), 1e-5);
+}
+
+// stablemoe trap 4. Two sentences of three tokens, with two columns of padding and without.
+TEST(Routers, PaddingIsNobodysAndCountedNowhere) {
+  const at::Tensor hidden = net::normal_tensor({6, kWidth}, 5);
+  const at::Tensor padded = at::full({10, kWidth}, 40.0, at::kFloat);
+  for (const int64_t s : {0, 1}) padded.narrow(0, 5 * s, 3).copy_(hidden.narrow(0, 3 * s, 3));
+  const at::Tensor real = at::tensor({0, 1, 2, 5, 6, 7}, at::kLong);
+  const at::Tensor padding = at::tensor({3, 4, 8, 9}, at::kLong);
+  const std::vector<Routed> all = counting_routers();
+  for (size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(i);
+    Fixture fixture(all[i].experts, all[i].routing);
+    const auto fill = [&](const char* name) {
+      at::Tensor to = fixture.tensor(name).detach();
+      to.copy_(net::normal_tensor(to.sizes(), 6));
+    };
+    if (all[i].experts.router == RouterKind::kDistilled) {
+      fill("symbols");
+      fill("centres");
+      if (all[i].experts.distilled_input == config::DistilledInput::kCnn) fill("kernel");
+    }
+    const Route alone =
+        fixture.route({.hidden = hidden, .length = 3, .lengths = {3, 3}, .tokens = {4, 5, 6, 7, 4, 8}});
+    const Route wide = fixture.route(
+        {.hidden = padded, .length = 5, .lengths = {3, 3}, .tokens = {4, 5, 6, 1, 1, 7, 4, 8, 1, 1}});
+    expect_same_loss(wide.losses.balance, alone.losses.balance);
+    expect_same_loss(wide.losses.z, alone.losses.z);
+    expect_same_loss(wide.losses.distillation, alone.losses.distillation);
+    EXPECT_EQ(wide.losses.distillation.defined(), all[i].routing.first_stage > 0);
+    EXPECT_EQ(wide.statistics.load, alone.statistics.load);
+    EXPECT_EQ(wide.statistics.routed, all[i].experts.router == RouterKind::kSentence ? 2 : 6);
+    EXPECT_EQ(wide.statistics.dropped, alone.statistics.dropped);
+    EXPECT_NEAR(wide.statistics.confidence, alone.statistics.confidence, 1e-5);
+    EXPECT_NEAR(wide.statistics.entropy, alone.statistics.entropy, 1e-5);
+    EXPECT_TRUE(at::equal(wide.experts.index_select(0, real), alone.experts));
+    EXPECT_TRUE(at::allclose(wide.gates.index_select(0, real), alone.gates, 1e-5, 1e-6));
+    EXPECT_TRUE(wide.experts.index_select(0, padding).eq(Route::kNoExpert).all().item<bool>());
   }
 }
 

@@ -59,7 +59,9 @@ class DecoderStep {
   int64_t source_of(int64_t row) const { return state_.source_of[static_cast<size_t>(row_of(row))]; }
 
   // The row of the state that a row under way is.
-  int64_t row_of(int64_t row) const { return rows_.empty() ? row : rows_[static_cast<size_t>(row)]; }
+  int64_t row_of(int64_t row) const {
+    return state_.under_way.empty() ? row : state_.under_way[static_cast<size_t>(row)];
+  }
 
   // The first vectors of a mixture's components, in place of the mark that was fed.
   void begin(Rows x) {
@@ -76,19 +78,20 @@ class DecoderStep {
   // Rows by the decoder of their sources.
   void run_decoders(Rows x) {
     const int64_t width = weights_.config.width;
+    std::vector<int64_t>& rows = state_.under_way;
     for (int64_t decoder = 0; decoder < weights_.config.mixture.components; ++decoder) {
-      rows_.clear();
+      rows.clear();
       for (int64_t r = 0; r < x.count; ++r) {
         const int64_t source = state_.source_of[static_cast<size_t>(r)];
-        if (state_.memory.component(source) == decoder) rows_.push_back(r);
+        if (state_.memory.component(source) == decoder) rows.push_back(r);
       }
-      if (rows_.empty()) continue;
-      const Rows own = state_.work.of_decoder.rows(static_cast<int64_t>(rows_.size()));
+      if (rows.empty()) continue;
+      const Rows own = state_.work.of_decoder.rows(static_cast<int64_t>(rows.size()));
       for (int64_t r = 0; r < own.count; ++r) std::copy_n(x.row(row_of(r)), width, own.row(r));
       run_layers(decoder, own);
       for (int64_t r = 0; r < own.count; ++r) std::copy_n(own.row(r), width, x.row(row_of(r)));
     }
-    rows_.clear();
+    rows.clear();
   }
 
   void run_layers(int64_t decoder, Rows x) {
@@ -205,7 +208,6 @@ class DecoderStep {
   const config::Dispatch& dispatch_;
   DecoderState& state_;
   int64_t position_;
-  std::vector<int64_t> rows_ = {};  // of the state, those under way; empty: all
 };
 
 }  // namespace
@@ -324,6 +326,7 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
   work.reserve(cache.rows());
   reach = symbols_looked_at(weights.config);
   recent.assign(static_cast<size_t>(cache.rows() * reach), -1);
+  under_way.reserve(static_cast<size_t>(cache.rows()));
 }
 
 void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,

@@ -52,6 +52,7 @@ struct DecoderState : search::DecodingState {
   // nothing stood there.
   int64_t reach = 0;
   std::vector<int32_t> recent, old_recent;  // [rows, reach]
+  std::vector<int64_t> under_way;           // rows of one decoder of a mixture, while it runs; else none
 };
 
 // One step: tokens [rows] to log-probabilities [rows, vocabulary]. Allocates nothing but blocks of the cache.

@@ -191,7 +191,7 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
     : states(config.width),
       normed(config.width),
       output(config.width),
-      of_decoder(config.width),
+      of_decoder(config::decoders_of(config) > 1 ? config.width : 1),
       projected(3 * config.width),
       context(config.width),
       hidden(std::max(config.feed_forward, config::expert_feed_forward(config))),

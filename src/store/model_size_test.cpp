@@ -156,6 +156,39 @@ TEST(TokenFlopsTest, TrainingCostsThreeTimesAsMuchForEachPass) {
   EXPECT_EQ(count_training_flops(token, {.source = 2, .target = 2}, 2, 3), 6 * (2 * 10 + 3 * 7));
 }
 
+// Of a mixture: K decoders of 4 layers (132,096 for two attentions, 65,920, three norms of 256) or K vectors,
+// and a prior of d^2 + d + K d + K.
+TEST(ParameterCountTest, AMixtureHoldsItsComponentsAndUsesOne) {
+  const config::ModelConfig dense = preset("tiny", 1000);
+  config::ModelConfig mixture = dense;
+  mixture.mixture = {.components = 3, .kind = config::MixtureKind::kDecoder};
+  const int64_t prior = 128 * 128 + 128 + 3 * 128 + 3;
+  EXPECT_EQ(total(mixture), total(dense) + 2 * 4 * (132'096 + 65'920 + 768) + prior);
+  EXPECT_EQ(count_active_parameters(mixture, 1).total(), total(dense));
+  EXPECT_EQ(count_token_flops(mixture, 1, 10).target, count_token_flops(dense, 1, 10).target);
+  mixture.norm_position = config::NormPosition::kPre;  // and a last norm of each decoder
+  config::ModelConfig pre = dense;
+  pre.norm_position = config::NormPosition::kPre;
+  EXPECT_EQ(count_parameters(mixture).norms, count_parameters(pre).norms + 2 * (4 * 768 + 256));
+  mixture = dense;
+  mixture.mixture = {.components = 3, .prior = config::MixturePrior::kUniform};
+  EXPECT_EQ(total(mixture), total(dense) + 3 * 128);
+}
+
+// Hard EM with two components: a look by both decoders, a third of a pass each, and one pass; soft: two. The
+// encoder is passed once in full and once forward.
+TEST(TokenFlopsTest, AMixtureLooksBeforeItLearns) {
+  config::TrainConfig config;
+  config.objective.passes = 1;
+  const TokenFlops token{.source = 10, .memory = 4, .target = 7};
+  const config::ComputedPasses hard = config::computed_passes(config, 2);
+  EXPECT_NEAR(count_training_flops(token, hard, 2, 3), 4 * (6 * 2) + 5 * (4 * 2 + 7 * 3), 1e-9);
+  config.objective.expectation = config::Expectation::kSoft;
+  const config::ComputedPasses soft = config::computed_passes(config, 2);
+  EXPECT_NEAR(soft.target, 2 + 2 / 3.0, 1e-12);
+  EXPECT_NEAR(soft.source, 4 / 3.0, 1e-12);
+}
+
 TEST(TokenFlopsTest, OneExpertCostsWhatADenseLayerCostsAndAnEnsembleAllOfThem) {
   const TokenFlops dense = count_token_flops(preset("tiny", 1000), 1, 10);
   const TokenFlops one = count_token_flops(preset("tiny", 1000, 8), 1, 10);

@@ -149,8 +149,8 @@ std::string stack_name(config::Stack stack) {
 }
 
 std::string final_norm_name(config::Stack stack, int64_t decoder) {
-  const std::string name = stack_name(stack) + ".norm";
-  return decoder == 0 ? name : fmt::format("{}_{}", name, decoder);
+  const std::string name = stack_name(stack);
+  return decoder == 0 ? name + ".norm" : fmt::format("{}.{}.norm", name, decoder);
 }
 
 std::string layer_prefix(config::Stack stack, int64_t layer) {

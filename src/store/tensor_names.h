@@ -26,7 +26,7 @@
 //   S.layers.I.inserted.router.*           as feed_forward.router.*
 //   S.layers.I.inserted.shared.J.*         as inserted.J.* of one expert (shared)
 //   S.norm.{weight,bias}                   [d]  (pre-norm only: after the last layer)
-//   decoder.norm_Z.{weight,bias}           [d]  (the same of the decoders Z = 1 ... of a mixture)
+//   decoder.Z.norm.{weight,bias}           [d]  (the same of the decoders Z = 1 ... of a mixture)
 //   mixture.begin                          [K, d]  (mixture, begin: the decoder's first vector)
 //   mixture.prior.hidden.{weight,bias}     [d, d], [d]  (mixture, learned prior)
 //   mixture.prior.output.{weight,bias}     [K, d], [K]
@@ -56,7 +56,7 @@ struct TensorShape {
 // "encoder" or "decoder".
 std::string stack_name(config::Stack stack);
 
-// "decoder.norm", of the further decoders of a mixture "decoder.norm_1" and so on.
+// "decoder.norm", of the further decoders of a mixture "decoder.1.norm" and so on.
 std::string final_norm_name(config::Stack stack, int64_t decoder = 0);
 
 // "encoder.layers.3." and so on.

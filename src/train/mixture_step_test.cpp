@@ -65,6 +65,17 @@ double cross_entropy(const model::Transformer& model, const data::TokenBatch& ba
   return sum;
 }
 
+// Hard and soft, fused and plain.
+std::vector<config::TrainConfig> forms() {
+  std::vector<config::TrainConfig> all;
+  for (const Expectation expectation : {Expectation::kHard, Expectation::kSoft}) {
+    all.push_back(settings_of(expectation));
+    all.push_back(all.back());
+    all.back().plain_operations = {config::FusedPart::kAll};
+  }
+  return all;
+}
+
 TEST(MixtureStep, ResponsibilitiesAreThePosterior) {
   for (const config::MixtureConfig& mixture : mixtures()) {
     const Trainer trainer(mixture_model(mixture), settings_of(Expectation::kHard));
@@ -204,19 +215,26 @@ TEST(MixtureStep, SentencesOfSeveralDecodersInOneBatchAreAsAlone) {
 // Check 10: of one component nothing is left but the vanilla model, whose begin mark has another name.
 TEST(MixtureStep, WithEqualComponentsItIsTheDenseModel) {
   Trainer dense(small_model(1), settings_of(Expectation::kHard));
-  for (const Expectation expectation : {Expectation::kHard, Expectation::kSoft}) {
-    const config::TrainConfig config = settings_of(expectation);
+  const data::TokenBatch batch = batch_of({0, 1, 2, 3});
+  UpdateReport report;
+  dense.step.accumulate(batch, 0, 0, report);
+  for (const config::TrainConfig& config : forms()) {
     Trainer mixture(mixture_model({.components = 2, .prior = MixturePrior::kUniform}), config);
     net::ParameterMemory& parameters = mixture.model.parameters();
     const auto begin = parameters.values_of(parameters.find("mixture.begin"));
     const auto embedding = parameters.values_of(parameters.find("embedding.weight"));
     for (size_t i = 0; i < begin.size(); ++i) begin[i] = embedding[2 * 16 + i % 16];  // of the mark </s>
-    const data::TokenBatch batch = batch_of({0, 1, 2, 3});
-    const MixtureLoss found = mixture_loss(mixture.model, batch, training(), config.objective);
-    UpdateReport report;
-    dense.step.accumulate(batch, 0, 0, report);
+    const MixtureLoss found = mixture_loss(
+        mixture.model, batch, {.training = true, .operations = operations_of(config)}, config.objective);
     EXPECT_NEAR(found.loss.cross_entropy[0], report.cross_entropy[0], 1e-3);
     EXPECT_NEAR(found.loss.nll[0], report.nll[0], 1e-3);
+    found.loss.total.backward();
+    for (const net::Parameter& parameter : dense.model.parameters().all()) {
+      if (parameter.name == "embedding.weight")
+        continue;  // of the mark, whose vector the components have now
+      const at::Tensor wanted = dense.model.parameters().get(parameter.name).grad();
+      EXPECT_TRUE(at::allclose(parameters.get(parameter.name).grad(), wanted, 1e-3, 1e-4)) << parameter.name;
+    }
   }
 }
 

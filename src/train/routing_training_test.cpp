@@ -1,14 +1,29 @@
 // What training does to routers.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
+#include "text/vocabulary.h"
 #include "train/trainer_fixture.h"
 
 namespace megin::train {
 namespace {
+
+config::TrainConfig one_pass(const config::RoutingConfig& routing = {}) {
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.routing = routing;
+  return config;
+}
+
+struct Routed {
+  config::ExpertConfig experts;
+  config::RoutingConfig routing;
+};
 
 // smoe_dropout spec 8.2: training leaves a fixed router's bits alone, while its scores carry gradients to
 // what they are of; and the number of experts follows the schedule.
@@ -51,30 +66,100 @@ config::ModelConfig routed_model(config::ExpertConfig experts) {
   return model;
 }
 
+// Of the expert layers of such a model.
+const std::vector<std::string> kRouters = {
+    "encoder.layers.0.feed_forward.router.", "encoder.layers.1.feed_forward.router.",
+    "decoder.layers.0.feed_forward.router.", "decoder.layers.1.feed_forward.router."};
+
+std::vector<float> gradient_of(Trainer& trainer, const std::string& name) {
+  net::ParameterMemory& parameters = trainer.model.parameters();
+  const net::Parameter& parameter = parameters.find(name);
+  const auto found = parameters.gradients().subspan(parameter.offset, parameter.size);
+  return {found.begin(), found.end()};
+}
+
+double largest(std::span<const float> values) {
+  return largest_difference(values, std::vector<float>(values.size()));
+}
+
 // The routers' losses are means, and count as often as there are target tokens: with everything else alike,
-// the gradient of the router grows by that.
+// the gradient of each router grows by that.
 TEST(TrainingStep, RoutersAreTrainedByTheirGatesAndLosses) {
   const config::ModelConfig model =
       routed_model({.count = 4, .router = config::RouterKind::kTopK, .gate = config::Gate::kSoftmax});
-  config::TrainConfig config = settings();
-  config.objective.passes = 1;
-  const auto gradient = [&](double balance, double z_loss) {
-    config.routing = {.balance = balance, .z_loss = z_loss};
-    Trainer trainer(model, config);
+  const auto gradients = [&](double balance, double z_loss) {
+    Trainer trainer(model, one_pass({.balance = balance, .z_loss = z_loss}));
     UpdateReport report;
     trainer.step.accumulate(batch_of({0, 1, 2, 3}), 0, 0, report);
     EXPECT_EQ(report.routing.size(), 4u);
     EXPECT_EQ(report.routing[0].statistics.routed, report.source_tokens);
     EXPECT_EQ(report.routing[2].statistics.routed, report.target_tokens);
-    const auto all =
-        trainer.model.parameters().find("decoder.layers.1.feed_forward.router.weight").leaves[0].grad();
-    return std::vector<float>(all.data_ptr<float>(), all.data_ptr<float>() + all.numel());
+    std::vector<std::vector<float>> of_layers;
+    for (const std::string& router : kRouters) of_layers.push_back(gradient_of(trainer, router + "weight"));
+    return of_layers;
   };
-  const auto none = gradient(0, 0), one = gradient(0.5, 0.1), two = gradient(1.0, 0.2);
-  EXPECT_GT(largest_difference(none, std::vector<float>(none.size())), 0) << "by the gate";
-  EXPECT_GT(largest_difference(one, none), 0);
-  for (size_t i = 0; i < none.size(); ++i) {
-    EXPECT_NEAR(two[i] - none[i], 2 * (one[i] - none[i]), 1e-3 * std::abs(two[i]) + 1e-5);
+  const auto none = gradients(0, 0), one = gradients(0.5, 0.1), two = gradients(1.0, 0.2);
+  for (size_t layer = 0; layer < kRouters.size(); ++layer) {
+    SCOPED_TRACE(kRouters[layer]);
+    EXPECT_GT(largest(none[layer]), 0) << "by the gate";
+    EXPECT_GT(largest_difference(one[layer], none[layer]), 0);
+    for (size_t i = 0; i < none[layer].size(); ++i) {
+      const double by_one = one[layer][i] - none[layer][i], by_two = two[layer][i] - none[layer][i];
+      EXPECT_NEAR(by_two, 2 * by_one, 1e-3 * std::abs(two[layer][i]) + 1e-4);
+    }
+  }
+}
+
+// stablemoe trap 8: the published code keeps the losses of the last expert layer alone. A softmax over one
+// choice is 1 and has no gradient, so that nothing but a layer's own losses can train its router here. The
+// batch has 10 and 11 tokens of 3 sentences: loads of four experts cannot be even, where the balance is flat.
+TEST(TrainingStep, TheLossesOfEveryExpertLayerTrainItsRouter) {
+  using config::RouterKind;
+  const auto largest_of_layers = [](RouterKind kind, const config::RoutingConfig& routing) {
+    Trainer trainer(routed_model({.count = 4, .router = kind, .gate = config::Gate::kSoftmaxOfChosen}),
+                    one_pass(routing));
+    UpdateReport report;
+    trainer.step.accumulate(batch_of({0, 1, 3}), 0, 0, report);
+    std::vector<double> found;
+    for (const std::string& router : kRouters)
+      found.push_back(largest(gradient_of(trainer, router + "weight")));
+    return found;
+  };
+  for (const RouterKind kind :
+       {RouterKind::kTopK, RouterKind::kSentence, RouterKind::kBase, RouterKind::kDistilled}) {
+    SCOPED_TRACE(enum_names(kind)[static_cast<size_t>(kind)]);
+    for (const double of_layer : largest_of_layers(kind, {.first_stage = 1})) EXPECT_LT(of_layer, 1e-6);
+    for (const double of_layer : largest_of_layers(kind, {.balance = 0.5, .first_stage = 1})) {
+      EXPECT_GT(of_layer, 1e-4) << "by the balance loss";
+    }
+    if (kind == RouterKind::kDistilled) continue;  // has no z-loss
+    for (const double of_layer : largest_of_layers(kind, {.z_loss = 0.1})) {
+      EXPECT_GT(of_layer, 1e-4) << "by the z-loss";
+    }
+  }
+}
+
+// The same of what is distilled: each router learns the symbols that its stack reads, and no padding.
+TEST(TrainingStep, EveryDistilledRouterLearnsTheSymbolsOfItsStack) {
+  Trainer trainer(
+      routed_model({.count = 3, .router = config::RouterKind::kDistilled, .gate = config::Gate::kSigmoid}),
+      one_pass({.first_stage = 3}));
+  const data::TokenBatch batch = batch_of({0, 1, 2});
+  for (const int64_t update : {0, 3}) {
+    std::ranges::fill(trainer.model.parameters().gradients(), 0.0f);
+    UpdateReport report;
+    trainer.step.accumulate(batch, update, 0, report);
+    for (size_t layer = 0; layer < kRouters.size(); ++layer) {
+      const auto& side = layer < 2 ? batch.source : batch.target_input;
+      std::set<int32_t> read(side.begin(), side.end()), learned;
+      read.erase(text::kPadId);
+      const auto gradient = gradient_of(trainer, kRouters[layer] + "symbols");
+      const size_t width = gradient.size() / 30;
+      for (size_t i = 0; i < gradient.size(); ++i) {
+        if (gradient[i] != 0) learned.insert(static_cast<int32_t>(i / width));
+      }
+      EXPECT_EQ(learned, update == 0 ? read : std::set<int32_t>()) << kRouters[layer];
+    }
   }
 }
 
@@ -144,6 +229,183 @@ TEST(TrainingStep, TablesOfHashRoutersStayAsTheyAre) {
   const UpdateReport report = trainer.run({batch_of({0, 1, 2, 3})}, 0);
   EXPECT_EQ(std::ranges::count(table, 2.0f), 30);
   EXPECT_EQ(report.routing[1].statistics.load[2], 2 * report.source_tokens) << "both passes";
+}
+
+data::TokenBatch with_padding(const data::TokenBatch& batch, size_t columns) {
+  data::TokenBatch wider = batch;
+  const auto widen = [&](std::vector<int32_t>& side, int64_t length) {
+    for (int64_t row = batch.sentences; row > 0; --row) {
+      side.insert(side.begin() + row * length, columns, text::kPadId);
+    }
+  };
+  widen(wider.source, batch.source_length);
+  widen(wider.target_input, batch.target_length);
+  widen(wider.target_output, batch.target_length);
+  wider.source_length += static_cast<int64_t>(columns);
+  wider.target_length += static_cast<int64_t>(columns);
+  return wider;
+}
+
+// stablemoe trap 4, of whole models.
+TEST(TrainingStep, PaddingChangesNoLossNoStatisticsAndNoGradient) {
+  using config::Gate, config::RouterKind;
+  const std::vector<Routed> all = {
+      {{.count = 3, .router = RouterKind::kTopK, .gate = Gate::kSoftmax}, {.balance = 0.1, .z_loss = 0.1}},
+      {{.count = 3, .router = RouterKind::kSentence, .gate = Gate::kSoftmax}, {.balance = 0.1}},
+      {{.count = 3, .router = RouterKind::kBase, .gate = Gate::kSigmoid}, {.z_loss = 0.1, .workers = 2}},
+      {{.count = 3, .router = RouterKind::kDistilled, .gate = Gate::kSigmoid},
+       {.balance = 0.3, .first_stage = 1}},
+      {{.count = 3,
+        .router = RouterKind::kDistilled,
+        .gate = Gate::kSigmoid,
+        .distilled_input = config::DistilledInput::kCnn},
+       {.balance = 0.3, .first_stage = 1, .balanced_stage = true}},
+      {{.count = 3, .router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax},
+       {.z_loss = 0.1}}};
+  data::MemoryExamples examples;
+  examples.add({5, 6, 7}, {9, 10, 11, 12});
+  examples.add({11, 12, 5}, {13, 14, 9, 16});
+  examples.add({18, 6, 8}, {20, 21, 22, 9});
+  const data::TokenBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1, 2});
+  for (const auto& [experts, routing] : all) {
+    SCOPED_TRACE(enum_names(experts.router)[static_cast<size_t>(experts.router)]);
+    Trainer a(routed_model(experts), one_pass(routing)), b(routed_model(experts), one_pass(routing));
+    UpdateReport plain, padded;
+    a.step.accumulate(batch, 0, 0, plain);
+    b.step.accumulate(with_padding(batch, 3), 0, 0, padded);
+    EXPECT_NEAR(plain.cross_entropy[0], padded.cross_entropy[0], 1e-5 * plain.cross_entropy[0]);
+    ASSERT_EQ(plain.routing.size(), padded.routing.size());
+    for (size_t layer = 0; layer < plain.routing.size(); ++layer) {
+      const RoutingReport &x = plain.routing[layer], &y = padded.routing[layer];
+      EXPECT_EQ(x.statistics.load, y.statistics.load);
+      EXPECT_EQ(x.statistics.routed, y.statistics.routed);
+      EXPECT_EQ(x.statistics.dropped, y.statistics.dropped);
+      EXPECT_NEAR(x.statistics.confidence, y.statistics.confidence, 1e-4);
+      EXPECT_NEAR(x.statistics.entropy, y.statistics.entropy, 1e-4);
+      EXPECT_NEAR(x.balance, y.balance, 1e-4);
+      EXPECT_NEAR(x.z, y.z, 1e-4);
+      EXPECT_NEAR(x.distillation, y.distillation, 1e-4);
+    }
+    const auto x = a.model.parameters().gradients(), y = b.model.parameters().gradients();
+    EXPECT_LT(largest_difference(x, y), 1e-4 * largest(x));
+  }
+}
+
+// Routers that drop: Switch and a hash table by capacity, GShard's second expert by chance.
+std::vector<Routed> dropping() {
+  using config::Gate, config::RouterKind;
+  return {{{.count = 3, .router = RouterKind::kTopK, .gate = Gate::kSoftmax}, {.capacity = 1}},
+          {{.count = 3, .router = RouterKind::kHash}, {.capacity = 1, .random_drops = false}},
+          {{.count = 3, .router = RouterKind::kTopK, .active = 2, .gate = Gate::kSoftmaxOfChosen},
+           {.second_expert = config::SecondExpert::kSampled}}};
+}
+
+// Preferences that make loads uneven and second experts unlikely; a table that uses every expert.
+void sharpen(net::ParameterMemory& parameters) {
+  for (const net::Parameter& parameter : parameters.all()) {
+    const auto values = parameters.values_of(parameter);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (parameter.name.ends_with("router.weight")) values[i] *= 10;
+      if (parameter.name.ends_with("router.table")) values[i] = static_cast<float>(i % 3);
+    }
+  }
+}
+
+TEST(TrainingStep, LearnsAlthoughExpertsDrop) {
+  for (const auto& [experts, routing] : dropping()) {
+    SCOPED_TRACE(enum_names(experts.router)[static_cast<size_t>(experts.router)]);
+    config::TrainConfig config = one_pass(routing);
+    config.optimizer.learning_rate = 1e-2;
+    Trainer trainer(routed_model(experts), config);
+    sharpen(trainer.model.parameters());
+    double first = 0, last = 0;
+    int64_t all_dropped = 0;
+    for (int64_t update = 0; update < 60; ++update) {
+      const UpdateReport report = trainer.run({batch_of({0, 1, 2, 3})}, update);
+      ASSERT_TRUE(std::isfinite(report.cross_entropy[0]) && std::isfinite(report.gradient_norm));
+      (update == 0 ? first : last) = report.cross_entropy[0];
+      for (const RoutingReport& of : report.routing) {
+        const routing::RouteStatistics& found = of.statistics;
+        all_dropped += found.dropped;
+        int64_t choices = 0, beyond = 0;
+        for (const int64_t load : found.load) {
+          choices += load;
+          beyond += std::max<int64_t>(0, load - (found.routed + 2) / 3);  // ceil(1.0 * tokens / 3)
+        }
+        EXPECT_EQ(choices, experts.active * found.routed) << "before any were dropped";
+        if (routing.capacity > 0) {
+          EXPECT_EQ(found.dropped, beyond);
+        } else {
+          EXPECT_LE(found.dropped, found.routed) << "no first expert";
+        }
+      }
+    }
+    EXPECT_GT(all_dropped, 0);
+    EXPECT_LT(last, 0.8 * first);
+  }
+}
+
+TEST(TrainingStep, NothingIsDroppedInUse) {
+  const data::TokenBatch batch = batch_of({0, 1, 2, 3});
+  for (const auto& [experts, routing] : dropping()) {
+    SCOPED_TRACE(enum_names(experts.router)[static_cast<size_t>(experts.router)]);
+    Trainer generous(routed_model(experts), one_pass()), strict(routed_model(experts), one_pass(routing));
+    sharpen(generous.model.parameters());
+    sharpen(strict.model.parameters());
+    const at::NoGradGuard no_gradients;
+    for (const bool training : {true, false}) {
+      const net::ForwardContext context{.training = training,
+                                        .dispatch = config::parse_dispatch("router", 1)};
+      model::RouteRecord record;
+      const at::Tensor states = strict.model.forward(batch, context, &record);
+      EXPECT_EQ(at::equal(states, generous.model.forward(batch, context)), !training);
+      int64_t dropped = 0, missing = 0, missing_first = 0;
+      for (const model::RouteRecord::OfLayer& of : record.layers) {
+        const at::Tensor nobody = of.experts.eq(routing::Route::kNoExpert);
+        dropped += of.statistics.dropped;
+        missing += nobody.sum().item<int64_t>();
+        missing_first += nobody.select(1, 0).sum().item<int64_t>();
+      }
+      // Four rows of 5 and of 6 columns hold 14 and 15 tokens, in two layers each.
+      const int64_t padding = 2 * (4 * 5 - 14) + 2 * (4 * 6 - 15);
+      EXPECT_EQ(missing, padding * experts.active + dropped);
+      EXPECT_EQ(dropped > 0, training);
+      EXPECT_TRUE(routing.capacity > 0 || missing_first == padding) << "the first expert is always met";
+    }
+  }
+}
+
+// An expert layer at the end of the decoder: a token that is dropped there keeps its residual alone, as if
+// experts added nothing. Of 15 tokens four experts take two each.
+TEST(TrainingStep, ADroppedTokenKeepsItsResidual) {
+  for (const auto position : {config::NormPosition::kPost, config::NormPosition::kPre}) {
+    config::ModelConfig model =
+        routed_model({.count = 4, .router = config::RouterKind::kTopK, .gate = config::Gate::kSoftmax});
+    model.decoder_layers = 1;
+    model.norm_position = position;
+    Trainer trainer(model, one_pass({.capacity = 0.5}));
+    const data::TokenBatch batch = batch_of({0, 1, 2, 3});
+    const at::NoGradGuard no_gradients;
+    model::RouteRecord record;
+    const at::Tensor states = trainer.model.forward(batch, {.training = true}, &record);
+    net::ParameterMemory& parameters = trainer.model.parameters();
+    for (const char* name : {"fc2.weight", "fc2.bias"}) {
+      std::ranges::fill(
+          parameters.values_of(parameters.find(std::string("decoder.layers.0.feed_forward.") + name)), 0.0f);
+    }
+    const at::Tensor residuals = trainer.model.forward(batch, {.training = true});
+    const model::RouteRecord::OfLayer& last = record.layers.back();
+    ASSERT_EQ(last.stack, config::Stack::kDecoder);
+    int64_t dropped = 0;
+    for (int64_t row = 0; row < states.size(0); ++row) {
+      const bool token = batch.target_input[static_cast<size_t>(row)] != text::kPadId;
+      const bool served = last.experts[row].item<int64_t>() != routing::Route::kNoExpert;
+      EXPECT_EQ(at::allclose(states[row], residuals[row], 1e-5, 1e-6), !served) << row;
+      dropped += token && !served;
+    }
+    EXPECT_EQ(dropped, last.statistics.dropped);
+    EXPECT_GE(dropped, 15 - 4 * 2);
+  }
 }
 
 }  // namespace

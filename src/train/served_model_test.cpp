@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "model/transformer.h"
 #include "net/initialisation.h"
 #include "runtime/transformer.h"
@@ -85,11 +87,18 @@ void fill_routers(net::ParameterMemory& parameters) {
   }
 }
 
-void expect_served_as_trained(const config::ModelConfig& config, const std::vector<std::string>& modes) {
+data::MemoryExamples two_pairs() {
   data::MemoryExamples examples;
   examples.add({5, 6, 7, 8, 9}, {9, 10, 11});
   examples.add({11, 12}, {13, 14, 15, 16, 17, 18});
-  const data::TokenBatch batch = data::make_batch(examples, std::vector<int64_t>{0, 1});
+  return examples;
+}
+
+void expect_served_as_trained(const config::ModelConfig& config, const std::vector<std::string>& modes,
+                              const data::MemoryExamples& examples = two_pairs()) {
+  std::vector<int64_t> all(static_cast<size_t>(examples.size()));
+  std::iota(all.begin(), all.end(), 0);
+  const data::TokenBatch batch = data::make_batch(examples, all);
   model::Transformer trained(config);
   net::initialise(trained.parameters(), config, 6);
   fill_routers(trained.parameters());
@@ -103,15 +112,19 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
     const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
 
     const runtime::Transformer served(weights, dispatch);
-    const std::vector<search::Source> sources = {{{5, 6, 7, 8, 9, text::kEndId}, 0},
-                                                 {{11, 12, text::kEndId}, 1}};
+    std::vector<search::Source> sources;
+    for (const int64_t row : all) {
+      const auto source = examples.example(row).source;
+      sources.push_back({{source.begin(), source.end()}, static_cast<uint64_t>(row)});
+      sources.back().tokens.push_back(text::kEndId);
+    }
     const auto state = served.begin(sources, 1);
-    std::vector<float> found(2 * 40);
+    std::vector<float> found(all.size() * 40);
     for (int64_t t = 0; t < batch.target_length; ++t) {
-      const std::vector<int32_t> tokens = {batch.target_input[t],
-                                           batch.target_input[batch.target_length + t]};
+      std::vector<int32_t> tokens;
+      for (const int64_t row : all) tokens.push_back(batch.target_input[row * batch.target_length + t]);
       served.step(*state, tokens, found);
-      for (int64_t row = 0; row < 2; ++row) {
+      for (const int64_t row : all) {
         if (batch.target_output[row * batch.target_length + t] == text::kPadId) continue;
         const at::Tensor row_found = at::from_blob(found.data() + row * 40, {40});
         EXPECT_TRUE(at::allclose(row_found, expected[row * batch.target_length + t], 1e-4, 1e-4))
@@ -213,6 +226,23 @@ TEST(ServedModel, ChoosesExpertsAsTheModelWasTrainedTo) {
   for (const auto& config : routed_variants()) {
     SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
     expect_served_as_trained(config, {"router"});
+  }
+}
+
+// An end mark alone, on both sides: fewer tokens than experts, and nothing before it.
+TEST(ServedModel, ServesABatchOfOneToken) {
+  data::MemoryExamples examples;
+  examples.add({}, {});
+  std::vector<config::ModelConfig> all = routed_variants();
+  all.push_back(small_model());
+  all.back().experts = {.count = 3,
+                        .every = 1,
+                        .router = config::RouterKind::kFixed,
+                        .active = 2,
+                        .gate = config::Gate::kSoftmaxOfChosen};
+  for (const config::ModelConfig& config : all) {
+    SCOPED_TRACE(enum_names(config.experts.router)[static_cast<size_t>(config.experts.router)]);
+    expect_served_as_trained(config, {"router"}, examples);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "train/hash_tables.h"
 #include "train/library_threads.h"
 #include "train/run_directory.h"
+#include "train/start_from.h"
 #include "train/training_step.h"
 #include "train/validation.h"
 
@@ -144,12 +145,13 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       stream_(training_batches(config, data_)),
       step_(config.train, state_.model, pool_) {
   set_library_threads(pool_.threads(), operations_of(config.train));
-  if (options.resume && directory_.holds_run()) {
-    restore();
-  } else {
-    directory_.start();
+  const bool goes_on = options.resume && directory_.holds_run();
+  if (goes_on) restore();
+  if (state_.progress.update == 0) {
+    fill_hash_tables(data_.train, state_);
+    if (!options.from.empty()) start_from(options.from, data_, state_, console_);
   }
-  if (state_.progress.update == 0) fill_hash_tables(data_.train, state_);
+  if (!goes_on) directory_.start();
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
   log_ = std::make_unique<EventLog>(directory_.path(), state_.progress);

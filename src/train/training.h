@@ -22,7 +22,8 @@ struct TrainingResult {
 };
 
 struct TrainingOptions {
-  bool resume = false;  // continue the run; starts it where there is nothing to continue
+  bool resume = false;    // continue the run; starts it where there is nothing to continue
+  std::string from = {};  // a model directory whose weights a new run begins with; empty: drawn
 };
 
 // Runs until a limit of the configuration or a signal (SIGTERM, SIGINT: finishes the update, saves, returns).

@@ -1,0 +1,393 @@
+#include "store/expert_conversion.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/random.h"
+#include "config/enums.h"
+#include "store/tensor_names.h"
+
+namespace megin::store {
+namespace {
+
+using config::ModelConfig;
+using config::Stack;
+
+// Hidden units of each expert, in their order.
+using Shares = std::vector<std::vector<int64_t>>;
+
+Shares in_order(const std::vector<int64_t>& units, int64_t experts) {
+  const auto own = static_cast<std::ptrdiff_t>(units.size()) / experts;
+  Shares shares;
+  for (int64_t e = 0; e < experts; ++e) {
+    shares.emplace_back(units.begin() + e * own, units.begin() + (e + 1) * own);
+    std::ranges::sort(shares.back());
+  }
+  return shares;
+}
+
+// Rows of length 1, [units, width].
+std::vector<double> directions(std::span<const float> weight, int64_t units) {
+  const size_t width = weight.size() / static_cast<size_t>(units);
+  std::vector<double> rows(weight.begin(), weight.end());
+  for (auto row = rows.begin(); row != rows.end(); row += static_cast<std::ptrdiff_t>(width)) {
+    const auto end = row + static_cast<std::ptrdiff_t>(width);
+    const double length = std::sqrt(std::inner_product(row, end, row, 0.0));
+    if (length > 0) std::for_each(row, end, [&](double& value) { value /= length; });
+  }
+  return rows;
+}
+
+// Balanced k-means by cosine: the closest pairs of unit and centre first, as long as the centre has room.
+class Clusters {
+ public:
+  Clusters(std::span<const float> weight, int64_t units, int64_t experts)
+      : units_(units), experts_(experts), width_(static_cast<int64_t>(weight.size()) / units) {
+    rows_ = directions(weight, units);
+  }
+
+  Shares find(uint64_t key) {
+    std::vector<int64_t> order(static_cast<size_t>(units_));
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::ranges::stable_sort(order, {},
+                             [&](int64_t unit) { return draw_bits(key, static_cast<uint64_t>(unit)); });
+    Shares shares = in_order(order, experts_);  // where it begins
+    for (int64_t round = 0; round < kRounds; ++round) {
+      Shares next = assign(centres_of(shares));
+      if (next == shares) break;
+      shares = std::move(next);
+    }
+    return shares;
+  }
+
+ private:
+  static constexpr int64_t kRounds = 50;
+
+  double cosine(int64_t unit, const std::vector<double>& centre) const {
+    const auto row = rows_.begin() + unit * width_;
+    return std::inner_product(row, row + width_, centre.begin(), 0.0);
+  }
+
+  std::vector<std::vector<double>> centres_of(const Shares& shares) const {
+    std::vector<std::vector<double>> centres;
+    for (const std::vector<int64_t>& units : shares) {
+      std::vector<double>& centre = centres.emplace_back(static_cast<size_t>(width_));
+      for (const int64_t unit : units) {
+        for (int64_t i = 0; i < width_; ++i) {
+          centre[static_cast<size_t>(i)] += rows_[static_cast<size_t>(unit * width_ + i)];
+        }
+      }
+    }
+    return centres;
+  }
+
+  Shares assign(const std::vector<std::vector<double>>& centres) const {
+    std::vector<std::tuple<double, int64_t, int64_t>> pairs;  // distance, unit, expert
+    for (int64_t unit = 0; unit < units_; ++unit) {
+      for (int64_t e = 0; e < experts_; ++e) {
+        pairs.emplace_back(-cosine(unit, centres[static_cast<size_t>(e)]), unit, e);
+      }
+    }
+    std::ranges::sort(pairs);
+    Shares shares(static_cast<size_t>(experts_));
+    std::vector<bool> taken(static_cast<size_t>(units_));
+    for (const auto& [distance, unit, expert] : pairs) {
+      std::vector<int64_t>& own = shares[static_cast<size_t>(expert)];
+      if (taken[static_cast<size_t>(unit)] || static_cast<int64_t>(own.size()) == units_ / experts_) continue;
+      own.push_back(unit);
+      taken[static_cast<size_t>(unit)] = true;
+    }
+    for (std::vector<int64_t>& own : shares) std::ranges::sort(own);
+    return shares;
+  }
+
+  int64_t units_, experts_, width_;
+  std::vector<double> rows_;
+};
+
+Shares share_out(std::span<const float> fc1, int64_t units, const SplitOptions& options, uint64_t key) {
+  std::vector<int64_t> order(static_cast<size_t>(units));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  switch (options.split) {
+    case ExpertSplit::kContiguous:
+      break;
+    case ExpertSplit::kRandom:
+      std::ranges::stable_sort(order, {},
+                               [&](int64_t unit) { return draw_bits(key, static_cast<uint64_t>(unit)); });
+      break;
+    case ExpertSplit::kCluster:
+      return Clusters(fc1, units, options.experts).find(key);
+    case ExpertSplit::kCopy:
+      return Shares(static_cast<size_t>(options.experts), order);
+  }
+  return in_order(order, options.experts);
+}
+
+// The tensors of `model` in their order, each made by `make(name, shape)`.
+template <typename Make>
+std::vector<FloatTensor> tensors_of(const ModelConfig& model, Make&& make) {
+  std::vector<FloatTensor> tensors;
+  for (const TensorShape& wanted : tensor_shapes(model)) {
+    tensors.push_back({.name = wanted.name, .shape = wanted.shape, .values = make(wanted)});
+  }
+  return tensors;
+}
+
+std::vector<float> copy_of(std::span<const float> values) {
+  return {values.begin(), values.end()};
+}
+
+// "fc1.weight" of "decoder.layers.3.feed_forward.fc1.weight", and what stands before it.
+std::string_view part_of(std::string_view name) {
+  constexpr std::string_view kFeedForward = "feed_forward.";
+  return name.substr(name.rfind(kFeedForward) + kFeedForward.size());
+}
+std::string_view before_part(std::string_view name) {
+  return name.substr(0, name.size() - part_of(name).size());
+}
+
+class Splitter {
+ public:
+  Splitter(const ModelConfig& dense, const TensorLookup& tensors, const SplitOptions& options)
+      : dense_(dense), tensors_(tensors), options_(options) {}
+
+  std::vector<float> expert_tensor(const TensorShape& wanted) {
+    const std::string_view part = part_of(wanted.name), prefix = before_part(wanted.name);
+    if (part == "router.weight") return router(wanted);
+    if (prefix != prefix_) share_layer(std::string(prefix));
+    const std::span<const float> from = tensors_(wanted.name);
+    const bool whole = options_.split == ExpertSplit::kCopy;
+    std::vector<float> values;
+    for (const std::vector<int64_t>& units : shares_) {
+      if (whole || part == "fc2.bias") {
+        values.insert(values.end(), from.begin(), from.end());
+      } else if (part == "fc2.weight") {
+        add_columns(from, units, values);
+      } else {
+        add_rows(from, units, values);
+      }
+    }
+    return values;
+  }
+
+ private:
+  void share_layer(const std::string& prefix) {
+    prefix_ = prefix;
+    const uint64_t key = draw_key(options_.seed, Purpose::kShuffle, {checksum(prefix)});
+    shares_ = share_out(tensors_(prefix + "fc1.weight"), dense_.feed_forward, options_, key);
+  }
+
+  // Of [units, ...].
+  void add_rows(std::span<const float> from, const std::vector<int64_t>& units,
+                std::vector<float>& to) const {
+    const size_t width = from.size() / static_cast<size_t>(dense_.feed_forward);
+    for (const int64_t unit : units) {
+      const auto row = from.subspan(static_cast<size_t>(unit) * width, width);
+      to.insert(to.end(), row.begin(), row.end());
+    }
+  }
+
+  // Of fc2, [d, units]: times the number of experts, as each has the share 1 / N.
+  void add_columns(std::span<const float> from, const std::vector<int64_t>& units,
+                   std::vector<float>& to) const {
+    const auto factor = static_cast<float>(options_.experts);
+    for (int64_t row = 0; row < dense_.width; ++row) {
+      for (const int64_t unit : units) {
+        to.push_back(factor * from[static_cast<size_t>(row * dense_.feed_forward + unit)]);
+      }
+    }
+  }
+
+  // As net/initialisation.cpp draws a fixed router's: N(0, 0.02^2).
+  std::vector<float> router(const TensorShape& wanted) const {
+    const uint64_t key = draw_key(options_.seed, Purpose::kInitialisation, {checksum(wanted.name), 0});
+    std::vector<float> values(static_cast<size_t>(element_count(wanted.shape)));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(0.02 * draw_normal(key, i));
+    return values;
+  }
+
+  const ModelConfig& dense_;
+  const TensorLookup& tensors_;
+  const SplitOptions& options_;
+  std::string prefix_;  // the layer that shares_ are of
+  Shares shares_;
+};
+
+bool is_of_expert_layer(const ModelConfig& model, const std::string& name) {
+  for (const Stack stack : {Stack::kEncoder, Stack::kDecoder}) {
+    for (int64_t layer = 0; layer < config::layers_of(model, stack); ++layer) {
+      if (!config::is_expert_layer(model, stack, layer)) continue;
+      const std::string prefix = expert_prefix(model, stack, layer);
+      if (name.starts_with(prefix) && !name.starts_with(prefix + "norm.")) return true;
+    }
+  }
+  return false;
+}
+
+// What all ways into a dense model refuse.
+void require_plain_experts(const ModelConfig& model, config::Gate gate, std::string_view wanted) {
+  const config::ExpertConfig& experts = model.experts;
+  if (config::count_expert_layers(model) == 0) fail_usage("wanted a model with experts, found a dense one");
+  if (experts.shared)
+    fail_usage("wanted a model without a shared expert, which every token meets beside others");
+  if (experts.gate != gate) {
+    fail_usage("wanted a model whose gate is {}, found {}: {}", config::enum_name(gate),
+               config::enum_name(experts.gate), wanted);
+  }
+}
+
+// The dense model that `model` becomes when an expert layer's feed-forward is `width` wide.
+ModelConfig dense_form(const ModelConfig& model, int64_t width) {
+  ModelConfig dense = model;
+  const config::ExpertConfig kept = model.experts;
+  dense.experts = {};
+  if (kept.body == config::ExpertBody::kInsert) {  // a dense layer stays in its place
+    dense.experts.body = kept.body;
+    dense.experts.layers = kept.layers;
+    dense.experts.sublayers = kept.sublayers;
+    dense.experts.feed_forward = kept.feed_forward;
+    return dense;
+  }
+  const bool everywhere = config::count_expert_layers(model) == config::layers_of(model, Stack::kEncoder) +
+                                                                    config::layers_of(model, Stack::kDecoder);
+  if (!everywhere && width != model.feed_forward) {
+    fail_usage(
+        "layers without experts have feed-forwards of width {}, those with experts would have {}; a dense "
+        "model "
+        "has one width",
+        model.feed_forward, width);
+  }
+  dense.feed_forward = width;
+  return dense;
+}
+
+// The number of a tensor's expert layer, encoder first.
+int64_t layer_number(const ModelConfig& model, const std::string& name) {
+  for (const Stack stack : {Stack::kEncoder, Stack::kDecoder}) {
+    for (int64_t layer = 0; layer < config::layers_of(model, stack); ++layer) {
+      if (!config::is_expert_layer(model, stack, layer)) continue;
+      if (name.starts_with(layer_prefix(stack, layer)))
+        return config::expert_layer_number(model, stack, layer);
+    }
+  }
+  fail("{}: is not of an expert layer", name);
+}
+
+constexpr std::string_view kNoGates =
+    "an expert's output is multiplied by a number that depends on the token";
+
+}  // namespace
+
+ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& tensors,
+                                  const SplitOptions& options) {
+  if (dense.experts.count > 1)
+    fail_usage("wanted a dense model, found one with {} experts", dense.experts.count);
+  if (dense.experts.body == config::ExpertBody::kInsert) {
+    fail_usage("wanted a model without inserted feed-forwards");
+  }
+  if (config::is_mixture(dense))
+    fail_usage("wanted one model, found a mixture of {}", dense.mixture.components);
+  if (options.experts < 2) fail_usage("wanted 2 or more experts, found {}", options.experts);
+  const bool whole = options.split == ExpertSplit::kCopy;
+  if (!whole && dense.feed_forward % options.experts != 0) {
+    fail_usage("wanted a number of experts that divides the width of the feed-forwards ({}), found {}",
+               dense.feed_forward, options.experts);
+  }
+  ConvertedModel result{.model = dense, .tensors = {}};
+  result.model.experts = {.count = options.experts,
+                          .every = options.every,
+                          .offset = options.offset,
+                          .feed_forward = whole ? 0 : dense.feed_forward / options.experts,
+                          .router = config::RouterKind::kFixed,
+                          .active = options.experts,
+                          .gate = config::Gate::kMean};
+  config::check(result.model);
+  Splitter splitter(dense, tensors, options);
+  result.tensors = tensors_of(result.model, [&](const TensorShape& wanted) {
+    return is_of_expert_layer(result.model, wanted.name) ? splitter.expert_tensor(wanted)
+                                                         : copy_of(tensors(wanted.name));
+  });
+  return result;
+}
+
+ConvertedModel take_path(const ModelConfig& model, const TensorLookup& tensors,
+                         std::span<const int64_t> path) {
+  require_plain_experts(model, config::Gate::kNone, kNoGates);
+  const int64_t layers = config::count_expert_layers(model), count = model.experts.count;
+  if (path.size() != 1 && static_cast<int64_t>(path.size()) != layers) {
+    fail_usage("wanted one expert, or one for each of {} expert layers, found {}", layers, path.size());
+  }
+  for (const int64_t expert : path) {
+    if (expert < 0 || expert >= count) fail_usage("wanted experts from 0 to {}, found {}", count - 1, expert);
+  }
+  ConvertedModel result{.model = dense_form(model, config::expert_feed_forward(model)), .tensors = {}};
+  result.tensors = tensors_of(result.model, [&](const TensorShape& wanted) {
+    const std::span<const float> from = tensors(wanted.name);
+    if (!is_of_expert_layer(model, wanted.name)) return copy_of(from);
+    const int64_t layer = layer_number(model, wanted.name);
+    const auto expert = static_cast<size_t>(path.size() == 1 ? path[0] : path[static_cast<size_t>(layer)]);
+    const size_t own = from.size() / static_cast<size_t>(count);
+    return copy_of(from.subspan(expert * own, own));
+  });
+  return result;
+}
+
+ConvertedModel take_mean(const ModelConfig& model, const TensorLookup& tensors) {
+  require_plain_experts(model, config::Gate::kNone, kNoGates);
+  const auto count = static_cast<size_t>(model.experts.count);
+  ConvertedModel result{.model = dense_form(model, config::expert_feed_forward(model)), .tensors = {}};
+  result.tensors = tensors_of(result.model, [&](const TensorShape& wanted) {
+    const std::span<const float> from = tensors(wanted.name);
+    if (!is_of_expert_layer(model, wanted.name)) return copy_of(from);
+    std::vector<float> mean(from.size() / count);
+    for (size_t i = 0; i < mean.size(); ++i) {
+      double sum = 0;
+      for (size_t e = 0; e < count; ++e) sum += from[e * mean.size() + i];
+      mean[i] = static_cast<float>(sum / static_cast<double>(count));
+    }
+    return mean;
+  });
+  return result;
+}
+
+ConvertedModel take_all(const ModelConfig& model, const TensorLookup& tensors) {
+  require_plain_experts(model, config::Gate::kMean,
+                        "only with equal shares are all experts together one feed-forward");
+  if (model.experts.body == config::ExpertBody::kInsert) {
+    fail_usage(
+        "inserted experts contain norms of their own and do not stand side by side as one feed-forward");
+  }
+  const int64_t count = model.experts.count, width = config::expert_feed_forward(model), d = model.width;
+  ConvertedModel result{.model = dense_form(model, count * width), .tensors = {}};
+  const double share = 1.0 / static_cast<double>(count);
+  result.tensors = tensors_of(result.model, [&](const TensorShape& wanted) {
+    const std::span<const float> from = tensors(wanted.name);
+    if (!is_of_expert_layer(model, wanted.name)) return copy_of(from);
+    const std::string_view part = part_of(wanted.name);
+    if (part != "fc2.weight" && part != "fc2.bias") return copy_of(from);  // [N, f, d] is [N f, d]
+    std::vector<float> values(static_cast<size_t>(element_count(wanted.shape)));
+    for (int64_t e = 0; e < count; ++e) {
+      for (int64_t row = 0; row < d; ++row) {
+        if (part == "fc2.bias") {
+          values[static_cast<size_t>(row)] +=
+              static_cast<float>(share * from[static_cast<size_t>(e * d + row)]);
+          continue;
+        }
+        for (int64_t unit = 0; unit < width; ++unit) {
+          values[static_cast<size_t>((row * count + e) * width + unit)] =
+              static_cast<float>(share * from[static_cast<size_t>((e * d + row) * width + unit)]);
+        }
+      }
+    }
+    return values;
+  });
+  return result;
+}
+
+}  // namespace megin::store

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# A dense model becomes one of experts, is trained on, and becomes dense again: megin convert, train --from and export.
+# Usage: conversion_test.sh PATH_OF_MEGIN
+set -euo pipefail
+# shellcheck source=tests/toy_training.sh
+source "$(dirname "$0")/toy_training.sh"
+
+toy_data
+by_loss=(--set train.validation.bleu=false --set train.validation.best_by=loss)
+must_train dense --set train.method=dense --set train.max_updates=60 "${by_loss[@]}"
+"$megin" convert dense elastic --to-experts 4 --split cluster --quiet >convert.out || fail "megin convert"
+
+head -n 30 toy.en >source
+head -n 30 toy.de >reference
+loss() { "$megin" evaluate "$@" --src source --ref reference --loss-only --json --quiet | grep -oE '"loss":[0-9.]+' | head -n 1 | cut -d: -f2; }
+close_to() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'; }
+dense=$(loss dense)
+close_to "$dense" "$(loss elastic)" || fail "wanted the loss $dense of the dense model with all experts, found $(loss elastic)"
+close_to "$dense" "$(loss elastic --experts k=1)" && fail "wanted another loss with one expert"
+"$megin" export elastic back --all --quiet >export.out || fail "megin export"
+close_to "$dense" "$(loss back)" || fail "wanted the loss $dense of the model put together again, found $(loss back)"
+shown "a dense model, split into experts and put together again, keeps its loss of $dense"
+
+elastic=(--set train.method=smoe_dropout --set model.experts.count=4 --set model.experts.feed_forward=8
+  --set model.experts.every=1 --set model.experts.gate=mean "${by_loss[@]}")
+best() { grep '"event":"validation"' "$1/log.jsonl" | grep -oE '"loss":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1; }
+# With a rate of nothing the first validation is of what it began with.
+must_train begun --from elastic "${elastic[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+close_to "$(best dense)" "$(best begun)" || fail "wanted to begin at the dense model's validation loss $(best dense), found $(best begun)"
+must_train healed --from elastic "${elastic[@]}" --set train.max_updates=60
+before=$(loss elastic --experts k=2) after=$(loss healed --experts k=2)
+awk -v before="$before" -v after="$after" 'BEGIN { exit !(after < before) }' ||
+  fail "wanted a training with growing k to help with two experts: $before before, $after after"
+shown "megin train --from begins where the model was; with two of four experts it heals $before to $after"
+
+refused 1 'wanted tensor encoder.layers.0.feed_forward.fc1.weight [32, 16], found [4, 8, 16]' wrong --from elastic --set train.method=dense
+refused 1 'wanted a model directory or a run directory with a model, found nothing there' wrong --from nothing
+[[ ! -e wrong ]] || fail "a training that could not begin left a run directory"
+"$megin" export dense out --mean >refused.out 2>&1 && fail "a dense model has no experts to export"
+[[ ! -e out ]] || fail "an export that was refused left a model"
+shown "what cannot be is refused, and nothing is left behind"
