@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/test_files.h"
 
 namespace megin::cli {
 
@@ -14,6 +15,9 @@ struct AnalysisOptions {
   std::string svg, csv;            // files for the picture and its numbers; empty: none
   int64_t top = 20;                // of experts: symbols shown of each
   std::string key = "bleu";        // of consistency: bleu or loss
+  TestFiles files;                 // of slimming
+  std::string budget;              // of slimming, as 20ms; empty: none
+  int64_t threads = 0;             // of slimming, for its loss; 0: all processors
 };
 
 // Each writes a table, or one object with --json. Throws UsageError for more paths than it takes.
@@ -21,6 +25,7 @@ void analyze_fluctuation(const AnalysisOptions& options, CommandContext& context
 void analyze_experts(const AnalysisOptions& options, CommandContext& context);
 void analyze_similarity(const AnalysisOptions& options, CommandContext& context);
 void analyze_consistency(const AnalysisOptions& options, CommandContext& context);
+void analyze_slimming(const AnalysisOptions& options, CommandContext& context);
 
 // A file of its own, whole or not at all.
 void write_output(const std::string& path, const std::string& text, CommandContext& context);

@@ -21,7 +21,8 @@ struct Analysis {
 
 constexpr std::array kAnalyses = {
     Analysis{"fluctuation", 12, &analyze_fluctuation}, Analysis{"experts", 1, &analyze_experts},
-    Analysis{"similarity", 1, &analyze_similarity}, Analysis{"consistency", 12, &analyze_consistency}};
+    Analysis{"similarity", 1, &analyze_similarity}, Analysis{"consistency", 12, &analyze_consistency},
+    Analysis{"slimming", 1, &analyze_slimming}};
 
 void analyze(const std::string& what, const AnalysisOptions& options, CommandContext& context) {
   std::string names;
@@ -61,6 +62,9 @@ void add_analyze_command(Program& program) {
            "similarity MODEL: how alike the experts of each layer answer the same random inputs.\n"
            "consistency FILE...: how far results spread over seeds, from the output of `megin evaluate "
            "--seeds K --json`.\n"
+           "slimming MODEL: loss, FLOPs and decoding time of a token with 1, 2, 4 ... of a model's experts, "
+           "on "
+           "--text, or --src and --ref; and with --budget 20ms how many of them that allows.\n"
            "Loads and confidence over a training, and the pictures of fluctuation and consistency beside "
            "them, are in `megin report`.",
        .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
@@ -68,14 +72,22 @@ void add_analyze_command(Program& program) {
                    "megin analyze experts runs/stable_moe --top 30\n"
                    "megin analyze similarity runs/thor --csv similarity.csv\n"
                    "megin evaluate runs/thor --src test.en --ref test.de --seeds 20 --json > thor.json\n"
-                   "megin analyze consistency thor.json switch.json --svg violins.svg"},
+                   "megin analyze consistency thor.json switch.json --svg violins.svg\n"
+                   "megin analyze slimming elastic --text valid.txt --budget 2ms"},
       [call](CommandContext& context) { analyze(call->what, call->options, context); });
-  command.add_option("WHAT", call->what, "fluctuation, experts, similarity or consistency")->required();
+  command.add_option("WHAT", call->what, "fluctuation, experts, similarity, consistency or slimming")
+      ->required();
   command.add_option("PATH", call->options.paths, "a run, a model or files, as said above")->required();
-  command.add_option("--svg", call->options.svg, "file for the picture (fluctuation, consistency)");
+  command.add_option("--svg", call->options.svg, "file for the picture (fluctuation, consistency, slimming)");
   command.add_option("--csv", call->options.csv, "file for all numbers");
   command.add_option("--top", call->options.top, "of experts: symbols shown of each")->capture_default_str();
   command.add_option("--key", call->options.key, "of consistency: bleu or loss")->capture_default_str();
+  command.add_option("--text", call->options.files.text, "of slimming: a text for a language model");
+  command.add_option("--src", call->options.files.source, "of slimming: sources for one that translates");
+  command.add_option("--ref", call->options.files.reference, "of slimming: and their references");
+  command.add_option("--budget", call->options.budget, "of slimming: most time for a token, as 20ms")
+      ->type_name("TIME");
+  add_threads_option(command, call->options.threads);
 }
 
 }  // namespace megin::cli

@@ -13,22 +13,16 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/decoding_options.h"
+#include "cli/test_files.h"
 #include "metric/corpus.h"
-#include "metric/perplexity.h"
-#include "runtime/text_scorer.h"
 #include "runtime/translator.h"
-#include "text/line_reader.h"
-#include "text/unicode.h"
 
 namespace megin::cli {
 namespace {
 
-constexpr size_t kWindowLines = 2000;
-
 struct EvaluateOptions {
   DecodingOptions decoding;
-  std::string source, reference;
-  std::string text;  // for a language model
+  TestFiles files;
   int64_t block_tokens = 0;
   int64_t seeds = 1;
   bool loss_only = false;
@@ -38,19 +32,9 @@ struct EvaluateOptions {
 struct Evaluation {
   uint64_t seed = 0;
   std::string experts;  // how they were chosen
-  metric::LogLoss loss;
+  FileLoss of_files;
   metric::Score bleu;
-  uint64_t lines = 0;
-  uint64_t words = 0;     // of a text, line ends included
-  uint64_t bytes = 0;     // the same
-  uint64_t left_out = 0;  // of the loss: pairs with an empty side
   double seconds = 0;
-};
-
-// A window of the test set.
-struct Pairs {
-  std::vector<runtime::TranslationInput> sources;
-  std::vector<std::string> references;
 };
 
 class Evaluator {
@@ -71,13 +55,13 @@ class Evaluator {
     Evaluation result;
     result.experts = config::to_string(model_.dispatch());
     const double start = system_clock().steady_seconds();
-    text::LineReader sources(options_.source), references(options_.reference);
+    PairReader reader(options_.files);
+    TestPairs pairs;
     for (bool more = true; more;) {
-      Pairs pairs;
-      more = read(sources, references, pairs);
-      add_loss(pairs, result);
-      if (!options_.loss_only) add_bleu(pairs, result.lines);
-      result.lines += pairs.sources.size();
+      more = reader.next(pairs);
+      if (!options_.loss_only) add_bleu(pairs, result.of_files.lines);
+      add_pair_loss({bundle_, model_, search_, pool_}, encoder_, options_.files.reference, pairs,
+                    result.of_files);
       progress.advance(static_cast<int64_t>(pairs.sources.size()));
     }
     if (!options_.loss_only) result.bleu = corpus_.score();
@@ -93,49 +77,7 @@ class Evaluator {
             .warn = [](const std::string& text) { spdlog::warn(text); }};
   }
 
-  // False at the end of both files.
-  bool read(text::LineReader& sources, text::LineReader& references, Pairs& pairs) const {
-    runtime::TranslationInput source;
-    std::string reference;
-    while (pairs.sources.size() < kWindowLines) {
-      const bool has_source = sources.next(source.text), has_reference = references.next(reference);
-      if (has_source != has_reference) {
-        fail("{} and {}: wanted as many lines in both, found the end of {} after {} lines", options_.source,
-             options_.reference, has_source ? options_.reference : options_.source,
-             has_source ? references.line_number() : sources.line_number());
-      }
-      if (!has_source) return false;
-      pairs.sources.push_back(source);
-      pairs.references.push_back(reference);
-    }
-    return true;
-  }
-
-  void add_loss(const Pairs& pairs, Evaluation& result) const {
-    std::vector<search::Source> sources;
-    std::vector<search::Tokens> targets;
-    for (size_t i = 0; i < pairs.sources.size(); ++i) {
-      search::Source source;
-      const auto encoding = encoder_.encode(pairs.sources[i].text, result.lines + i, source);
-      search::Tokens target = bundle_.target.encode(pairs.references[i]);
-      if (encoding == runtime::Encoding::kEmpty || target.empty()) {
-        ++result.left_out;
-        continue;
-      }
-      target.push_back(text::kEndId);
-      if (static_cast<int64_t>(target.size()) > model_.max_length()) {
-        fail("{}:{}: wanted at most {} tokens, end mark included, found {}", options_.reference,
-             result.lines + i + 1, model_.max_length(), target.size());
-      }
-      sources.push_back(std::move(source));
-      targets.push_back(std::move(target));
-    }
-    for (const auto& scored : runtime::score_all(model_, sources, targets, search_, pool_)) {
-      result.loss += {.nats = -scored.log_probability, .tokens = scored.tokens.size()};
-    }
-  }
-
-  void add_bleu(const Pairs& pairs, uint64_t first) {
+  void add_bleu(const TestPairs& pairs, uint64_t first) {
     runtime::TranslationTotals totals;
     const auto lines = translator_.translate_lines(pairs.sources, first, pool_, totals);
     for (size_t i = 0; i < lines.size(); ++i) {
@@ -161,19 +103,8 @@ Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBun
   Evaluation result;
   result.experts = config::to_string(model.dispatch());
   const double start = system_clock().steady_seconds();
-  const int64_t block = options.block_tokens > 0 ? options.block_tokens : model.max_length();
-  runtime::TextScorer scorer(model, block, options.decoding.search, pool);
-  text::LineReader lines(options.text);
-  for (std::string line; lines.next(line); progress.advance()) {
-    if (!text::is_valid_utf8(line))
-      fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
-    scorer.add(bundle.target.encode(line));
-    result.words += text::count_words_and_ends({&line, 1});
-    result.bytes += line.size() + 1;
-    ++result.lines;
-  }
-  const runtime::TextScore score = scorer.finish();
-  result.loss = {.nats = -score.log_probability, .tokens = score.tokens};
+  result.of_files = text_loss({bundle, model, options.decoding.search, pool}, options.files.text,
+                              options.block_tokens, [&] { progress.advance(); });
   result.seconds = system_clock().steady_seconds() - start;
   return result;
 }
@@ -194,7 +125,7 @@ Spread spread(const std::vector<Evaluation>& runs, Value&& value) {
 }
 
 double loss_of(const Evaluation& run) {
-  return run.loss.per_token();
+  return run.of_files.loss.per_token();
 }
 double bleu_of(const Evaluation& run) {
   return run.bleu.value;
@@ -206,23 +137,23 @@ double seconds_of(const Evaluation& run) {
 nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector<Evaluation>& runs) {
   nlohmann::ordered_json json = {{"model", options.decoding.model}, {"experts", runs[0].experts}};
   if (options.decoding.gate) json["gate"] = *options.decoding.gate;
-  json["lines"] = runs[0].lines;
-  json["tokens"] = runs[0].loss.tokens;
-  const bool of_text = !options.text.empty();
+  json["lines"] = runs[0].of_files.lines;
+  json["tokens"] = runs[0].of_files.loss.tokens;
+  const bool of_text = !options.files.text.empty();
   if (of_text) {
-    json["words"] = runs[0].words;
-    json["bytes"] = runs[0].bytes;
+    json["words"] = runs[0].of_files.words;
+    json["bytes"] = runs[0].of_files.bytes;
   } else {
-    json["left_out"] = runs[0].left_out;
+    json["left_out"] = runs[0].of_files.left_out;
   }
   for (const Evaluation& run : runs) {
     nlohmann::ordered_json one = {{"seed", run.seed},
                                   {"loss", loss_of(run)},
-                                  {"perplexity", run.loss.perplexity()},
+                                  {"perplexity", run.of_files.loss.perplexity()},
                                   {"seconds", run.seconds}};
     if (of_text) {
-      one["word_perplexity"] = run.loss.perplexity_per(run.words);
-      one["bits_per_byte"] = run.loss.bits_per(run.bytes);
+      one["word_perplexity"] = run.of_files.word_perplexity();
+      one["bits_per_byte"] = run.of_files.bits_per_byte();
     }
     if (!options.loss_only) one.update({{"bleu", run.bleu.value}, {"signature", run.bleu.signature}});
     json["runs"].push_back(one);
@@ -241,16 +172,17 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
   for (const Evaluation& run : runs) {
     if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
     out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {}{})\n",
-                       loss_of(run), run.loss.perplexity(), run.loss.tokens, run.experts, gate);
-    if (!options.text.empty()) {
+                       loss_of(run), run.of_files.loss.perplexity(), run.of_files.loss.tokens, run.experts,
+                       gate);
+    if (!options.files.text.empty()) {
       out << fmt::format("perplexity {:.3f} a word ({} words and line ends), {:.4f} bits a byte ({} bytes)\n",
-                         run.loss.perplexity_per(run.words), run.words, run.loss.bits_per(run.bytes),
-                         run.bytes);
+                         run.of_files.word_perplexity(), run.of_files.words, run.of_files.bits_per_byte(),
+                         run.of_files.bytes);
     }
     if (!options.loss_only) out << metric::format_score(run.bleu, 2) << "\n";
   }
-  if (runs[0].left_out > 0)
-    out << fmt::format("{} pairs with an empty side are left out of the loss\n", runs[0].left_out);
+  if (runs[0].of_files.left_out > 0)
+    out << fmt::format("{} pairs with an empty side are left out of the loss\n", runs[0].of_files.left_out);
   if (runs.size() == 1) return;
   const auto line = [&](const char* name, const Spread& s) {
     out << fmt::format("{:8} mean {:.4f}  variance {:.6f}\n", name, s.mean, s.variance);
@@ -261,24 +193,12 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
   line("seconds", spread(runs, seconds_of));
 }
 
-// A language model needs a text, one that translates pairs.
-void check_files(const EvaluateOptions& options, const config::ModelConfig& model) {
-  const bool pairs = !options.source.empty() && !options.reference.empty();
-  const bool no_pairs = options.source.empty() && options.reference.empty();
-  if (config::is_causal_lm(model)) {
-    if (options.text.empty() || !no_pairs)
-      fail_usage("wanted --text FILE for a language model, and no --src or --ref");
-  } else if (!pairs || !options.text.empty()) {
-    fail_usage("wanted --src FILE and --ref FILE for a model that translates, and no --text");
-  }
-}
-
 void evaluate(const EvaluateOptions& given, CommandContext& context) {
   EvaluateOptions options = given;
   if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
-  check_files(options, bundle.weights->config);
-  const bool of_text = !options.text.empty();
+  check_files(options.files, bundle.weights->config);
+  const bool of_text = !options.files.text.empty();
   options.loss_only = options.loss_only || of_text;
   warn_about_tags(bundle, options.decoding);
   ThreadPool pool(thread_count(options.decoding));
@@ -320,9 +240,9 @@ void add_evaluate_command(Program& program) {
                    "megin evaluate run --text test.txt"},
       [options](CommandContext& context) { evaluate(*options, context); });
   add_decoding_options(command, options->decoding);
-  command.add_option("--src", options->source, "source lines; also .gz or .zst");
-  command.add_option("--ref", options->reference, "reference lines; also .gz or .zst");
-  command.add_option("--text", options->text, "text for a language model; also .gz or .zst");
+  command.add_option("--src", options->files.source, "source lines; also .gz or .zst");
+  command.add_option("--ref", options->files.reference, "reference lines; also .gz or .zst");
+  command.add_option("--text", options->files.text, "text for a language model; also .gz or .zst");
   command
       .add_option("--block-tokens", options->block_tokens,
                   "blocks that the text is cut into; 0: as long as the model reads")

@@ -1,0 +1,85 @@
+#include "cli/test_files.h"
+
+#include "base/error.h"
+#include "runtime/batched_search.h"
+#include "text/unicode.h"
+#include "text/vocabulary.h"
+
+namespace megin::cli {
+
+void check_files(const TestFiles& files, const config::ModelConfig& model) {
+  const bool pairs = !files.source.empty() && !files.reference.empty();
+  const bool no_pairs = files.source.empty() && files.reference.empty();
+  if (config::is_causal_lm(model)) {
+    if (files.text.empty() || !no_pairs)
+      fail_usage("wanted --text FILE for a language model, and no --src or --ref");
+  } else if (!pairs || !files.text.empty()) {
+    fail_usage("wanted --src FILE and --ref FILE for a model that translates, and no --text");
+  }
+}
+
+bool PairReader::next(TestPairs& pairs) {
+  constexpr size_t kWindowLines = 2000;
+  pairs = {};
+  runtime::TranslationInput source;
+  std::string reference;
+  while (pairs.sources.size() < kWindowLines) {
+    const bool has_source = sources_.next(source.text), has_reference = references_.next(reference);
+    if (has_source != has_reference) {
+      const text::LineReader& ended = has_source ? references_ : sources_;
+      fail("{} and {}: wanted as many lines in both, found the end of {} after {} lines",
+           sources_.path().string(), references_.path().string(), ended.path().string(), ended.line_number());
+    }
+    if (!has_source) return false;
+    pairs.sources.push_back(source);
+    pairs.references.push_back(reference);
+  }
+  return true;
+}
+
+void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
+                   const std::string& reference_file, const TestPairs& pairs, FileLoss& loss) {
+  std::vector<search::Source> sources;
+  std::vector<search::Tokens> targets;
+  for (size_t i = 0; i < pairs.sources.size(); ++i) {
+    search::Source source;
+    const auto encoding = encoder.encode(pairs.sources[i].text, loss.lines + i, source);
+    search::Tokens target = tools.bundle.target.encode(pairs.references[i]);
+    if (encoding == runtime::Encoding::kEmpty || target.empty()) {
+      ++loss.left_out;
+      continue;
+    }
+    target.push_back(text::kEndId);
+    if (static_cast<int64_t>(target.size()) > tools.model.max_length()) {
+      fail("{}:{}: wanted at most {} tokens, end mark included, found {}", reference_file, loss.lines + i + 1,
+           tools.model.max_length(), target.size());
+    }
+    sources.push_back(std::move(source));
+    targets.push_back(std::move(target));
+  }
+  for (const auto& scored : runtime::score_all(tools.model, sources, targets, tools.search, tools.pool)) {
+    loss.loss += {.nats = -scored.log_probability, .tokens = scored.tokens.size()};
+  }
+  loss.lines += pairs.sources.size();
+}
+
+FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+                   const std::function<void()>& advanced) {
+  FileLoss result;
+  runtime::TextScorer scorer(tools.model, block_tokens > 0 ? block_tokens : tools.model.max_length(),
+                             tools.search, tools.pool);
+  text::LineReader lines(file);
+  for (std::string line; lines.next(line); advanced()) {
+    if (!text::is_valid_utf8(line))
+      fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
+    scorer.add(tools.bundle.target.encode(line));
+    result.words += text::count_words_and_ends({&line, 1});
+    result.bytes += line.size() + 1;
+    ++result.lines;
+  }
+  const runtime::TextScore score = scorer.finish();
+  result.loss = {.nats = -score.log_probability, .tokens = score.tokens};
+  return result;
+}
+
+}  // namespace megin::cli

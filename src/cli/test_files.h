@@ -1,0 +1,72 @@
+// The files that a model is measured on, and its loss over them: pairs of a source and a reference, or a
+// text.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "metric/perplexity.h"
+#include "runtime/model_bundle.h"
+#include "runtime/text_scorer.h"
+#include "runtime/translator.h"
+#include "text/line_reader.h"
+
+namespace megin::cli {
+
+struct TestFiles {
+  std::string source, reference;  // of a model that translates
+  std::string text;               // of a language model
+};
+
+// Throws UsageError where the files are not those that such a model wants.
+void check_files(const TestFiles& files, const config::ModelConfig& model);
+
+struct FileLoss {
+  metric::LogLoss loss;
+  uint64_t lines = 0;
+  uint64_t words = 0;     // of a text, line ends included
+  uint64_t bytes = 0;     // the same
+  uint64_t left_out = 0;  // pairs with an empty side
+
+  double bits_per_byte() const { return loss.bits_per(bytes); }
+  double word_perplexity() const { return loss.perplexity_per(words); }
+};
+
+// What both need. Keeps references.
+struct LossTools {
+  const runtime::ModelBundle& bundle;
+  const runtime::Transformer& model;
+  const runtime::BatchedSearch& search;
+  ThreadPool& pool;
+};
+
+// A window of the test set.
+struct TestPairs {
+  std::vector<runtime::TranslationInput> sources;
+  std::vector<std::string> references;
+};
+
+// Reads the two files in windows. Throws Error when one has more lines than the other.
+class PairReader {
+ public:
+  explicit PairReader(const TestFiles& files) : sources_(files.source), references_(files.reference) {}
+
+  // False when the window is the last one.
+  bool next(TestPairs& pairs);
+
+ private:
+  text::LineReader sources_, references_;
+};
+
+// Adds the loss of a window to `loss`, and its lines. Throws Error naming a line that the model cannot read.
+void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
+                   const std::string& reference_file, const TestPairs& pairs, FileLoss& loss);
+
+// The loss over a text in blocks of `block_tokens` (0: as long as the model can read). Calls `advanced` for
+// each line.
+FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+                   const std::function<void()>& advanced);
+
+}  // namespace megin::cli
