@@ -21,6 +21,18 @@ close_to "$dense" "$(loss elastic --experts k=1)" && fail "wanted another loss w
 close_to "$dense" "$(loss back)" || fail "wanted the loss $dense of the model put together again, found $(loss back)"
 shown "a dense model, split into experts and put together again, keeps its loss of $dense"
 
+"$megin" analyze slimming elastic --src source --ref reference --budget 10s --json --quiet >slim.json || fail "megin analyze slimming"
+[[ $(grep -o '"k":[0-9]*' slim.json | cut -d: -f2 | paste -sd' ') == "1 2 4 4" ]] ||
+  fail "wanted 1, 2 and 4 experts, and 4 within ten seconds; found $(cat slim.json)"
+of_four=$(grep -o '"k":4,"loss":[0-9.]*' slim.json | cut -d: -f3)
+close_to "$dense" "$of_four" || fail "wanted the loss $dense with four experts, found $of_four"
+"$megin" analyze slimming elastic --src source --ref reference --budget 1e-9ms --quiet >slim.out 2>slim.err && fail "no machine is that fast"
+grep -qF 'no number of experts decodes a token within 1e-9ms' slim.err || fail "slimming: $(cat slim.err)"
+"$megin" analyze slimming dense --src source --ref reference --quiet >slim.out 2>slim.err && fail "a dense model cannot be slimmed"
+"$megin" analyze slimming elastic --src source --ref reference --budget 20 >slim.out 2>slim.err && fail "20 of what"
+grep -qF "wanted a time for a token, as 20ms or 0.5s; found '20'" slim.err || fail "slimming: $(cat slim.err)"
+shown "megin analyze slimming: the loss with each number of experts, and what a budget allows"
+
 elastic=(--set train.method=smoe_dropout --set model.experts.count=4 --set model.experts.feed_forward=8
   --set model.experts.every=1 --set model.experts.gate=mean "${by_loss[@]}")
 best() { grep '"event":"validation"' "$1/log.jsonl" | grep -oE '"loss":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1; }

@@ -28,7 +28,8 @@ struct BenchOptions {
   std::string preset = "tiny";
   std::vector<std::string> dispatches = {"auto"};
   std::string method = "thor", body = "replace";
-  int64_t sublayers = 1;
+  int64_t sublayers = 1, every = 2;
+  int64_t feed_forward = 0, expert_feed_forward = 0;  // 0: the preset's, and as wide as that
   std::vector<int64_t> experts = {1, 2, 16, 64};
   std::vector<int64_t> batches = {1, 32};
   std::vector<int64_t> beams = {1, 5};
@@ -80,6 +81,9 @@ Model make_model(const BenchOptions& options, int64_t experts) {
   config.experts = config::experts_of(config::traits_of(method), experts);
   config.experts.body = config::parse_enum<config::ExpertBody>(options.body, "--body");
   config.experts.sublayers = options.sublayers;
+  config.experts.every = options.every;
+  config.experts.feed_forward = options.expert_feed_forward;
+  if (options.feed_forward > 0) config.feed_forward = options.feed_forward;
   config::check(config);
   auto weights = std::make_shared<const runtime::Weights>(config, runtime::random_weights(config, 1));
   // What is measured is a model that has served for a while.
@@ -210,11 +214,19 @@ void bench(const BenchOptions& options, CommandContext& context) {
   std::vector<Cell> cells = make_cells(options, models);
   run_cells(cells, options, context);
 
-  nlohmann::ordered_json json = {{"bench", "decode"},          {"method", options.method},
-                                 {"body", options.body},       {"sublayers", options.sublayers},
-                                 {"preset", options.preset},   {"vocabulary", options.vocabulary},
-                                 {"length", options.length},   {"sentences", options.sentences},
-                                 {"threads", options.threads}, {"repeats", options.repeats}};
+  nlohmann::ordered_json json = {{"bench", "decode"},
+                                 {"method", options.method},
+                                 {"body", options.body},
+                                 {"sublayers", options.sublayers},
+                                 {"every", options.every},
+                                 {"feed_forward", options.feed_forward},
+                                 {"expert_feed_forward", options.expert_feed_forward},
+                                 {"preset", options.preset},
+                                 {"vocabulary", options.vocabulary},
+                                 {"length", options.length},
+                                 {"sentences", options.sentences},
+                                 {"threads", options.threads},
+                                 {"repeats", options.repeats}};
   const Cell* base = nullptr;  // the first of the same batch and beam
   for (const Cell& cell : cells) {
     if (!base || base->batch != cell.batch || base->beam != cell.beam) base = &cell;
@@ -259,6 +271,9 @@ void add_bench_command(Program& program) {
   command.add_option("--body", options->body, "of experts: replace, or insert as layers of their own")
       ->capture_default_str();
   add("--sublayers", options->sublayers, 1, "of insert: residual feed-forwards of an expert");
+  add("--every", options->every, 1, "of replace: experts in every so many layers of each stack");
+  add("--feed-forward", options->feed_forward, 0, "inner width of feed-forwards; 0: the preset's");
+  add("--expert-feed-forward", options->expert_feed_forward, 0, "that of an expert; 0: the same");
   command
       .add_option("--experts", options->dispatches, "sentence, token, batch ...; auto: sentence, or router")
       ->capture_default_str();
