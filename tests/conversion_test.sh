@@ -39,13 +39,18 @@ best() { grep '"event":"validation"' "$1/log.jsonl" | grep -oE '"loss":[0-9.]+' 
 # With a rate of nothing the first validation is of what it began with.
 must_train begun --from elastic "${elastic[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
 close_to "$(best dense)" "$(best begun)" || fail "wanted to begin at the dense model's validation loss $(best dense), found $(best begun)"
+# A run that has to begin again, as its checkpoints are gone, begins with the same model.
+rm -r begun/checkpoints begun/best
+must_train begun --resume "${elastic[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+grep -q 'begins with the weights of' begun.out begun.err || fail "wanted the run to begin with its model again: $(cat begun.out begun.err)"
 must_train healed --from elastic "${elastic[@]}" --set train.max_updates=60
 before=$(loss elastic --experts k=2) after=$(loss healed --experts k=2)
 awk -v before="$before" -v after="$after" 'BEGIN { exit !(after < before) }' ||
   fail "wanted a training with growing k to help with two experts: $before before, $after after"
 shown "megin train --from begins where the model was; with two of four experts it heals $before to $after"
 
-refused 1 'wanted tensor encoder.layers.0.feed_forward.fc1.weight [32, 16], found [4, 8, 16]' wrong --from elastic --set train.method=dense
+refused 1 "its model differs from the recipe's in model.experts.count, model.experts.every, model.experts.feed_forward" wrong --from elastic --set train.method=dense
+refused 1 "its model differs from the recipe's in model.heads; they must be the same" wrong --from dense --set train.method=dense --set model.heads=4
 refused 1 'wanted a model directory or a run directory with a model, found nothing there' wrong --from nothing
 [[ ! -e wrong ]] || fail "a training that could not begin left a run directory"
 "$megin" export dense out --mean >refused.out 2>&1 && fail "a dense model has no experts to export"

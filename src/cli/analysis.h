@@ -16,6 +16,7 @@ struct AnalysisOptions {
   int64_t top = 20;                // of experts: symbols shown of each
   std::string key = "bleu";        // of consistency: bleu or loss
   TestFiles files;                 // of slimming
+  std::string tag;                 // of slimming: target-language tag; empty: none
   std::string budget;              // of slimming, as 20ms; empty: none
   int64_t threads = 0;             // of slimming, for its loss; 0: all processors
 };

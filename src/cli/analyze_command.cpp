@@ -85,6 +85,8 @@ void add_analyze_command(Program& program) {
   command.add_option("--text", call->options.files.text, "of slimming: a text for a language model");
   command.add_option("--src", call->options.files.source, "of slimming: sources for one that translates");
   command.add_option("--ref", call->options.files.reference, "of slimming: and their references");
+  command.add_option("--tag", call->options.tag,
+                     "of slimming: target-language tag put before each source line");
   command.add_option("--budget", call->options.budget, "of slimming: most time for a token, as 20ms")
       ->type_name("TIME");
   add_threads_option(command, call->options.threads);

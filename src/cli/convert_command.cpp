@@ -43,7 +43,7 @@ void add_convert_command(Program& program) {
            "function, which a short training with growing k (train.method smoe_dropout, megin train --from) "
            "heals.",
        .examples = "megin convert runs/dense elastic --to-experts 8\n"
-                   "megin convert runs/dense elastic --to-experts 16 --split cluster\n"
+                   "megin convert runs/dense elastic --to-experts 16 --split random\n"
                    "megin convert runs/dense upcycled --to-experts 4 --split copy --every 2"},
       [options](CommandContext& context) { convert(*options, context); });
   command.add_option("MODEL", options->model, "a dense model directory, or a run directory with one")

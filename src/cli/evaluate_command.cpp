@@ -59,9 +59,10 @@ class Evaluator {
     TestPairs pairs;
     for (bool more = true; more;) {
       more = reader.next(pairs);
-      if (!options_.loss_only) add_bleu(pairs, result.of_files.lines);
+      const uint64_t first = result.of_files.lines;
       add_pair_loss({bundle_, model_, search_, pool_}, encoder_, options_.files.reference, pairs,
                     result.of_files);
+      if (!options_.loss_only) add_bleu(pairs, first);
       progress.advance(static_cast<int64_t>(pairs.sources.size()));
     }
     if (!options_.loss_only) result.bleu = corpus_.score();

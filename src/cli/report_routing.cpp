@@ -185,7 +185,8 @@ std::optional<Picture> fluctuation_picture(const std::vector<RunGroup>& groups) 
     std::vector<std::vector<report::LogPoint>> curves;
     for (const ReportedRun* run : group.runs) {
       const RunFluctuation found = read_fluctuation(run->log.folder());
-      curves.push_back(fluctuation_curve(found, found.layers.back()));
+      curves.push_back(group.runs.size() > 1 ? fluctuation_by_hundredths(found, found.layers.back())
+                                             : fluctuation_curve(found, found.layers.back()));
     }
     auto points = report::mean_curve(curves);
     if (points.empty()) continue;

@@ -56,6 +56,17 @@ std::vector<report::LogPoint> fluctuation_curve(const RunFluctuation& run, const
   return curve;
 }
 
+std::vector<report::LogPoint> fluctuation_by_hundredths(const RunFluctuation& run,
+                                                        const LayerFluctuation& layer) {
+  std::vector<report::LogPoint> curve;
+  for (int64_t hundredth = 1; hundredth <= 100; ++hundredth) {
+    const auto percent = static_cast<double>(hundredth);
+    const double beyond = metric::share_fluctuating_beyond(layer.last, run.updates, percent / 100);
+    curve.push_back({.update = hundredth, .point = {percent, 100 * beyond}});
+  }
+  return curve;
+}
+
 report::LineChart fluctuation_chart() {
   return {.title = "Routing fluctuation",
           .subtitle = "tokens whose expert still differs from its last one later than this",

@@ -34,6 +34,11 @@ RunFluctuation read_fluctuation(const std::filesystem::path& run);
 // training, in %.
 std::vector<report::LogPoint> fluctuation_curve(const RunFluctuation& run, const LayerFluctuation& layer);
 
+// The same at every hundredth of the training, so that runs of different lengths can be averaged (`update` is
+// the hundredth).
+std::vector<report::LogPoint> fluctuation_by_hundredths(const RunFluctuation& run,
+                                                        const LayerFluctuation& layer);
+
 // The chart that such curves belong into, still without any.
 report::LineChart fluctuation_chart();
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "report/run_names.h"
 #include "report/spread.h"
 #include "report/violin_chart.h"
 
@@ -37,8 +38,11 @@ bool has_number(const json& run, const std::string& key) {
 
 std::vector<SeedResults> read_seed_results(const std::vector<std::string>& files, const std::string& key) {
   std::vector<SeedResults> all;
+  std::vector<std::filesystem::path> paths;
+  for (const std::string& file : files) paths.push_back(std::filesystem::path(file).replace_extension());
+  const std::vector<std::string> names = report::run_names(paths);
   for (const std::string& file : files) {
-    SeedResults of{.name = std::filesystem::path(file).stem().string(), .values = {}};
+    SeedResults of{.name = names[all.size()], .values = {}};
     const json runs = read_runs_of(file, key);
     for (const json& run : runs) {
       if (!has_number(run, key)) fail_wrong(file, key, "a run without it");

@@ -1,6 +1,7 @@
 // megin analyze slimming: what a model is worth, and what it costs, with fewer experts a token
 // (self-slimming: Chen et al. 2023), and how many of them a budget of time allows.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,6 +15,7 @@
 #include "base/processors.h"
 #include "base/progress.h"
 #include "cli/analysis.h"
+#include "cli/decoding_options.h"
 #include "cli/test_files.h"
 #include "config/dispatch.h"
 #include "report/line_chart.h"
@@ -62,34 +64,52 @@ runtime::Transformer with_experts(const runtime::ModelBundle& bundle, int64_t ac
           {.mode = config::DispatchMode::kRouter, .seed = 1, .path = {}, .active = active, .gate = {}}};
 }
 
-// Greedy decoding of one sentence, past its end.
-double milliseconds_of_token(const runtime::Transformer& model) {
-  constexpr int64_t kSteps = 32, kSourceTokens = 25;
-  search::Source source{.tokens = {}, .sentence = 0};
-  if (!config::is_causal_lm(model.config())) {
-    source.tokens.assign(kSourceTokens, text::kUnknownId);
-    source.tokens.back() = text::kEndId;
+// What decoding is timed on: the first line with something in it, or the beginning of a text.
+struct Sample {
+  search::Source source;
+  std::vector<int32_t> tokens;  // fed one by one
+};
+
+Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
+                   const runtime::LineEncoder& encoder) {
+  constexpr size_t kMostTokens = 64;
+  const auto most = std::min(kMostTokens, static_cast<size_t>(bundle.weights->config.max_length));
+  Sample sample{.source = {}, .tokens = {text::kEndId}};
+  const auto add = [&](const std::string& line) {
+    for (const int32_t token : bundle.target.encode(line)) sample.tokens.push_back(token);
+    sample.tokens.push_back(text::kEndId);
+  };
+  if (!options.files.text.empty()) {
+    text::LineReader lines(options.files.text);
+    for (std::string line; sample.tokens.size() < most && lines.next(line);) add(line);
+  } else {
+    PairReader reader(options.files);
+    TestPairs pairs;
+    reader.next(pairs);
+    for (size_t i = 0; i < pairs.sources.size() && sample.tokens.size() < 2; ++i) {
+      sample.source = {};
+      if (encoder.encode(pairs.sources[i].text, i, sample.source) == runtime::Encoding::kWhole) {
+        add(pairs.references[i]);
+      }
+    }
   }
-  const auto state = model.begin({&source, 1}, 1);
-  std::vector<float> log_probs(static_cast<size_t>(model.vocabulary()));
-  const int64_t steps = std::min(kSteps, model.max_length());
-  int32_t token = text::kEndId;
-  const double start = system_clock().steady_seconds();
-  for (int64_t step = 0; step < steps; ++step) {
-    model.step(*state, {&token, 1}, log_probs);
-    token = static_cast<int32_t>(std::ranges::max_element(log_probs) - log_probs.begin());
-  }
-  return 1000 * (system_clock().steady_seconds() - start) / static_cast<double>(steps);
+  if (sample.tokens.size() < 2) fail("the files hold nothing to measure on");
+  sample.tokens.resize(std::min(sample.tokens.size(), most));
+  return sample;
 }
 
-FileLoss loss_over(const TestFiles& files, const runtime::ModelBundle& bundle,
-                   const runtime::Transformer& model, ThreadPool& pool, Progress& progress) {
-  const runtime::BatchedSearch search;
-  const LossTools tools{bundle, model, search, pool};
+double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample) {
+  const auto state = model.begin({&sample.source, 1}, 1);
+  std::vector<float> log_probs(static_cast<size_t>(model.vocabulary()));
+  const double start = system_clock().steady_seconds();
+  for (const int32_t token : sample.tokens) model.step(*state, {&token, 1}, log_probs);
+  return 1000 * (system_clock().steady_seconds() - start) / static_cast<double>(sample.tokens.size());
+}
+
+FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
+                   Progress& progress) {
   if (!files.text.empty()) return text_loss(tools, files.text, 0, [&] { progress.advance(); });
   FileLoss loss;
-  const runtime::LineEncoder encoder(
-      bundle.source, {.max_tokens = model.config().max_length, .tag = {}, .warn = [](const std::string&) {}});
   PairReader reader(files);
   TestPairs pairs;
   for (bool more = true; more;) {
@@ -104,11 +124,18 @@ std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::Mode
                              Console& console) {
   const config::ModelConfig& config = bundle.weights->config;
   ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
+  const runtime::BatchedSearch search;
+  const runtime::LineEncoder encoder(bundle.source,
+                                     {.max_tokens = config.max_length,
+                                      .tag = options.tag,
+                                      .warn = [](const std::string& text) { spdlog::warn(text); }});
+  const Sample sample = read_sample(options, bundle, encoder);
   Progress progress({.label = "slimming", .unit = "lines"}, console);
   std::vector<Slimmed> all;
   for (const int64_t active : numbers_of_experts(config.experts.count)) {
+    const runtime::Transformer model = with_experts(bundle, active);
     all.push_back({.active = active,
-                   .loss = loss_over(options.files, bundle, with_experts(bundle, active), pool, progress),
+                   .loss = loss_over(options.files, {bundle, model, search, pool}, encoder, progress),
                    .flops = store::count_token_flops(config, active, 0).target,
                    .mebibytes = static_cast<double>(store::count_active_parameters(config, active).total()) *
                                 sizeof(float) / (1 << 20),
@@ -118,7 +145,7 @@ std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::Mode
   constexpr int kRepeats = 11;
   for (int repeat = -1; repeat < kRepeats; ++repeat) {  // the first one packs the weights
     for (Slimmed& of : all) {
-      const double found = milliseconds_of_token(with_experts(bundle, of.active));
+      const double found = milliseconds_of_token(with_experts(bundle, of.active), sample);
       if (repeat >= 0) of.milliseconds.push_back(found);
     }
   }
@@ -195,12 +222,19 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
         options.paths[0]);
   }
   check_files(options.files, config);
+  DecodingOptions decoding;
+  decoding.tag = options.tag;
+  warn_about_tags(bundle, decoding);
   const std::vector<Slimmed> all = measure(options, bundle, context.console);
   if (!options.svg.empty()) write_output(options.svg, picture(all, options.paths[0]), context);
   if (!options.csv.empty()) {
-    std::string csv = "k,loss,flops_per_target_token,active_weights_mib,milliseconds_per_token\n";
+    std::string csv =
+        "k,loss,perplexity,bits_per_byte,flops_per_target_token,active_weights_mib,milliseconds_per_token\n";
     for (const Slimmed& of : all) {
-      csv += fmt::format("{},{:.6f},{:.0f},{:.3f},{:.4f}\n", of.active, of.loss.loss.per_token(), of.flops,
+      const bool of_text = of.loss.bytes > 0;
+      csv += fmt::format("{},{:.6f},{:.6f},{},{:.0f},{:.3f},{:.4f}\n", of.active, of.loss.loss.per_token(),
+                         of.loss.loss.perplexity(),
+                         of_text ? fmt::format("{:.6f}", of.loss.bits_per_byte()) : "", of.flops,
                          of.mebibytes, median(of.milliseconds));
     }
     write_output(options.csv, csv, context);
@@ -208,6 +242,7 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
   const std::optional<int64_t> within = budget > 0 ? largest_within(budget, all) : std::nullopt;
   if (context.json) {
     nlohmann::ordered_json result = {{"model", options.paths[0]},
+                                     {"left_out", all[0].loss.left_out},
                                      {"results", nlohmann::ordered_json::array()}};
     for (const Slimmed& of : all) result["results"].push_back(to_json(of));
     if (budget > 0) {
@@ -216,9 +251,13 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
     }
     context.out << result.dump() << "\n";
   } else {
-    context.out
-        << table_text(all, !options.files.text.empty())
-        << "\nTime: greedy decoding of one sentence on one thread, the median of 11 runs that take turns.\n";
+    context.out << table_text(all, !options.files.text.empty())
+                << "\nTime: decoding the files' first tokens, one sentence on one thread; the median of 11 "
+                   "runs in turns.\n";
+    if (all[0].loss.left_out > 0) {
+      context.out << fmt::format("{} pairs with an empty side are left out of the loss\n",
+                                 all[0].loss.left_out);
+    }
     if (within) context.out << fmt::format("Within {}: --experts k={}\n", options.budget, *within);
   }
   if (budget > 0 && !within) {

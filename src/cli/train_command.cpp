@@ -1,6 +1,7 @@
 // megin train: a model from prepared data.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -72,7 +73,9 @@ void train_model(const TrainCommandOptions& options, CommandContext& context) {
   train::restart_with_passive_waits();
   const config::RunConfig config = load_config(options.config);
   config::require_for_train(config);
-  const std::string from = options.from.empty() ? "" : find_model(options.from).string();
+  // A run that goes on knows its own.
+  const bool wanted = !options.from.empty() && !(options.resume && !std::filesystem::exists(options.from));
+  const std::string from = wanted ? find_model(options.from).string() : "";
   const train::TrainingResult result =
       train::run_training(config, {.resume = options.resume, .from = from}, context.console);
   if (context.json) {

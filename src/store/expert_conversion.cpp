@@ -83,6 +83,8 @@ class Clusters {
           centre[static_cast<size_t>(i)] += rows_[static_cast<size_t>(unit * width_ + i)];
         }
       }
+      const double length = std::sqrt(std::inner_product(centre.begin(), centre.end(), centre.begin(), 0.0));
+      if (length > 0) std::ranges::for_each(centre, [length](double& value) { value /= length; });
     }
     return centres;
   }
@@ -111,7 +113,7 @@ class Clusters {
   std::vector<double> rows_;
 };
 
-Shares share_out(std::span<const float> fc1, int64_t units, const SplitOptions& options, uint64_t key) {
+Shares share_out(std::span<const float> looks_for, int64_t units, const SplitOptions& options, uint64_t key) {
   std::vector<int64_t> order(static_cast<size_t>(units));
   std::iota(order.begin(), order.end(), int64_t{0});
   switch (options.split) {
@@ -122,7 +124,7 @@ Shares share_out(std::span<const float> fc1, int64_t units, const SplitOptions& 
                                [&](int64_t unit) { return draw_bits(key, static_cast<uint64_t>(unit)); });
       break;
     case ExpertSplit::kCluster:
-      return Clusters(fc1, units, options.experts).find(key);
+      return Clusters(looks_for, units, options.experts).find(key);
     case ExpertSplit::kCopy:
       return Shares(static_cast<size_t>(options.experts), order);
   }
@@ -180,7 +182,13 @@ class Splitter {
   void share_layer(const std::string& prefix) {
     prefix_ = prefix;
     const uint64_t key = draw_key(options_.seed, Purpose::kShuffle, {checksum(prefix)});
-    shares_ = share_out(tensors_(prefix + "fc1.weight"), dense_.feed_forward, options_, key);
+    // Of a gated activation, the gate says when a unit is active.
+    const std::string name = prefix + (config::is_gated(dense_.activation) ? "gate.weight" : "fc1.weight");
+    const std::span<const float> looks_for = tensors_(name);
+    if (!std::ranges::all_of(looks_for, [](float value) { return std::isfinite(value); })) {
+      fail("tensor {}: wanted finite numbers, found others; the model is damaged or has diverged", name);
+    }
+    shares_ = share_out(looks_for, dense_.feed_forward, options_, key);
   }
 
   // Of [units, ...].
@@ -233,6 +241,9 @@ bool is_of_expert_layer(const ModelConfig& model, const std::string& name) {
 // What all ways into a dense model refuse.
 void require_plain_experts(const ModelConfig& model, config::Gate gate, std::string_view wanted) {
   const config::ExpertConfig& experts = model.experts;
+  if (config::is_mixture(model)) {
+    fail_usage("wanted a model with experts, found a mixture of {} translations", model.mixture.components);
+  }
   if (config::count_expert_layers(model) == 0) fail_usage("wanted a model with experts, found a dense one");
   if (experts.shared)
     fail_usage("wanted a model without a shared expert, which every token meets beside others");
@@ -293,7 +304,10 @@ ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& 
   }
   if (config::is_mixture(dense))
     fail_usage("wanted one model, found a mixture of {}", dense.mixture.components);
-  if (options.experts < 2) fail_usage("wanted 2 or more experts, found {}", options.experts);
+  constexpr int64_t kMostExperts = 65'535;  // that records of routes can number
+  if (options.experts < 2 || options.experts > kMostExperts) {
+    fail_usage("wanted 2 to {} experts, found {}", kMostExperts, options.experts);
+  }
   const bool whole = options.split == ExpertSplit::kCopy;
   if (!whole && dense.feed_forward % options.experts != 0) {
     fail_usage("wanted a number of experts that divides the width of the feed-forwards ({}), found {}",
@@ -305,7 +319,7 @@ ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& 
                           .offset = options.offset,
                           .feed_forward = whole ? 0 : dense.feed_forward / options.experts,
                           .router = config::RouterKind::kFixed,
-                          .active = options.experts,
+                          .active = whole ? 1 : options.experts,
                           .gate = config::Gate::kMean};
   config::check(result.model);
   Splitter splitter(dense, tensors, options);

@@ -18,8 +18,8 @@ namespace megin::store {
 // How the hidden units of a feed-forward are shared out to experts of equal width.
 //   contiguous  in their order
 //   random      by hash
-//   cluster     by what they look for: balanced k-means over the rows of fc1, of length 1 (Zhang et al. 2022,
-//               MoEfication, arXiv 2110.01786)
+//   cluster     by what they look for: balanced k-means over the directions of the rows of fc1, or of a gated
+//               activation's gate (Zhang et al. 2022, MoEfication, arXiv 2110.01786)
 //   copy        not at all: every expert is the whole feed-forward (sparse upcycling: Komatsuzaki et al.
 //               2022, arXiv 2212.05055)
 enum class ExpertSplit { kContiguous, kRandom, kCluster, kCopy };
@@ -46,8 +46,8 @@ struct SplitOptions {
 // The feed-forwards of a dense model as N experts each, chosen by a fixed random router with equal shares
 // (gate mean). With all N experts a token the model computes what it did: of a split, the rows of fc2 are
 // multiplied by N, and every expert has the whole second bias, so that with k of them the sum over the units
-// met is scaled by N / k (LLaMA-MoE's correction). Of copies, with any number. Throws UsageError for a model
-// that has experts or is a mixture, and for a width that N does not divide.
+// met is scaled by N / k (LLaMA-MoE's correction). Of copies, with any number: one is what they are given.
+// Throws UsageError for a model that has experts or is a mixture, and for a width that N does not divide.
 ConvertedModel split_into_experts(const config::ModelConfig& dense, const TensorLookup& tensors,
                                   const SplitOptions& options);
 

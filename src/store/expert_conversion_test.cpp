@@ -96,6 +96,7 @@ TEST(ExpertConversion, CopiesAreWholeFeedForwards) {
   EXPECT_EQ(std::vector<float>(found.begin(), found.begin() + 24), toy.of(name));
   EXPECT_EQ(std::vector<float>(found.begin() + 24, found.end()), toy.of(name));
   EXPECT_EQ(config::expert_feed_forward(copies.model), 6);
+  EXPECT_EQ(copies.model.experts.active, 1) << "more would compute the same";
 }
 
 TEST(ExpertConversion, APathAndAMeanAreExpertsOfTheirLayers) {
@@ -124,7 +125,8 @@ TEST(ExpertConversion, SaysWhatCannotBe) {
     }
   };
   refused({.experts = 4}, "divides the width of the feed-forwards (6), found 4");
-  refused({.experts = 1}, "wanted 2 or more experts, found 1");
+  refused({.experts = 1}, "wanted 2 to 65535 experts, found 1");
+  refused({.experts = 70'000, .split = ExpertSplit::kCopy}, "wanted 2 to 65535 experts, found 70000");
   EXPECT_NO_THROW(split_into_experts(toy.model, toy.lookup(), {.experts = 4, .split = ExpertSplit::kCopy}));
   EXPECT_THROW(take_mean(toy.model, toy.lookup()), UsageError) << "dense";
   config::ModelConfig gated = toy.model;

@@ -9,11 +9,17 @@
 
 namespace megin::train {
 
-// Copies every tensor of the model directory `model` into the state's model. What the directory lacks keeps
-// its first values where it is a router's or a mixture's; `console` is told which, and what of the directory
-// is left over. Throws Error when the directory was made with other subwords than the data, or a tensor is
-// missing or has another shape, with what to do.
+// Copies every tensor of the model directory `model` into the state's model. A router's tensors that the
+// directory lacks, and a mixture's prior and first vectors, keep their first values; `console` is told which,
+// and what of the directory is left over. Throws Error when the directory was made with other subwords than
+// the data, or is of another architecture than the recipe (dropout, and how experts are chosen, may differ:
+// the latter is told), naming the key; and when a table names no expert.
 void start_from(const std::filesystem::path& model, const data::PreparedData& data, TrainingState& state,
                 Console& console);
+
+// RUN/begun_from.json: which model a run began with, for one that has to begin again.
+void remember_start(const std::filesystem::path& model, const std::filesystem::path& run);
+// Empty for a run that began with weights of its own. Throws Error where the model is no longer what it was.
+std::filesystem::path begun_from(const std::filesystem::path& run);
 
 }  // namespace megin::train

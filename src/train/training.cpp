@@ -74,7 +74,7 @@ class Session {
   TrainingResult run();
 
  private:
-  void restore();
+  bool restore();
   void publish_best();
   void count_token_flops();
   void update();
@@ -146,24 +146,29 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       step_(config.train, state_.model, pool_) {
   set_library_threads(pool_.threads(), operations_of(config.train));
   const bool goes_on = options.resume && directory_.holds_run();
-  if (goes_on) restore();
-  if (state_.progress.update == 0) {
+  const bool restored = goes_on && restore();
+  if (!restored) {
+    const std::filesystem::path from =
+        goes_on ? begun_from(directory_.path()) : std::filesystem::path(options.from);
     fill_hash_tables(data_.train, state_);
-    if (!options.from.empty()) start_from(options.from, data_, state_, console_);
+    if (!from.empty()) start_from(from, data_, state_, console_);
   }
-  if (!goes_on) directory_.start();
+  if (!goes_on) {
+    directory_.start();
+    if (!options.from.empty()) remember_start(options.from, directory_.path());
+  }
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
   log_ = std::make_unique<EventLog>(directory_.path(), state_.progress);
 }
 
-void Session::restore() {
+bool Session::restore() {
   const std::string run = directory_.path().string();
   const bool restored = directory_.restore(state_, console_);
   directory_.write_configuration();
   if (!restored) {
     note(fmt::format("{} has no checkpoint to go on from: starting from the beginning", run));
-    return;
+    return false;
   }
   const ProgressRecord& progress = state_.progress;
   stream_->seek(progress.position);
@@ -171,6 +176,7 @@ void Session::restore() {
   note(fmt::format("resuming {} after update {}", run, progress.update));
   // The former session may have been killed between saving and publishing.
   if (progress.best && progress.best->update == progress.update) publish_best();
+  return true;
 }
 
 void Session::publish_best() {

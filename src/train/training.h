@@ -22,8 +22,9 @@ struct TrainingResult {
 };
 
 struct TrainingOptions {
-  bool resume = false;    // continue the run; starts it where there is nothing to continue
-  std::string from = {};  // a model directory whose weights a new run begins with; empty: drawn
+  bool resume = false;  // continue the run; starts it where there is nothing to continue
+  // A model directory whose weights a new run begins with; empty: drawn. A run that is resumed knows its own.
+  std::string from = {};
 };
 
 // Runs until a limit of the configuration or a signal (SIGTERM, SIGINT: finishes the update, saves, returns).
