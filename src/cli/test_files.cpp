@@ -66,7 +66,8 @@ void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
 FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
                    const std::function<void()>& advanced) {
   FileLoss result;
-  runtime::TextScorer scorer(tools.model, block_tokens > 0 ? block_tokens : tools.model.max_length(),
+  runtime::TextScorer scorer(tools.model,
+                             block_tokens > 0 ? block_tokens : runtime::block_of(tools.model.config()),
                              tools.search, tools.pool);
   text::LineReader lines(file);
   for (std::string line; lines.next(line); advanced()) {

@@ -107,6 +107,52 @@ TEST(ExpertLayerTest, InsertedLayersStandEvenly) {
   EXPECT_FALSE(has_inserted_layer(one, Stack::kDecoder, 2));
 }
 
+// smoe_dropout spec 2.1 and 3.1: segments of 512 with as much memory, in use of 128 with a memory of 896.
+TEST(ModelCheckTest, TransformerXlReadsInSegments) {
+  for (const char* name :
+       {"transformer_xl", "transformer_xl_8", "transformer_xl_12", "tiny_transformer_xl"}) {
+    ModelConfig c;
+    apply_model_preset(c, name);
+    EXPECT_NO_THROW(check(c)) << name;
+  }
+  ModelConfig c;
+  apply_model_preset(c, "transformer_xl");
+  EXPECT_EQ(width_of_head(c), 64);
+  EXPECT_EQ(attention_width(c), 512);
+  EXPECT_EQ(training_segments(c).block, 512);
+  EXPECT_EQ(training_segments(c).memory, 512);
+  EXPECT_EQ(evaluation_segments(c).block, 128);
+  EXPECT_EQ(evaluation_segments(c).memory, 896);
+  EXPECT_EQ(attention_reach(c), 1024);
+  EXPECT_EQ(evaluation_segments(c).first_seen(0), 0);
+  EXPECT_EQ(evaluation_segments(c).first_seen(1023), 0);
+  EXPECT_EQ(evaluation_segments(c).first_seen(1024), 128);
+  EXPECT_EQ(evaluation_segments(c).first_seen(1151), 128);
+  const auto broken = [&](const std::function<void(ModelConfig&)>& change) {
+    ModelConfig other = c;
+    change(other);
+    EXPECT_THROW(check(other), UsageError);
+  };
+  broken([](ModelConfig& m) { m.positions = Positions::kRotary; });  // has a memory
+  broken([](ModelConfig& m) { m.evaluation_block = 513; });
+  broken([](ModelConfig& m) { m.memory = -1; });
+  broken([](ModelConfig& m) { m.head_width = -1; });
+  broken([](ModelConfig& m) {
+    m.kind = ModelKind::kEncoderDecoder;
+    m.encoder_layers = 2;
+  });
+  broken([](ModelConfig& m) { m.experts = {.count = 2, .body = ExpertBody::kInsert, .until = 2}; });
+}
+
+TEST(ModelCheckTest, ExpertLayersMayEndBeforeTheStackDoes) {
+  ModelConfig c;
+  apply_model_preset(c, "transformer_xl_8");
+  c.experts = {.count = 16, .every = 1, .until = 4};
+  EXPECT_EQ(count_expert_layers(c), 4);
+  EXPECT_TRUE(is_expert_layer(c, Stack::kDecoder, 3));
+  EXPECT_FALSE(is_expert_layer(c, Stack::kDecoder, 4));
+}
+
 TEST(ModelCheckTest, ALanguageModelHasNoEncoder) {
   for (const char* name : {"tiny_lm", "base_lm", "large_lm"}) {
     ModelConfig c;

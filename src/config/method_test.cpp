@@ -168,7 +168,7 @@ TEST_F(MethodTest, ALanguageModelIsOneKeyAway) {
 
   EXPECT_EQ(error_of("model: {preset: base_lm}"),
             "data.task: translation is for another model than model.kind causal_lm; the presets of language "
-            "models are tiny_lm, base_lm and large_lm");
+            "models are tiny_lm, base_lm, large_lm and transformer_xl");
   EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {bleu: true}}"),
             "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
 }

@@ -23,7 +23,8 @@ struct Preset {
 
 // Translation: fairseq's transformer_iwslt_de_en, transformer, transformer_vaswani_wmt_en_de_big; the tiny
 // one of Wu et al. 2021 for Multi30k; multilingual as Zuo et al. 2022. small is ours, for laptops. Language
-// models: base_lm and large_lm as Dai et al. 2022 (Table 7); tiny_lm is ours.
+// models: base_lm and large_lm as Dai et al. 2022 (Table 7); tiny_lm is ours. Transformer-XL over bytes as in
+// Chen et al. 2023 (smoe_dropout spec 2.1, 2.2); the tiny one is ours.
 constexpr auto kTranslate = ModelKind::kEncoderDecoder;
 constexpr auto kGoOn = ModelKind::kCausalLm;
 constexpr Preset kPresets[] = {
@@ -36,6 +37,10 @@ constexpr Preset kPresets[] = {
     {"tiny_lm", kGoOn, 128, 512, 4, 0, 4, 0.0, 128},
     {"base_lm", kGoOn, 768, 3072, 12, 0, 12, 0.0, 1024},
     {"large_lm", kGoOn, 1024, 4096, 16, 0, 24, 0.0, 1024},
+    {"transformer_xl", kGoOn, 256, 8192, 8, 0, 4, 0.1, 512},
+    {"transformer_xl_8", kGoOn, 256, 512, 8, 0, 8, 0.1, 512},
+    {"transformer_xl_12", kGoOn, 256, 512, 8, 0, 12, 0.1, 512},
+    {"tiny_transformer_xl", kGoOn, 128, 2048, 4, 0, 4, 0.1, 128},
 };
 
 void require_rate(double rate, std::string_view path) {
@@ -48,6 +53,7 @@ void check_experts(const ModelConfig& c) {
   require(e.every >= 1, "model.experts.every", "1 or more", e.every);
   require(e.offset >= 0 && e.offset < e.every, "model.experts.offset",
           fmt::format("from 0 to below model.experts.every ({})", e.every), e.offset);
+  require(e.until >= 0, "model.experts.until", "0 (any layer) or more", e.until);
   require(e.sublayers >= 1, "model.experts.sublayers", "1 or more", e.sublayers);
   require(e.feed_forward >= 0, "model.experts.feed_forward", "0 (model.feed_forward) or more",
           e.feed_forward);
@@ -56,6 +62,7 @@ void check_experts(const ModelConfig& c) {
           e.shared);
   if (e.body == ExpertBody::kInsert) {
     const int64_t least = is_causal_lm(c) ? c.decoder_layers : std::min(c.encoder_layers, c.decoder_layers);
+    require(e.until == 0, "model.experts.until", "0 for model.experts.body insert", e.until);
     require(e.layers < least, "model.experts.layers",
             fmt::format("less than the layers of a stack ({}), between which they stand", least), e.layers);
   } else {
@@ -108,6 +115,39 @@ void check_mixture(const ModelConfig& c) {
           "1 in a model with expert layers", c.mixture.components);
 }
 
+// What all of Chen et al.'s Transformer-XLs have in common.
+void make_transformer_xl(ModelConfig& config) {
+  config.norm_position = NormPosition::kPost;
+  config.positions = Positions::kRelative;
+  config.initialisation = Initialisation::kNormal;
+  config.activation_dropout = config.dropout;
+  config.memory = config.max_length;
+  config.evaluation_block = config.max_length / 4;
+  config.head_width = 2 * config.width / config.heads;
+}
+
+void check_attention(const ModelConfig& c) {
+  require(c.heads > 0 && (c.head_width > 0 || c.width % c.heads == 0), "model.heads",
+          fmt::format("a number that divides model.width ({})", c.width), c.heads);
+  require(c.head_width >= 0, "model.head_width", "0 (model.width / model.heads) or more", c.head_width);
+  require(c.positions != Positions::kRotary || width_of_head(c) % 2 == 0, "model.heads",
+          fmt::format("heads of an even width (model.width {} / heads) for rotary positions", c.width),
+          c.heads);
+  require(c.positions != Positions::kSinusoidal || c.width >= 4, "model.width",
+          "4 or more for sinusoidal positions", c.width);
+  require(c.memory >= 0, "model.memory", "0 or more", c.memory);
+  if (!has_memory(c)) {
+    require(c.memory == 0, "model.memory", "0 unless model.positions is relative", c.memory);
+    require(c.evaluation_block == 0, "model.evaluation_block", "0 unless model.positions is relative",
+            c.evaluation_block);
+    return;
+  }
+  require(is_causal_lm(c), "model.positions", "another kind in an encoder-decoder, which reads no segments",
+          enum_name(c.positions));
+  require(c.evaluation_block >= 0 && c.evaluation_block <= c.max_length, "model.evaluation_block",
+          fmt::format("0 to model.max_length ({})", c.max_length), c.evaluation_block);
+}
+
 }  // namespace
 
 void apply_model_preset(ModelConfig& config, std::string_view name) {
@@ -127,6 +167,7 @@ void apply_model_preset(ModelConfig& config, std::string_view name) {
     const bool language_model = preset.kind == ModelKind::kCausalLm;
     config.norm_position = language_model ? NormPosition::kPre : NormPosition::kPost;
     config.positions = language_model ? Positions::kLearned : Positions::kSinusoidal;
+    if (preset.name.find("transformer_xl") != std::string_view::npos) make_transformer_xl(config);
     return;
   }
   fail_usage("model.preset: no preset '{}'{} wanted one of {}", name,
@@ -136,8 +177,6 @@ void apply_model_preset(ModelConfig& config, std::string_view name) {
 void check(const ModelConfig& c) {
   require(c.width > 0 && c.width % 2 == 0, "model.width", "a positive even number", c.width);
   require(c.feed_forward > 0, "model.feed_forward", "a positive number", c.feed_forward);
-  require(c.heads > 0 && c.width % c.heads == 0, "model.heads",
-          fmt::format("a number that divides model.width ({})", c.width), c.heads);
   if (is_causal_lm(c)) {
     require(c.encoder_layers == 0, "model.encoder_layers", "0 in a causal_lm, which has no encoder",
             c.encoder_layers);
@@ -150,17 +189,13 @@ void check(const ModelConfig& c) {
   require_rate(c.activation_dropout, "model.activation_dropout");
   require(c.norm_epsilon > 0.0, "model.norm_epsilon", "a positive number", c.norm_epsilon);
   require(c.max_length >= 2, "model.max_length", "2 or more", c.max_length);
-  require(c.positions != Positions::kRotary || c.width / c.heads % 2 == 0, "model.heads",
-          fmt::format("heads of an even width (model.width {} / heads) for rotary positions", c.width),
-          c.heads);
-  require(c.positions != Positions::kSinusoidal || c.width >= 4, "model.width",
-          "4 or more for sinusoidal positions", c.width);
   require(c.source_vocabulary >= 0, "model.source_vocabulary", "0 or more", c.source_vocabulary);
   require(c.target_vocabulary >= 0, "model.target_vocabulary", "0 or more", c.target_vocabulary);
   require(c.share_embeddings != ShareEmbeddings::kAll || c.source_vocabulary == c.target_vocabulary,
           "model.target_vocabulary",
           fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
           c.target_vocabulary);
+  check_attention(c);
   check_experts(c);
   check_router(c);
   check_mixture(c);

@@ -39,9 +39,18 @@ constexpr bool is_gated(Activation a) {
   return a >= Activation::kReglu;
 }
 
-enum class Positions { kSinusoidal, kLearned, kRotary };
+// relative: attention looks at distances (Transformer-XL: Dai et al. 2019, section 3.3), without biases in
+// its projections; a text is then read in segments that see the states of those before (model.memory).
+enum class Positions { kSinusoidal, kLearned, kRotary, kRelative };
 constexpr auto enum_names(Positions) {
-  return std::array<std::string_view, 3>{"sinusoidal", "learned", "rotary"};
+  return std::array<std::string_view, 4>{"sinusoidal", "learned", "rotary", "relative"};
+}
+
+// fairseq: by the kind of a matrix, as fairseq's Transformer begins. normal: all matrices N(0, 0.02^2), all
+// biases 0, weights of norms N(1, 0.02^2) (Transformer-XL's code).
+enum class Initialisation { kFairseq, kNormal };
+constexpr auto enum_names(Initialisation) {
+  return std::array<std::string_view, 2>{"fairseq", "normal"};
 }
 
 // all: one matrix for source, target and output (needs a joint vocabulary); decoder: target and output share
@@ -141,6 +150,7 @@ struct ExpertConfig {
   // Of body replace: an expert layer is layer i of a stack with i % every == offset (i from 0, each stack).
   int64_t every = 2;
   int64_t offset = 0;        // 2 and 0 are what the published code ran; 1 and 0 the paper's notation
+  int64_t until = 0;         // and i < until; 0: any
   int64_t layers = 1;        // of body insert: so many in each stack, evenly between its layers
   int64_t sublayers = 1;     // of body insert: S, residual feed-forwards of an expert
   int64_t feed_forward = 0;  // inner width of an expert; 0: the model's
@@ -162,6 +172,7 @@ struct ExpertConfig {
           "a feed-forward in place of a layer's, or residual ones as a layer of their own");
     field("every", self.every, "of replace: an expert layer in every so many layers of each stack; 1 = all");
     field("offset", self.offset, "of replace: index (from 0) of the first expert layer of each stack");
+    field("until", self.until, "of replace: no expert layer from this index on; 0 = any");
     field("layers", self.layers, "of insert: layers of experts in each stack, evenly between its own");
     field("sublayers", self.sublayers, "of insert: residual feed-forwards of an expert");
     field("feed_forward", self.feed_forward, "inner width of an expert; 0 = model.feed_forward");
@@ -212,6 +223,7 @@ struct ModelConfig {
   int64_t width = 128;         // d, of hidden states
   int64_t feed_forward = 256;  // f, inner width of a feed-forward, and of each expert
   int64_t heads = 4;           // attention heads; must divide width
+  int64_t head_width = 0;      // of a head; 0: width / heads
   int64_t encoder_layers = 4;  // 0 in a causal_lm
   int64_t decoder_layers = 4;
   double dropout = 0.3;             // on embeddings and on every sublayer's output
@@ -222,8 +234,13 @@ struct ModelConfig {
   NormPosition norm_position = NormPosition::kPost;
   double norm_epsilon = 1e-5;
   Positions positions = Positions::kSinusoidal;
-  int64_t max_length = 1024;  // tokens of a side, end mark included; learned positions have this many vectors
+  // Tokens of a side, end mark included; learned positions have this many vectors. Of relative positions the
+  // tokens of a segment in training.
+  int64_t max_length = 1024;
+  int64_t memory = 0;            // of relative positions: tokens before a segment that it sees, in training
+  int64_t evaluation_block = 0;  // of relative positions: tokens of a segment in use; 0: max_length
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
+  Initialisation initialisation = Initialisation::kFairseq;
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
   ExpertConfig experts = {};
@@ -236,6 +253,7 @@ struct ModelConfig {
     field("width", self.width, "d, width of the hidden states");
     field("feed_forward", self.feed_forward, "f, inner width of a feed-forward and of each expert");
     field("heads", self.heads, "attention heads; must divide width");
+    field("head_width", self.head_width, "of an attention head; 0 = width / heads");
     field("encoder_layers", self.encoder_layers, "layers of the encoder");
     field("decoder_layers", self.decoder_layers, "layers of the decoder");
     field("dropout", self.dropout, "on embeddings and on every sublayer's output");
@@ -246,8 +264,11 @@ struct ModelConfig {
     field("norm_position", self.norm_position, "norm after (post) or before (pre) each sublayer");
     field("norm_epsilon", self.norm_epsilon, "added to the variance under the root");
     field("positions", self.positions, "how positions are told");
-    field("max_length", self.max_length, "longest side in tokens, end mark included");
+    field("max_length", self.max_length, "longest side in tokens, end mark included; else tokens of a block");
+    field("memory", self.memory, "of relative: tokens before a block that it sees, in training");
+    field("evaluation_block", self.evaluation_block, "of relative: tokens of a block in use; 0 = max_length");
     field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
+    field("initialisation", self.initialisation, "how values begin");
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
     field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
     field("experts", self.experts, "where the experts are");
@@ -259,6 +280,45 @@ struct ModelConfig {
 constexpr bool is_causal_lm(const ModelConfig& config) {
   return config.kind == ModelKind::kCausalLm;
 }
+
+constexpr int64_t width_of_head(const ModelConfig& config) {
+  return config.head_width > 0 ? config.head_width : config.width / config.heads;
+}
+// Of queries, keys and values, all heads together.
+constexpr int64_t attention_width(const ModelConfig& config) {
+  return config.heads * width_of_head(config);
+}
+
+// Whether a text is read in segments that see those before.
+constexpr bool has_memory(const ModelConfig& config) {
+  return config.positions == Positions::kRelative;
+}
+
+// Position i of a text, from 0, sees from max(0, floor(i / block) block - memory) on, up to itself.
+struct Segments {
+  int64_t block = 0;
+  int64_t memory = 0;
+
+  constexpr int64_t first_seen(int64_t position) const {
+    const int64_t first = position / block * block - memory;
+    return first > 0 ? first : 0;
+  }
+};
+constexpr Segments training_segments(const ModelConfig& config) {
+  return {config.max_length, config.memory};
+}
+// Shorter segments with so much more memory that the last of a segment sees as far as in training.
+constexpr Segments evaluation_segments(const ModelConfig& config) {
+  const int64_t block = config.evaluation_block > 0 ? config.evaluation_block : config.max_length;
+  return {block, config.memory + config.max_length - block};
+}
+// The most positions that a token sees, itself included.
+constexpr int64_t attention_reach(const ModelConfig& config) {
+  return config.memory + config.max_length;
+}
+// In evaluation a text is read in parts of so many tokens, side by side, each with an empty memory at first.
+// (The paper's code reads 10 parts, whatever their length.)
+constexpr int64_t kEvaluationPart = 16384;
 
 constexpr int64_t layers_of(const ModelConfig& config, Stack stack) {
   return stack == Stack::kEncoder ? config.encoder_layers : config.decoder_layers;
@@ -312,6 +372,7 @@ constexpr bool is_expert_layer(const ModelConfig& config, Stack stack, int64_t l
   if (experts.count == 1) return false;
   if (experts.router == RouterKind::kExpertChoice && stack == Stack::kDecoder) return false;
   if (experts.body == ExpertBody::kInsert) return has_inserted_layer(config, stack, layer);
+  if (experts.until > 0 && layer >= experts.until) return false;
   return layer % experts.every == experts.offset;
 }
 

@@ -292,8 +292,13 @@ void check_together(const RunConfig& config) {
   if ((config.data.task == Task::kLanguageModel) != is_causal_lm(config.model)) {
     fail_usage(
         "data.task: {} is for another model than model.kind {}; the presets of language models are tiny_lm, "
-        "base_lm and large_lm",
+        "base_lm, large_lm and transformer_xl",
         enum_name(config.data.task), enum_name(config.model.kind));
+  }
+  if (has_memory(config.model)) {
+    require(config.train.objective.perturbation.kind == Perturbation::kNone,
+            "train.objective.perturbation.kind", "none with relative positions, which see what was before",
+            enum_name(config.train.objective.perturbation.kind));
   }
   if (is_causal_lm(config.model)) {
     if (config.train.validation.bleu) {

@@ -48,11 +48,12 @@ TEST_F(RunConfigTest, ReadsEveryKindOfField) {
 }
 
 TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
-  EXPECT_EQ(error_of("model:\n  experts:\n    cuont: 2\n"),
-            "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
-            "count, body, every, offset, layers, sublayers, feed_forward, router, active, gate, noisy, "
-            "biased, hash, "
-            "distilled_input, distilled_width, shared");
+  EXPECT_EQ(
+      error_of("model:\n  experts:\n    cuont: 2\n"),
+      "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
+      "count, body, every, offset, until, layers, sublayers, feed_forward, router, active, gate, noisy, "
+      "biased, hash, "
+      "distilled_input, distilled_width, shared");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -117,7 +118,8 @@ TEST_F(RunConfigTest, ThePresetFillsWhatIsNotGiven) {
   EXPECT_EQ(error_of("model: {preset: smal}"),
             "recipe.yaml:1:17: model.preset: no preset 'smal'; did you mean 'small'? wanted one of tiny, "
             "small, iwslt, "
-            "base, big, multilingual, tiny_lm, base_lm, large_lm");
+            "base, big, multilingual, tiny_lm, base_lm, large_lm, transformer_xl, "
+            "transformer_xl_8, transformer_xl_12, tiny_transformer_xl");
 }
 
 TEST_F(RunConfigTest, IncludesAreReadFirstAndLaterKeysWin) {

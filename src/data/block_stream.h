@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/batch_stream.h"
+#include "data/running_text.h"
 
 namespace megin::data {
 
@@ -16,11 +17,10 @@ struct BlockStreamOptions {
   int64_t blocks = 0;          // only so many from the beginning; 0: all
 };
 
-// The targets of all examples one after another, each with an end mark behind it. Block b is the tokens
-// b * block_tokens and on; the last one is shorter. A block's input is its tokens shifted by one: it begins
-// with the last token of the block before, and the first one with the end mark (fairseq's break mode none;
-// stablemoe spec 3). So every token is predicted exactly once in an epoch, and nothing is added. Each epoch
-// has its own order of the blocks.
+// Block b of the text (running_text.h) is the tokens b * block_tokens and on; the last one is shorter. A
+// block's input is its tokens shifted by one: it begins with the last token of the block before, and the
+// first one with the end mark (fairseq's break mode none; stablemoe spec 3). So every token is predicted
+// exactly once in an epoch, and nothing is added. Each epoch has its own order of the blocks.
 //
 // `sentence` of a row is the number of its block. A pure function of the examples, the options and the
 // position. Memory: 8 bytes an example and 4 a block. Not for two threads at once. Keeps a reference to the
@@ -35,19 +35,16 @@ class BlockStream final : public BatchStream {
   void seek(StreamPosition position) override;
   int64_t batches() const override;
 
-  int64_t tokens() const { return starts_.back(); }  // of the whole text, end marks included
+  int64_t tokens() const { return text_.tokens(); }  // of the whole text, end marks included
   int64_t blocks() const { return static_cast<int64_t>(order_.size()); }
 
  private:
   void order_blocks();
-  void fill_row(int64_t block, int64_t row, TokenBatch& batch) const;
-  void copy_tokens(int64_t first, int64_t count, int32_t* to) const;
 
-  const ExampleSource& examples_;
+  RunningText text_;
   BlockStreamOptions options_;
   int64_t rows_ = 1;  // blocks of a batch
   StreamPosition position_;
-  std::vector<int64_t> starts_;  // [examples + 1]: where each begins in the text
   std::vector<uint32_t> order_;  // this epoch's order of the blocks
 };
 

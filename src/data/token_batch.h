@@ -23,6 +23,8 @@ struct TokenBatch {
   std::vector<int64_t> sentence;       // [sentences], index of each example in its set
   int64_t source_tokens = 0;           // not padding, end marks included
   int64_t target_tokens = 0;           // the same of target_output: what a loss is divided by
+  int64_t first_position = 0;  // of the first column; not 0: rows go on where those of the batch before
+                               // ended, of which they are the first so many
 
   bool operator==(const TokenBatch&) const = default;
 };

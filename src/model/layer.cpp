@@ -16,6 +16,14 @@ std::variant<net::FeedForward, expert::ExpertLayer> make_feed_forward(const net:
   return net::FeedForward(parameters, prefix, config);
 }
 
+std::variant<net::SelfAttention, net::RelativeSelfAttention> make_self_attention(
+    const net::ParameterMemory& parameters, const config::ModelConfig& config, config::Stack stack,
+    int64_t index) {
+  const std::string prefix = store::layer_prefix(stack, index) + "self_attention.";
+  if (config::has_memory(config)) return net::RelativeSelfAttention(parameters, prefix, config);
+  return net::SelfAttention(parameters, prefix, config);
+}
+
 }  // namespace
 
 Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config,
@@ -23,7 +31,7 @@ Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& 
     : config_(config),
       stack_(stack),
       index_(index),
-      self_attention_(parameters, store::layer_prefix(stack, index) + "self_attention.", config),
+      self_attention_(make_self_attention(parameters, config, stack, index)),
       self_attention_norm_(parameters, store::layer_prefix(stack, index) + "self_attention.norm.", config),
       feed_forward_(make_feed_forward(parameters, config, stack, index)),
       feed_forward_norm_(parameters, store::layer_prefix(stack, index) + "feed_forward.norm.", config) {
@@ -74,6 +82,7 @@ routing::Route Layer::route(const at::Tensor& x, const LayerInputs& inputs) cons
   routing::Route route = router_->route({.hidden = x,
                                          .sentences = inputs.sentences,
                                          .length = inputs.shape.length,
+                                         .first_position = inputs.first_position,
                                          .stack = stack_,
                                          .layer = index_,
                                          .expert_layer = config::expert_layer_number(config_, stack_, index_),
@@ -87,16 +96,28 @@ routing::Route Layer::route(const at::Tensor& x, const LayerInputs& inputs) cons
   return route;
 }
 
-at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs) const {
+at::Tensor Layer::self_attention(const at::Tensor& x, const LayerInputs& inputs,
+                                 const at::Tensor& past) const {
+  const net::Operations operations = inputs.context.operations;
+  const net::DropoutMask probabilities =
+      mask(inputs, config_.attention_dropout, net::DropoutSite::kSelfAttentionProbabilities);
+  if (const auto* plain = std::get_if<net::SelfAttention>(&self_attention_)) {
+    return plain->forward({x, inputs.shape, inputs.self_mask, inputs.self_fused, operations}, probabilities);
+  }
+  at::Tensor before = past;
+  if (past.defined() && config_.norm_position == config::NormPosition::kPre) {
+    before = self_attention_norm_.forward(past.view({-1, past.size(2)}), operations).view(past.sizes());
+  }
+  return std::get<net::RelativeSelfAttention>(self_attention_)
+      .forward({x, inputs.shape, before, inputs.distances, operations}, probabilities);
+}
+
+at::Tensor Layer::forward(const at::Tensor& input, const LayerInputs& inputs, const at::Tensor& past) const {
   using Site = net::DropoutSite;
   const net::Operations operations = inputs.context.operations;
   at::Tensor x =
       residual(input, {self_attention_norm_, mask(inputs, config_.dropout, Site::kSelfAttention), operations},
-               [&](const at::Tensor& h) {
-                 return self_attention_.forward(
-                     {h, inputs.shape, inputs.self_mask, inputs.self_fused, operations},
-                     mask(inputs, config_.attention_dropout, Site::kSelfAttentionProbabilities));
-               });
+               [&](const at::Tensor& h) { return self_attention(h, inputs, past); });
   if (cross_attention_) {
     x = residual(x,
                  {*cross_attention_norm_, mask(inputs, config_.dropout, Site::kCrossAttention), operations},

@@ -20,6 +20,7 @@
 #include "net/feed_forward.h"
 #include "net/forward_context.h"
 #include "net/norm.h"
+#include "net/relative_attention.h"
 #include "routing/router.h"
 
 namespace megin::model {
@@ -49,6 +50,8 @@ struct LayerInputs {
   std::shared_ptr<const net::FusedAttentionShape> memory_fused = nullptr;
   std::span<const int64_t> lengths = {};  // [sentences] tokens of each, of all passes
   std::span<const int64_t> tokens = {};   // [sentences * length] symbols at the stack's input
+  int64_t first_position = 0;             // of the first column in its text
+  at::Tensor distances = {};              // relative positions: as RelativeSelfAttention::Inputs has them
   at::Tensor memory_mean = {};            // [sentences, d], decoder: mean of the encoder's output
   RouteRecord* record = nullptr;          // where routes leave their losses and statistics; null: nowhere
 };
@@ -58,8 +61,9 @@ class Layer {
   Layer(const net::ParameterMemory& parameters, const config::ModelConfig& config,
         const config::RoutingConfig& routing, config::Stack stack, int64_t index);
 
-  // x: [sentences * length, d]. Returns the same shape.
-  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs) const;
+  // x: [sentences * length, d]; past: [sentences, remembered, d], what this layer was given for the tokens
+  // before, or undefined. Returns the shape of x.
+  at::Tensor forward(const at::Tensor& x, const LayerInputs& inputs, const at::Tensor& past = {}) const;
 
  private:
   using Body = std::function<at::Tensor(const at::Tensor&)>;
@@ -69,6 +73,7 @@ class Layer {
     net::Operations operations = {};
   };
   at::Tensor residual(const at::Tensor& x, const Sublayer& sublayer, const Body& body) const;
+  at::Tensor self_attention(const at::Tensor& x, const LayerInputs& inputs, const at::Tensor& past) const;
   at::Tensor feed_forward(const at::Tensor& x, const LayerInputs& inputs) const;
   at::Tensor inserted(const at::Tensor& x, const LayerInputs& inputs) const;
   routing::Route route(const at::Tensor& x, const LayerInputs& inputs) const;
@@ -77,7 +82,7 @@ class Layer {
   const config::ModelConfig& config_;
   config::Stack stack_;
   int64_t index_;
-  net::SelfAttention self_attention_;
+  std::variant<net::SelfAttention, net::RelativeSelfAttention> self_attention_;
   net::Norm self_attention_norm_;
   std::optional<net::CrossAttention> cross_attention_;
   std::optional<net::Norm> cross_attention_norm_;

@@ -21,6 +21,7 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
       positions_ = parameters.get(store::stack_name(stack) + ".positions.weight");
       break;
     case config::Positions::kRotary:
+    case config::Positions::kRelative:
       break;
   }
 }

@@ -27,7 +27,7 @@ class TokenEmbedding {
   const config::ModelConfig& config_;
   config::Stack stack_;
   at::Tensor weight_;
-  at::Tensor positions_;  // [max_length, d]; undefined for rotary positions
+  at::Tensor positions_;  // [max_length, d]; undefined for rotary and relative positions
 };
 
 }  // namespace megin::model

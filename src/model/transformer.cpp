@@ -10,6 +10,7 @@
 #include "model/layer.h"
 #include "model/token_embedding.h"
 #include "net/dropout.h"
+#include "net/positions.h"
 #include "routing/scores.h"
 #include "text/vocabulary.h"
 
@@ -104,6 +105,7 @@ struct Transformer::DecoderRun {
   at::Tensor first = {};     // as TokenEmbedding::forward() takes it
   int64_t decoder = 0;       // of a mixture
   RouteRecord* record = nullptr;
+  SegmentMemory* segments = nullptr;  // of relative positions; null: the batch stands alone
 };
 
 Transformer::Transformer(const config::ModelConfig& config, const config::RoutingConfig& routing)
@@ -141,6 +143,52 @@ at::Tensor Transformer::run_stack(const Stack& stack, int64_t decoder, at::Tenso
   return stack.final_norms[static_cast<size_t>(decoder)].forward(x, inputs.context.operations);
 }
 
+// The layers of a model with relative positions, the states at the input of each remembered.
+at::Tensor Transformer::run_segment(at::Tensor x, LayerInputs& inputs, int64_t sentences,
+                                    SegmentMemory& memory) const {
+  const net::ForwardContext& context = inputs.context;
+  const auto first = static_cast<size_t>(context.first_pass), passes = static_cast<size_t>(context.passes);
+  const size_t depth = decoder_->layers.size();
+  if (memory.passes.size() < first + passes) memory.passes.resize(first + passes);
+  const std::span<std::vector<at::Tensor>> of_passes = std::span(memory.passes).subspan(first, passes);
+  if (inputs.first_position == 0) {
+    for (auto& layers : of_passes) layers.assign(depth, at::Tensor());
+  }
+  // Rows that have ended are the last ones.
+  const auto past_of = [&](size_t layer) {
+    std::vector<at::Tensor> parts;
+    for (const auto& layers : of_passes) {
+      if (layers[layer].defined()) parts.push_back(layers[layer].narrow(0, 0, sentences));
+    }
+    return parts.empty() ? at::Tensor() : at::cat(parts);
+  };
+  const at::Tensor some = past_of(0);
+  const int64_t remembered = some.defined() ? some.size(1) : 0;
+  const int64_t length = inputs.shape.length, width = config_.width;
+  const int64_t most =
+      (context.training ? config::training_segments(config_) : config::evaluation_segments(config_)).memory;
+  const int64_t kept = std::min(most, remembered + length);
+  const net::DropoutSite site{
+      .stack = config::Stack::kDecoder, .layer = 0, .place = net::DropoutSite::kDistances};
+  inputs.distances =
+      net::dropout(net::distance_vectors(remembered + length, width).repeat({context.passes, 1}),
+                   net::dropout_mask(context, config_.dropout, site))
+          .view({context.passes, remembered + length, width});
+  for (size_t i = 0; i < depth; ++i) {
+    const at::Tensor past = past_of(i);
+    const at::Tensor now = x.detach().view({inputs.shape.sentences, length, width});
+    const at::Tensor all = past.defined() ? at::cat({past, now}, 1) : now;
+    const at::Tensor last = all.narrow(1, all.size(1) - kept, kept).contiguous();
+    for (size_t p = 0; p < passes; ++p) {
+      of_passes[p][i] = last.narrow(0, static_cast<int64_t>(p) * sentences, sentences);
+    }
+    x = decoder_->layers[i].forward(x, inputs, past);
+  }
+  if (!decoder_->final_norms.empty()) x = decoder_->final_norms[0].forward(x, context.operations);
+  const net::DropoutSite end{.stack = config::Stack::kDecoder, .layer = 0, .place = net::DropoutSite::kFinal};
+  return net::dropout(x, net::dropout_mask(context, config_.dropout, end));
+}
+
 at::Tensor Transformer::run_encoder(const data::TokenBatch& batch, const net::ForwardContext& context,
                                     RouteRecord* record, const at::Tensor& noise) const {
   const std::vector<uint64_t> sentences(batch.sentence.begin(), batch.sentence.end());
@@ -171,6 +219,7 @@ at::Tensor Transformer::run_decoder(const data::TokenBatch& batch, const net::Fo
                      .sentences = sentences,
                      .lengths = lengths,
                      .tokens = symbols(target),
+                     .first_position = batch.first_position,
                      .record = run.record};
   if (run.memory.defined()) {
     const Side source_side{batch.source, batch.source_length};
@@ -184,14 +233,18 @@ at::Tensor Transformer::run_decoder(const data::TokenBatch& batch, const net::Fo
     }
   }
   const at::Tensor x = decoder_->embedding.forward(target, context, run.noise, run.first);
-  return run_stack(*decoder_, run.decoder, x, inputs);
+  if (!config::has_memory(config_)) return run_stack(*decoder_, run.decoder, x, inputs);
+  SegmentMemory none;
+  return run_segment(x, inputs, batch.sentences, run.segments != nullptr ? *run.segments : none);
 }
 
 at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,
-                                RouteRecord* record, const EmbeddingNoise& noise) const {
+                                RouteRecord* record, const EmbeddingNoise& noise,
+                                SegmentMemory* memory) const {
   if (config::is_mixture(config_)) return forward_mixture(batch, context);
-  const at::Tensor memory = encoder_ ? run_encoder(batch, context, record, noise.source) : at::Tensor();
-  return run_decoder(batch, context, {.memory = memory, .noise = noise.target, .record = record});
+  const at::Tensor source = encoder_ ? run_encoder(batch, context, record, noise.source) : at::Tensor();
+  return run_decoder(batch, context,
+                     {.memory = source, .noise = noise.target, .record = record, .segments = memory});
 }
 
 at::Tensor Transformer::encode(const data::TokenBatch& batch, const net::ForwardContext& context) const {

@@ -12,6 +12,7 @@
 
 #include "config/model_config.h"
 #include "data/token_batch.h"
+#include "model/segment_memory.h"
 #include "net/forward_context.h"
 #include "net/parameters.h"
 #include "routing/random_router.h"
@@ -36,9 +37,12 @@ class Transformer {
   // Teacher-forced decoder states after the last layer, [passes * sentences * target_length, d], fp32; pass
   // by pass, sentence by sentence. A causal_lm reads of the batch only the target. In evaluation
   // context.dispatch says which experts are used. Differentiable. What routers have to say beside goes into
-  // `record`, unless it is null.
+  // `record`, unless it is null. With relative positions a batch whose first_position is not 0 sees what
+  // `memory` remembers of the rows before, as far back as the configuration says; afterwards it remembers
+  // this batch too, and nothing else when first_position is 0. Null: each batch stands alone.
   at::Tensor forward(const data::TokenBatch& batch, const net::ForwardContext& context,
-                     RouteRecord* record = nullptr, const EmbeddingNoise& noise = {}) const;
+                     RouteRecord* record = nullptr, const EmbeddingNoise& noise = {},
+                     SegmentMemory* memory = nullptr) const;
 
   // The parts of forward() for a mixture, one pass.
   // The encoder's states, [sentences * source_length, d].
@@ -66,6 +70,7 @@ class Transformer {
   struct Stack;
 
   at::Tensor run_stack(const Stack& stack, int64_t decoder, at::Tensor x, const LayerInputs& inputs) const;
+  at::Tensor run_segment(at::Tensor x, LayerInputs& inputs, int64_t sentences, SegmentMemory& memory) const;
   at::Tensor run_encoder(const data::TokenBatch& batch, const net::ForwardContext& context,
                          RouteRecord* record, const at::Tensor& noise) const;
   struct DecoderRun;

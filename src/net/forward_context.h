@@ -44,6 +44,8 @@ struct DropoutSite {
     kInserted,
     kInsertedActivation,
     kPrior,
+    kDistances,
+    kFinal,
   } place = kEmbedding;
 };
 

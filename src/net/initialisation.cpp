@@ -14,7 +14,8 @@ constexpr int64_t kPadRow = 1;
 
 struct Rule {
   enum class Kind { kConstant, kUniform, kNormal } kind;
-  double scale = 0;  // the constant, the bound of the uniform, the deviation of the normal
+  double scale = 0;   // the constant, the bound of the uniform, the deviation of the normal
+  double middle = 0;  // of the normal
 };
 
 bool contains(std::string_view name, std::string_view part) {
@@ -40,8 +41,25 @@ int64_t inner_width(const Parameter& parameter, const config::ModelConfig& confi
   return of_expert ? config::expert_feed_forward(config) : config.feed_forward;
 }
 
+constexpr double kSmallDeviation = 0.02;
+
+// What belongs to routers, experts inserted and mixtures begins as their papers say.
+bool has_rule_of_its_own(std::string_view name) {
+  return contains(name, "router.") || contains(name, ".inserted.") || name.starts_with("mixture.");
+}
+
+Rule rule_of_transformer_xl(std::string_view name) {
+  if (contains(name, "norm.weight")) return {Rule::Kind::kNormal, kSmallDeviation, 1.0};
+  if (contains(name, ".relative.")) return {Rule::Kind::kNormal, kSmallDeviation};
+  if (name.ends_with(".bias")) return {Rule::Kind::kConstant, 0.0};
+  return {Rule::Kind::kNormal, kSmallDeviation};
+}
+
 Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   const std::string_view name = parameter.name;
+  if (config.initialisation == config::Initialisation::kNormal && !has_rule_of_its_own(name)) {
+    return rule_of_transformer_xl(name);
+  }
   const double d = static_cast<double>(config.width);
   const bool bias = name.ends_with(".bias");
   if (contains(name, "norm.")) return {Rule::Kind::kConstant, bias ? 0.0 : 1.0};
@@ -57,18 +75,21 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   // The reduced scale of Fedus et al. 2021 (section 2.4), and an orthogonal start, made from a normal one,
   // for base (Lewis et al. 2021) and distilled (Dai et al. 2022).
   if (name.ends_with("router.weight") && config.experts.router == config::RouterKind::kFixed) {
-    return {Rule::Kind::kNormal, 0.02};  // Chen et al.'s code; its bias is zero for ever, so there is none
+    return {Rule::Kind::kNormal,
+            kSmallDeviation};  // Chen et al.'s code; its bias is zero for ever, so there is none
   }
   if (name.ends_with("router.weight")) {
     return {Rule::Kind::kNormal, starts_orthogonal(name, config) ? 1.0 : std::sqrt(0.1 / d)};
   }
+  if (contains(name, ".relative.")) return {Rule::Kind::kConstant, 0.0};
+  const int64_t heads = config::attention_width(config);
   if (contains(name, "attention.output.")) {
     return bias ? Rule{Rule::Kind::kConstant, 0.0}
-                : Rule{Rule::Kind::kUniform, xavier_bound(config.width, config.width, 1.0)};
+                : Rule{Rule::Kind::kUniform, xavier_bound(heads, config.width, 1.0)};
   }
-  if (contains(name, "attention.")) {  // query, key and value are [d, d] each, however they are stacked
+  if (contains(name, "attention.")) {  // query, key and value are [heads, d] each, however they are stacked
     return {Rule::Kind::kUniform,
-            bias ? 1.0 / std::sqrt(d) : xavier_bound(config.width, config.width, 1.0 / std::sqrt(2.0))};
+            bias ? 1.0 / std::sqrt(d) : xavier_bound(config.width, heads, 1.0 / std::sqrt(2.0))};
   }
   // Inserted experts begin as what they are given plus a small constant (Dai et al. 2022).
   if (contains(name, ".inserted.") && name.ends_with("fc2.weight")) return {Rule::Kind::kConstant, 0.0};
@@ -93,7 +114,7 @@ void fill(std::span<float> values, const Rule& rule, uint64_t key) {
         values[i] = static_cast<float>((2.0 * draw_uniform(key, i) - 1.0) * rule.scale);
         break;
       case Rule::Kind::kNormal:
-        values[i] = static_cast<float>(draw_normal(key, i) * rule.scale);
+        values[i] = static_cast<float>(rule.middle + draw_normal(key, i) * rule.scale);
         break;
     }
   }

@@ -8,6 +8,7 @@
 namespace megin::net {
 namespace {
 
+// An empty bias is none: functions take no undefined tensors.
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias) {
@@ -18,6 +19,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       matrix::multiply(matrix, values_of(bias), const_rows(input, part), mutable_rows(output, part));
     });
     context->save_for_backward({input, weight});
+    context->saved_data["has_bias"] = bias.numel() > 0;
     return output;
   }
 
@@ -32,7 +34,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       matrix::multiply(matrix, {}, const_rows(gradient, part), mutable_rows(input_gradient, part));
     });
     LinearGradients of = linear_gradients(gradient, input);
-    return {input_gradient, of.weight, of.bias};
+    const bool has_bias = context->saved_data["has_bias"].toBool();
+    return {input_gradient, of.weight, has_bias ? of.bias : at::Tensor()};
   }
 };
 
@@ -41,7 +44,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   Operations operations) {
   if (!operations.fused(config::FusedPart::kProducts) || !x.is_cpu()) return at::linear(x, weight, bias);
-  return LinearFunction::apply(x, weight, bias);
+  return LinearFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, at::kFloat));
 }
 
 }  // namespace megin::net

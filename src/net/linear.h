@@ -7,8 +7,8 @@
 
 namespace megin::net {
 
-// x: [rows, in], weight: [out, in], bias: [out], fp32. Returns [rows, out]. Differentiable in all three. The
-// twin, at::linear, serves plain products and tensors that are not on the CPU.
+// x: [rows, in], weight: [out, in], bias: [out] or undefined, fp32. Returns [rows, out]. Differentiable in
+// all three. The twin, at::linear, serves plain products and tensors that are not on the CPU.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   Operations operations);
 

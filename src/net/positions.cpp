@@ -28,6 +28,21 @@ at::Tensor sinusoidal_positions(int64_t length, int64_t width) {
   return table;
 }
 
+at::Tensor distance_vectors(int64_t count, int64_t width) {
+  const int64_t half = width / 2;
+  at::Tensor table = at::zeros({count, width}, at::kFloat);
+  auto values = table.accessor<float, 2>();
+  for (int64_t t = 0; t < count; ++t) {
+    for (int64_t k = 0; k < half; ++k) {
+      const double frequency = std::pow(kBase, -static_cast<double>(2 * k) / static_cast<double>(width));
+      const double angle = static_cast<double>(t) * frequency;
+      values[t][k] = static_cast<float>(std::sin(angle));
+      values[t][half + k] = static_cast<float>(std::cos(angle));
+    }
+  }
+  return table;
+}
+
 at::Tensor rotate(const at::Tensor& x) {
   const int64_t length = x.size(-2);
   const int64_t half = x.size(-1) / 2;

@@ -62,7 +62,7 @@ Route drawn_route(const RouteRequest& request, int64_t experts_of_layer) {
   for (int64_t row = 0; row < tokens; ++row) {
     const auto sentence = static_cast<size_t>(row / request.length) % request.sentences.size();
     place.sentence = request.sentences[sentence];
-    place.position = static_cast<uint64_t>(row % request.length);
+    place.position = static_cast<uint64_t>(request.first_position + row % request.length);
     experts[row] = draw_expert(dispatch, place, experts_of_layer);
   }
   return route;

@@ -51,6 +51,7 @@ struct RouteRequest {
   const at::Tensor& hidden;             // [tokens, d], fp32: sentence after sentence, pass after pass
   std::span<const uint64_t> sentences;  // [tokens of one pass / length] number of each sentence in its set
   int64_t length = 0;                   // positions of a sentence, padding included
+  int64_t first_position = 0;  // of the first in its sentence: of a segment of a text, where it begins
   config::Stack stack = config::Stack::kEncoder;
   int64_t layer = 0;         // index in its stack, from 0
   int64_t expert_layer = 0;  // number of the expert layer over both stacks, encoder first

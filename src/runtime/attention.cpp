@@ -54,10 +54,11 @@ HWY_INLINE void block_scores(const float* HWY_RESTRICT query, const float* HWY_R
   }
 }
 
-// In place: exp(score - maximum); returns the sum. Positions from `length` on get 0.
-HWY_INLINE float exponentials(int64_t length, float* scores) {
+// In place: exp(score - maximum); returns the sum. Positions before `skipped` and from `length` on get 0.
+HWY_INLINE float exponentials(int64_t skipped, int64_t length, float* scores) {
   const Tag d;
   const int64_t padded = kBlockPositions * blocks_for(length);
+  std::fill(scores, scores + skipped, std::numeric_limits<float>::lowest());
   std::fill(scores + length, scores + padded, std::numeric_limits<float>::lowest());
   Vector top = hn::LoadU(d, scores);
   for (int64_t i = kLanes; i < padded; i += kLanes) top = hn::Max(top, hn::LoadU(d, scores + i));
@@ -113,6 +114,18 @@ HWY_INLINE float weigh_column(const AttentionCall& call, int64_t column, int64_t
   return total * factor;
 }
 
+// Adds to a head's scores those of the distances.
+HWY_INLINE void add_distances(const AttentionCall& call, int64_t column, const AttentionShape& shape,
+                              float factor) {
+  const DistanceTerms& distances = call.distances;
+  const int64_t seen = call.length - call.skipped;
+  for (int64_t b = 0; b < blocks_for(seen); ++b) {
+    block_scores(distances.query + column, distances.vectors + (b * shape.width() + column) * kBlockPositions,
+                 shape.head_width, factor, distances.scores + b * kBlockPositions);
+  }
+  for (int64_t n = 0; n < seen; ++n) call.scores[call.length - 1 - n] += distances.scores[n];
+}
+
 void attend(const AttentionShape& shape, const AttentionCall& call) {
   const int64_t width = shape.width(), head_width = shape.head_width;
   const float factor = 1.0F / std::sqrt(static_cast<float>(head_width));
@@ -123,7 +136,8 @@ void attend(const AttentionShape& shape, const AttentionCall& call) {
       block_scores(call.query + column, call.blocks[b] + column * kBlockPositions, head_width, factor,
                    call.scores + b * kBlockPositions);
     }
-    const float inverse = 1.0F / exponentials(call.length, call.scores);
+    if (call.distances.query != nullptr) add_distances(call, column, shape, factor);
+    const float inverse = 1.0F / exponentials(call.skipped, call.length, call.scores);
     int64_t c = 0;
     for (; c + 4 * kLanes <= head_width; c += 4 * kLanes) {
       weigh_values<4>(call, values + column + c, width, inverse, call.context + column + c);
@@ -146,14 +160,18 @@ namespace megin::runtime {
 HWY_EXPORT(attend);
 
 void attend(const AttentionShape& shape, const AttentionCall& call) {
-  assert(call.length > 0);
+  assert(call.length > 0 && call.skipped < call.length);
   HWY_DYNAMIC_DISPATCH(attend)(shape, call);
+}
+
+void store_keys(const AttentionShape& shape, const float* key, int64_t slot, float* block) {
+  for (int64_t c = 0; c < shape.width(); ++c) block[c * kBlockPositions + slot] = key[c];
 }
 
 void store_position(const AttentionShape& shape, const float* key, const float* value, int64_t slot,
                     float* block) {
   const int64_t width = shape.width();
-  for (int64_t c = 0; c < width; ++c) block[c * kBlockPositions + slot] = key[c];
+  store_keys(shape, key, slot, block);
   std::copy_n(value, width, block + kBlockPositions * width + slot * width);
 }
 

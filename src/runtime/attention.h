@@ -26,19 +26,33 @@ constexpr int64_t blocks_for(int64_t positions) {
   return (positions + kBlockPositions - 1) / kBlockPositions;
 }
 
+// Writes a vector, [width], as the keys of one position of a block.
+void store_keys(const AttentionShape& shape, const float* key, int64_t slot, float* block);
+
 // Writes key and value, [width] each, of one position of a block; 0 <= slot < kBlockPositions.
 void store_position(const AttentionShape& shape, const float* key, const float* value, int64_t slot,
                     float* block);
 
+// What relative positions add (Dai et al. 2019): the distance n of a key has the vector R_n.
+struct DistanceTerms {
+  const float* query = nullptr;  // [width]: the query with the bias v; null: there are no such terms
+  // Of distances, in blocks as keys are: the keys of block_floats(), without values.
+  const float* vectors = nullptr;
+  float* scores = nullptr;  // scratch, kBlockPositions * blocks_for(length) floats
+};
+
 struct AttentionCall {
   const float* query;                    // [width]; scaled here by head_width^-1/2
   std::span<const float* const> blocks;  // at least blocks_for(length)
-  int64_t length;                        // positions to attend to, >= 1
+  int64_t length;                        // positions in the blocks; the last is the query's own
   float* scores;                         // scratch, kBlockPositions * blocks_for(length) floats
   float* context;                        // result, [width]
+  int64_t skipped = 0;                   // of the first positions, to which it does not attend; < length
+  DistanceTerms distances = {};
 };
 
-// context = softmax(query keys^T / sqrt(head_width)) values, each head on its own, all in fp32.
+// context = softmax((query keys^T + distance terms) / sqrt(head_width)) values, each head on its own, all in
+// fp32. With distance terms position j of the blocks is length - 1 - j away.
 void attend(const AttentionShape& shape, const AttentionCall& call);
 
 }  // namespace megin::runtime

@@ -10,6 +10,25 @@
 namespace megin::runtime {
 namespace {
 
+// The part of its row's past that the token at `position` looks at.
+struct Window {
+  int64_t first_block = 0;
+  int64_t length = 0;   // positions from the beginning of the first block, the token's own included
+  int64_t skipped = 0;  // of them, the first ones that it does not see
+};
+
+Window window_of(const config::ModelConfig& config, int64_t position) {
+  if (!config::has_memory(config)) return {.length = position + 1};
+  const int64_t first = config::evaluation_segments(config).first_seen(position);
+  const int64_t block = first / kBlockPositions;
+  return {block, position + 1 - block * kBlockPositions, first - block * kBlockPositions};
+}
+
+// Positions of its past that a row keeps.
+int64_t kept_positions(const config::ModelConfig& config) {
+  return config::has_memory(config) ? config::attention_reach(config) + kBlockPositions : config.max_length;
+}
+
 // One step: what its parts have in common.
 class DecoderStep {
  public:
@@ -128,7 +147,7 @@ class DecoderStep {
     const Rows projected = work.projected.rows(in.count);
     const Rows context = work.context.rows(in.count);
     layer.query_key_value(in, projected);
-    const int64_t length = position_ + 1, blocks = blocks_for(length);
+    const Window window = window_of(weights_.config, position_);
     for (int64_t r = 0; r < in.count; ++r) {
       float* query = projected.row(r);
       float* key = query + shape.width();
@@ -137,13 +156,28 @@ class DecoderStep {
         rotate(weights_, position_, key);
       }
       store_position(shape, key, key + shape.width(), position_ % kBlockPositions,
-                     state_.cache.block(row_of(r), index, blocks - 1));
-      for (int64_t b = 0; b < blocks; ++b) {
-        work.blocks[static_cast<size_t>(b)] = state_.cache.block(row_of(r), index, b);
+                     state_.cache.block(row_of(r), index, position_ / kBlockPositions));
+      for (int64_t b = 0; b < blocks_for(window.length); ++b) {
+        work.blocks[static_cast<size_t>(b)] = state_.cache.block(row_of(r), index, window.first_block + b);
       }
-      attend(shape, {query, work.blocks, length, work.scores.data(), context.row(r)});
+      AttentionCall call{query,          work.blocks,   window.length, work.scores.data(),
+                         context.row(r), window.skipped};
+      if (layer.distances) look_at_distances(layer, call);
+      attend(shape, call);
     }
     layer.self_output(context, out);
+  }
+
+  // The query with the bias u looks at contents, with v at distances.
+  void look_at_distances(const LayerWeights& layer, AttentionCall& call) {
+    Workspace& work = state_.work;
+    const size_t width = weights_.content_bias.size();
+    for (size_t i = 0; i < width; ++i) {
+      work.biased_query[i] = call.query[i] + weights_.content_bias[i];
+      work.biased_query[width + i] = call.query[i] + weights_.distance_bias[i];
+    }
+    call.query = work.biased_query.data();
+    call.distances = {work.biased_query.data() + width, layer.distances.get(), work.distance_scores.data()};
   }
 
   void cross_attention(const LayerWeights& layer, int64_t index, ConstRows in, Rows out) {
@@ -318,7 +352,7 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
     : work(weights.config, dispatch),
       memory(read_sources(weights, dispatch, sources, work)),
       cache(weights.attention(), weights.config.decoder_layers,
-            static_cast<int64_t>(sources.size()) * rows_per_source, weights.config.max_length) {
+            static_cast<int64_t>(sources.size()) * rows_per_source, kept_positions(weights.config)) {
   for (size_t s = 0; s < sources.size(); ++s) {
     sentences.push_back(sources[s].sentence);
     source_of.insert(source_of.end(), static_cast<size_t>(rows_per_source), static_cast<int64_t>(s));
@@ -331,7 +365,7 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
 
 void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
                  std::span<const int32_t> tokens, std::span<float> log_probs) {
-  if (state.cache.length() >= weights.config.max_length) {
+  if (!config::has_memory(weights.config) && state.cache.length() >= weights.config.max_length) {
     fail_usage("decoding: wanted at most {} tokens, the model's longest target; found one more",
                weights.config.max_length);
   }

@@ -133,7 +133,7 @@ class EncoderRun {
   }
 
   void self_attention(const LayerWeights& layer, ConstRows in, Rows out) {
-    const int64_t width = weights_.config.width;
+    const int64_t width = weights_.attention().width();
     const Rows projected = work_.projected.rows(in.count);
     const Rows context = work_.context.rows(in.count);
     layer.query_key_value(in, projected);

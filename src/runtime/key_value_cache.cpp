@@ -23,27 +23,31 @@ int32_t KeyValueCache::take_block() {
   return number;
 }
 
+void KeyValueCache::leave_block(int32_t number) {
+  if (--pool_[static_cast<size_t>(number)].users == 0) free_.push_back(number);
+}
+
 void KeyValueCache::extend() {
   const int64_t index = length_ / kBlockPositions;
   const bool begins = length_ % kBlockPositions == 0;
-  assert(index < max_blocks_);
   for (int64_t row = 0; row < rows_; ++row) {
-    int32_t& entry = table_[static_cast<size_t>(row * max_blocks_ + index)];
+    int32_t& last = entry(row, index);
     if (begins) {
-      entry = take_block();
-    } else if (pool_[static_cast<size_t>(entry)].users > 1) {
+      if (index >= max_blocks_) leave_block(last);  // the oldest stood there
+      last = take_block();
+    } else if (pool_[static_cast<size_t>(last)].users > 1) {
       const int32_t copy = take_block();
-      Block& shared = pool_[static_cast<size_t>(entry)];
+      Block& shared = pool_[static_cast<size_t>(last)];
       std::copy_n(shared.data.get(), block_floats(), pool_[static_cast<size_t>(copy)].data.get());
       --shared.users;
-      entry = copy;
+      last = copy;
     }
   }
   ++length_;
 }
 
 void KeyValueCache::reorder(std::span<const int64_t> from) {
-  const int64_t used = blocks_for(length_);
+  const int64_t used = std::min(blocks_for(length_), max_blocks_);
   std::swap(table_, old_table_);
   table_.resize(from.size() * static_cast<size_t>(max_blocks_));
   for (size_t i = 0; i < from.size(); ++i) {
@@ -54,8 +58,7 @@ void KeyValueCache::reorder(std::span<const int64_t> from) {
   }
   for (int64_t row = 0; row < rows_; ++row) {
     for (int64_t b = 0; b < used; ++b) {
-      const int32_t number = old_table_[static_cast<size_t>(row * max_blocks_ + b)];
-      if (--pool_[static_cast<size_t>(number)].users == 0) free_.push_back(number);
+      leave_block(old_table_[static_cast<size_t>(row * max_blocks_ + b)]);
     }
   }
   rows_ = static_cast<int64_t>(from.size());

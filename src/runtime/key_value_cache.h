@@ -14,9 +14,12 @@
 
 namespace megin::runtime {
 
-// For one thread. Memory: at most rows * blocks_for(length) blocks of layers * shape.block_floats() floats.
+// For one thread. Memory: at most rows * blocks_for(max_positions) blocks of layers * shape.block_floats()
+// floats.
 class KeyValueCache {
  public:
+  // A past longer than `max_positions` loses its oldest blocks: of any length, the last max_positions -
+  // kBlockPositions + 1 positions are there.
   KeyValueCache(const AttentionShape& shape, int64_t layers, int64_t rows, int64_t max_positions);
 
   int64_t rows() const { return rows_; }
@@ -27,10 +30,10 @@ class KeyValueCache {
   // free from before.
   void extend();
 
-  // Block `index` of a row's past in a layer. Writable for the last one only, after extend().
+  // Block `index` of a row's past in a layer, counted from its beginning. Writable for the last one only,
+  // after extend().
   float* block(int64_t row, int64_t layer, int64_t index) {
-    return pool_[static_cast<size_t>(table_[static_cast<size_t>(row * max_blocks_ + index)])].data.get() +
-           layer * shape_.block_floats();
+    return pool_[static_cast<size_t>(entry(row, index))].data.get() + layer * shape_.block_floats();
   }
 
   // Row i becomes what row from[i] was; the number of rows becomes from.size().
@@ -43,6 +46,10 @@ class KeyValueCache {
   };
 
   int32_t take_block();
+  void leave_block(int32_t number);
+  int32_t& entry(int64_t row, int64_t index) {
+    return table_[static_cast<size_t>(row * max_blocks_ + index % max_blocks_)];
+  }
   int64_t block_floats() const { return layers_ * shape_.block_floats(); }
 
   AttentionShape shape_;
@@ -52,7 +59,7 @@ class KeyValueCache {
   int64_t length_ = 0;
   std::vector<Block> pool_;
   std::vector<int32_t> free_;
-  std::vector<int32_t> table_;      // [rows, max_blocks]: numbers in the pool
+  std::vector<int32_t> table_;  // [rows, max_blocks]: numbers in the pool; block i stands at i % max_blocks
   std::vector<int32_t> old_table_;  // of reorder
 };
 

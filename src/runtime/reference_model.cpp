@@ -98,7 +98,7 @@ Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> token
 
 Matrix ReferenceModel::rotated(Matrix x) const {
   if (config_.positions != config::Positions::kRotary) return x;
-  const int64_t width = config_.width / config_.heads, half = width / 2;
+  const int64_t width = config::width_of_head(config_), half = width / 2;
   for (size_t t = 0; t < x.size(); ++t) {
     for (int64_t h = 0; h < config_.heads; ++h) {
       for (int64_t i = 0; i < half; ++i) {
@@ -117,8 +117,8 @@ Matrix ReferenceModel::rotated(Matrix x) const {
 
 Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, const Matrix& values,
                                  bool causal) const {
-  const int64_t width = config_.width / config_.heads;
-  Matrix context(queries.size(), std::vector<double>(config_.width, 0.0));
+  const int64_t width = config::width_of_head(config_);
+  Matrix context(queries.size(), std::vector<double>(config::attention_width(config_), 0.0));
   for (size_t t = 0; t < queries.size(); ++t) {
     const size_t seen = causal ? t + 1 : keys.size();
     for (int64_t h = 0; h < config_.heads; ++h) {
@@ -139,20 +139,72 @@ Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, cons
 }
 
 Matrix ReferenceModel::self_attention(const Matrix& x, const std::string& prefix, bool causal) const {
-  const int64_t d = config_.width;
+  if (config::has_memory(config_)) return relative_attention(x, prefix);
+  const int64_t d = config::attention_width(config_);
   const Matrix all = linear(x, prefix + "query_key_value", 0, 3 * d);
   const Matrix context = attention(rotated(columns(all, 0, d)), rotated(columns(all, d, 2 * d)),
                                    columns(all, 2 * d, 3 * d), causal);
-  return linear(context, prefix + "output", 0, d);
+  return linear(context, prefix + "output", 0, config_.width);
+}
+
+// Dai et al. 2019, section 3.3: the score of query i and key j is
+// (q_i k_j + q_i W_R r_{i-j} + u k_j + v W_R r_{i-j}) / sqrt(head width).
+Matrix ReferenceModel::relative_attention(const Matrix& x, const std::string& prefix) const {
+  const int64_t inner = config::attention_width(config_), width = config::width_of_head(config_);
+  const int64_t d = config_.width;
+  const auto product = [&](const std::string& name, const std::vector<double>& row, int64_t output) {
+    const auto weight = tensors_(prefix + name);
+    double sum = 0;
+    for (size_t c = 0; c < row.size(); ++c)
+      sum += weight[static_cast<size_t>(output) * row.size() + c] * row[c];
+    return sum;
+  };
+  Matrix all(x.size()), distances(x.size());
+  for (size_t t = 0; t < x.size(); ++t) {
+    for (int64_t o = 0; o < 3 * inner; ++o) all[t].push_back(product("query_key_value.weight", x[t], o));
+    std::vector<double> r(static_cast<size_t>(d));
+    for (int64_t k = 0; k < d / 2; ++k) {
+      const double angle = static_cast<double>(t) * std::pow(10000.0, -2.0 * k / static_cast<double>(d));
+      r[k] = std::sin(angle);
+      r[d / 2 + k] = std::cos(angle);
+    }
+    for (int64_t o = 0; o < inner; ++o) distances[t].push_back(product("distance.weight", r, o));
+  }
+  const auto u = tensors_("decoder.relative.content_bias"), v = tensors_("decoder.relative.distance_bias");
+  Matrix y;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto first =
+        static_cast<size_t>(config::evaluation_segments(config_).first_seen(static_cast<int64_t>(i)));
+    std::vector<double> context(inner, 0.0);
+    for (int64_t h = 0; h < config_.heads; ++h) {
+      std::vector<double> p(i + 1, 0.0);
+      double total = 0;
+      for (size_t j = first; j <= i; ++j) {
+        double score = 0;
+        for (int64_t c = h * width; c < (h + 1) * width; ++c) {
+          score += (all[i][c] + u[c]) * all[j][inner + c] + (all[i][c] + v[c]) * distances[i - j][c];
+        }
+        total += p[j] = std::exp(score / std::sqrt(static_cast<double>(width)));
+      }
+      for (size_t j = first; j <= i; ++j) {
+        for (int64_t c = h * width; c < (h + 1) * width; ++c) {
+          context[c] += p[j] / total * all[j][2 * inner + c];
+        }
+      }
+    }
+    y.emplace_back();
+    for (int64_t o = 0; o < d; ++o) y.back().push_back(product("output.weight", context, o));
+  }
+  return y;
 }
 
 Matrix ReferenceModel::cross_attention(const Matrix& x, const Matrix& memory,
                                        const std::string& prefix) const {
-  const int64_t d = config_.width;
+  const int64_t d = config::attention_width(config_);
   const Matrix all = linear(memory, prefix + "key_value", 0, 2 * d);
   const Matrix context =
       attention(linear(x, prefix + "query", 0, d), columns(all, 0, d), columns(all, d, 2 * d), false);
-  return linear(context, prefix + "output", 0, d);
+  return linear(context, prefix + "output", 0, config_.width);
 }
 
 double ReferenceModel::act(double x) const {

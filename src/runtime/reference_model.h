@@ -39,6 +39,7 @@ class ReferenceModel {
   int64_t component(const Matrix& memory) const;
   Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal) const;
   Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
+  Matrix relative_attention(const Matrix& x, const std::string& prefix) const;
   Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;
   Matrix feed_forward(const Matrix& x, const std::string& prefix, const Place& place) const;
   // One expert of a feed-forward of inner width f.

@@ -185,6 +185,11 @@ void run_scaled(const config::ModelConfig& config, const Experts& experts, Const
   }
 }
 
+// Positions in the blocks that a token attends to, at most.
+int64_t most_positions(const config::ModelConfig& config) {
+  return config::has_memory(config) ? config::attention_reach(config) + kBlockPositions : config.max_length;
+}
+
 }  // namespace
 
 Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch)
@@ -192,8 +197,8 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       normed(config.width),
       output(config.width),
       of_decoder(config::decoders_of(config) > 1 ? config.width : 1),
-      projected(3 * config.width),
-      context(config.width),
+      projected(3 * config::attention_width(config)),
+      context(config::attention_width(config)),
       hidden(std::max(config.feed_forward, config::expert_feed_forward(config))),
       gate(std::max(config.feed_forward, config::expert_feed_forward(config))),
       gathered(config.width),
@@ -204,9 +209,13 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       choices(choices_of(config.experts, dispatch)),
       gated(dispatch.gate || config.experts.gate != config::Gate::kNone),
       fixed_gate(dispatch.gate),
-      scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
-      blocks(static_cast<size_t>(blocks_for(config.max_length))),
-      ends(static_cast<size_t>(config.experts.count) + 1) {}
+      scores(static_cast<size_t>(blocks_for(most_positions(config)) * kBlockPositions)),
+      blocks(static_cast<size_t>(blocks_for(most_positions(config)))),
+      ends(static_cast<size_t>(config.experts.count) + 1) {
+  if (!config::has_memory(config)) return;
+  distance_scores.resize(scores.size());
+  biased_query.resize(2 * static_cast<size_t>(config::attention_width(config)));
+}
 
 void Workspace::reserve(int64_t rows) {
   for (RowBuffer* buffer : {&states, &normed, &output, &of_decoder, &projected, &context, &hidden, &gate,

@@ -22,21 +22,22 @@ struct Workspace {
   RowBuffer states;                  // x, the running hidden states
   RowBuffer normed, output;          // of residual(): what a sublayer reads and writes
   RowBuffer of_decoder;              // rows of one decoder of a mixture
-  RowBuffer projected;               // [3 * width]: query, key, value
+  RowBuffer projected;               // [3 * attention width]: query, key, value
   RowBuffer context;                 // of attention
   RowBuffer hidden, gate;            // [feed_forward], of the layers' or the experts', whichever is wider
   RowBuffer gathered, gathered_out;  // rows of one expert
   RowBuffer all_hidden, all_gate;    // [experts * feed_forward], where tokens meet all experts by their gates
-  std::vector<float> scores;         // of attend(), for max_length positions
+  std::vector<float> scores;         // of attend(), for as many positions as a token sees
   std::vector<const float*> blocks;  // of attend()
-  RowBuffer router_scores;           // [experts]
-  int64_t choices = 1;               // experts of a row at most: 1 unless the model's router takes more
-  bool gated = false;                // whether `gates` count
-  std::optional<float> fixed_gate;   // what they all are, where the dispatch says so
-  std::vector<int64_t> experts;      // [rows * choices], chosen for each row; -1: none
-  std::vector<float> gates;          // [rows * choices]
-  std::vector<int64_t> order;        // choices by expert
-  std::vector<int64_t> ends;         // [experts + 1]
+  std::vector<float> distance_scores, biased_query;  // of attend() with relative positions
+  RowBuffer router_scores;                           // [experts]
+  int64_t choices = 1;              // experts of a row at most: 1 unless the model's router takes more
+  bool gated = false;               // whether `gates` count
+  std::optional<float> fixed_gate;  // what they all are, where the dispatch says so
+  std::vector<int64_t> experts;     // [rows * choices], chosen for each row; -1: none
+  std::vector<float> gates;         // [rows * choices]
+  std::vector<int64_t> order;       // choices by expert
+  std::vector<int64_t> ends;        // [experts + 1]
 };
 
 // x[r] = sqrt(width) * embedding[token] + positions[position]; Error for an id outside the embedding.

@@ -8,9 +8,15 @@
 namespace megin::runtime {
 namespace {
 
-constexpr size_t kBlocksAtOnce = 256;
+// Scored together: blocks of so many tokens, but no fewer and no more blocks than that.
+constexpr size_t kTokensAtOnce = 1 << 19, kFewestBlocks = 32, kMostBlocks = 256;
+constexpr int64_t kRowsAtOnce = 16;  // of a batch at least
 
 }  // namespace
+
+int64_t block_of(const config::ModelConfig& config) {
+  return config::has_memory(config) ? config::kEvaluationPart : config.max_length;
+}
 
 TextScorer::TextScorer(const search::NextTokenModel& model, int64_t block_tokens,
                        const BatchedSearch& options, ThreadPool& pool)
@@ -19,6 +25,7 @@ TextScorer::TextScorer(const search::NextTokenModel& model, int64_t block_tokens
       options_(options),
       pool_(pool),
       before_(text::kEndId) {
+  options_.batch_tokens = std::max(options_.batch_tokens, kRowsAtOnce * block_tokens);
   if (block_tokens < 1 || block_tokens > model.max_length()) {
     fail_usage("blocks of text: wanted 1 to {} tokens, found {}", model.max_length(), block_tokens);
   }
@@ -27,7 +34,8 @@ TextScorer::TextScorer(const search::NextTokenModel& model, int64_t block_tokens
 void TextScorer::add(std::span<const int32_t> line) {
   waiting_.insert(waiting_.end(), line.begin(), line.end());
   waiting_.push_back(text::kEndId);
-  if (waiting_.size() >= kBlocksAtOnce * block_) score(false);
+  if (waiting_.size() >= std::clamp(kTokensAtOnce / block_, kFewestBlocks, kMostBlocks) * block_)
+    score(false);
 }
 
 TextScore TextScorer::finish() {

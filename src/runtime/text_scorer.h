@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "config/model_config.h"
 #include "runtime/batched_search.h"
 
 namespace megin::runtime {
@@ -14,6 +15,10 @@ struct TextScore {
   double log_probability = 0;  // natural logarithm, of the whole text
   uint64_t tokens = 0;         // end marks included
 };
+
+// Tokens of the blocks that a model is measured on: as many as it reads, or the parts of a text that a model
+// with relative positions goes through from an empty memory on.
+int64_t block_of(const config::ModelConfig& config);
 
 // Takes a text line by line and scores it in blocks of `block_tokens`, as data/block_stream.h cuts it: a
 // block is begun by the last token of the one before. Memory: some hundred blocks. The same bits at any

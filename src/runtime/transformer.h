@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 
 #include "runtime/weights.h"
@@ -23,7 +24,10 @@ class Transformer : public search::NextTokenModel {
   std::shared_ptr<const Weights> weights() const { return weights_; }
 
   int64_t vocabulary() const override { return config().target_vocabulary; }
-  int64_t max_length() const override { return config().max_length; }
+  // A model with relative positions goes on for ever.
+  int64_t max_length() const override {
+    return config::has_memory(config()) ? std::numeric_limits<int32_t>::max() : config().max_length;
+  }
   std::unique_ptr<search::DecodingState> begin(std::span<const search::Source> sources,
                                                int64_t rows_per_source) const override;
   void step(search::DecodingState& state, std::span<const int32_t> tokens,

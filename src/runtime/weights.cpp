@@ -41,6 +41,10 @@ class Loader {
     return {PackedMatrix(tensor(prefix + "weight"), outputs, inputs), tensor(prefix + "bias")};
   }
 
+  Linear linear_without_bias(const std::string& name, int64_t outputs, int64_t inputs) const {
+    return {PackedMatrix(tensor(name), outputs, inputs), {}};
+  }
+
   NormWeights norm(const std::string& prefix) const {
     const bool has_bias = config_.norm == config::NormKind::kLayerNorm;
     return {tensor(prefix + "weight"), has_bias ? tensor(prefix + "bias") : std::span<const float>(),
@@ -104,15 +108,22 @@ class Loader {
 
   LayerWeights layer(Stack stack, int64_t index) const {
     const std::string prefix = store::layer_prefix(stack, index);
-    const int64_t d = config_.width;
+    const int64_t d = config_.width, heads = config::attention_width(config_);
     LayerWeights layer;
-    layer.query_key_value = linear(prefix + "self_attention.query_key_value.", 3 * d, d);
-    layer.self_output = linear(prefix + "self_attention.output.", d, d);
+    if (config::has_memory(config_)) {
+      layer.query_key_value =
+          linear_without_bias(prefix + "self_attention.query_key_value.weight", 3 * heads, d);
+      layer.self_output = linear_without_bias(prefix + "self_attention.output.weight", d, heads);
+      layer.distances = distances(prefix + "self_attention.distance.weight");
+    } else {
+      layer.query_key_value = linear(prefix + "self_attention.query_key_value.", 3 * heads, d);
+      layer.self_output = linear(prefix + "self_attention.output.", d, heads);
+    }
     layer.self_norm = norm(prefix + "self_attention.norm.");
     if (stack == Stack::kDecoder && !config::is_causal_lm(config_)) {
-      layer.cross_query = linear(prefix + "cross_attention.query.", d, d);
-      layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * d, d);
-      layer.cross_output = linear(prefix + "cross_attention.output.", d, d);
+      layer.cross_query = linear(prefix + "cross_attention.query.", heads, d);
+      layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * heads, d);
+      layer.cross_output = linear(prefix + "cross_attention.output.", d, heads);
       layer.cross_norm = norm(prefix + "cross_attention.norm.");
     }
     layer.chooses = config::is_expert_layer(config_, stack, index);
@@ -134,6 +145,23 @@ class Loader {
     }
     if (layer.chooses) layer.router = router(store::expert_prefix(config_, stack, index) + "router.");
     return layer;
+  }
+
+  // The vectors of all distances that a token sees, projected, in blocks.
+  hwy::AlignedFreeUniquePtr<float[]> distances(const std::string& name) const {
+    const AttentionShape shape{config_.heads, config::width_of_head(config_)};
+    const int64_t count = config::attention_reach(config_), block = kBlockPositions * shape.width();
+    const std::vector<float> vectors = distance_vectors(count, config_.width);
+    std::vector<float> projected(static_cast<size_t>(count * shape.width()));
+    multiply(PackedMatrix(tensor(name), shape.width(), config_.width), {},
+             ConstRows(vectors.data(), count, config_.width), Rows{projected.data(), count, shape.width()});
+    auto blocks = hwy::AllocateAligned<float>(static_cast<size_t>(blocks_for(count) * block));
+    std::fill_n(blocks.get(), blocks_for(count) * block, 0.0F);
+    for (int64_t n = 0; n < count; ++n) {
+      store_keys(shape, projected.data() + n * shape.width(), n % kBlockPositions,
+                 blocks.get() + n / kBlockPositions * block);
+    }
+    return blocks;
   }
 
   std::unique_ptr<Experts> experts(const std::string& prefix, int64_t count, int64_t feed_forward) const {
@@ -262,6 +290,10 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
     sinusoid = sinusoidal_positions(config.max_length, config.width);
     encoder.positions = decoder.positions = sinusoid;
   }
+  if (config::has_memory(config)) {
+    content_bias = loader.tensor("decoder.relative.content_bias");
+    distance_bias = loader.tensor("decoder.relative.distance_bias");
+  }
   if (rotary()) {
     const int64_t half = attention().head_width / 2;
     for (int64_t position = 0; position < config.max_length; ++position) {
@@ -272,6 +304,20 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
       }
     }
   }
+}
+
+std::vector<float> distance_vectors(int64_t count, int64_t width) {
+  const int64_t half = width / 2;
+  std::vector<float> table(static_cast<size_t>(count * width));
+  for (int64_t n = 0; n < count; ++n) {
+    for (int64_t k = 0; k < half; ++k) {
+      const double angle = static_cast<double>(n) *
+                           std::pow(10000.0, -static_cast<double>(2 * k) / static_cast<double>(width));
+      table[static_cast<size_t>(n * width + k)] = static_cast<float>(std::sin(angle));
+      table[static_cast<size_t>(n * width + half + k)] = static_cast<float>(std::cos(angle));
+    }
+  }
+  return table;
 }
 
 std::vector<float> sinusoidal_positions(int64_t count, int64_t width) {

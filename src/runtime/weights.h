@@ -8,6 +8,8 @@
 // file).
 #pragma once
 
+#include <hwy/aligned_allocator.h>
+
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -101,6 +103,8 @@ struct ResidualSublayer {
 
 struct LayerWeights {
   Linear query_key_value, self_output;
+  // Of relative positions: the vectors of distances as attend() takes them.
+  hwy::AlignedFreeUniquePtr<float[]> distances;
   NormWeights self_norm;
   Linear cross_query, cross_key_value, cross_output;  // decoder of an encoder-decoder only
   NormWeights cross_norm;                             // the same
@@ -118,8 +122,8 @@ struct StackWeights {
   std::span<const float> embedding;  // [vocabulary, width]
   std::vector<LayerWeights> layers;  // of a mixture of decoders: those of one after those of the other
   std::vector<NormWeights> norms;    // pre-norm only: after the last layer, of each decoder
-  // What is added to embeddings, [max_length, width]: the fairseq sinusoid or the learned vectors; empty for
-  // rotary positions.
+  // What is added to embeddings, [max_length, width]: the fairseq sinusoid or the learned vectors; else
+  // empty.
   std::span<const float> positions;
 };
 
@@ -134,7 +138,7 @@ struct Weights {
   // Throws Error when a tensor's size is not the one of store::tensor_shapes(config).
   Weights(const config::ModelConfig& model_config, TensorSource source);
 
-  AttentionShape attention() const { return {config.heads, config.width / config.heads}; }
+  AttentionShape attention() const { return {config.heads, config::width_of_head(config)}; }
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;
@@ -142,13 +146,18 @@ struct Weights {
   StackWeights encoder, decoder;  // a causal_lm has no encoder layers
   PackedMatrix output;            // [target vocabulary, width]; no bias
   MixtureWeights mixture;
-  std::vector<float> sinusoid;        // [max_length, width]
-  std::vector<float> rotary_cosines;  // [max_length, head_width / 2]
+  std::span<const float> content_bias, distance_bias;  // of relative positions, [attention width]
+  std::vector<float> sinusoid;                         // [max_length, width]
+  std::vector<float> rotary_cosines;                   // [max_length, head_width / 2]
   std::vector<float> rotary_sines;
 };
 
 // The vectors of fairseq's sinusoidal positions, [count, width], for tokens 0, 1 ... of a side (thor
 // spec 3.2): sines then cosines of (token + 2) * w_k, w_k = 10000^(-k / (width / 2 - 1)). width is even.
 std::vector<float> sinusoidal_positions(int64_t count, int64_t width);
+
+// The vectors of distances 0, 1 ... (Dai et al. 2019), [count, width]: sines then cosines of n * w_k, w_k =
+// 10000^(-2k / width). width is even.
+std::vector<float> distance_vectors(int64_t count, int64_t width);
 
 }  // namespace megin::runtime

@@ -29,6 +29,8 @@ inline constexpr std::string_view kValuePrefix = "value/";
 inline constexpr std::string_view kFirstMomentPrefix = "first_moment/";
 inline constexpr std::string_view kSecondMomentPrefix = "second_moment/";
 inline constexpr std::string_view kAveragePrefix = "average/";  // moving average of the weights
+// PASS.LAYER follows: [rows, tokens, d], what a model with relative positions remembers.
+inline constexpr std::string_view kMemoryPrefix = "memory/";
 
 // What goes into a checkpoint; the tensors' bytes belong to the caller.
 struct CheckpointContent {

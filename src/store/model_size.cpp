@@ -38,7 +38,7 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
   if (contains(tensor.name, "positions")) return counts.positions;
   if (is_norm(tensor)) return counts.norms;
   if (contains(tensor.name, "router.") || tensor.name.starts_with("mixture.")) return counts.routers;
-  if (contains(tensor.name, "attention")) return counts.attention;
+  if (contains(tensor.name, "attention") || contains(tensor.name, ".relative.")) return counts.attention;
   return counts.feed_forward;
 }
 
@@ -73,7 +73,8 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   TokenFlops flops;
   for (const TensorShape& tensor : tensor_shapes(of_one_component(config))) {
     if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;
-    if (contains(tensor.name, "positions")) continue;
+    // Vectors of distances are projected once for all tokens.
+    if (contains(tensor.name, "positions") || contains(tensor.name, "attention.distance")) continue;
     const int64_t used = active_elements(tensor, active);
     const bool of_memory = contains(tensor.name, "cross_attention.key_value");
     const bool of_source = tensor.name.starts_with("encoder.") || of_memory;
@@ -83,12 +84,14 @@ TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, 
   }
   const double width = static_cast<double>(config.width);
   flops.target += 2.0 * width * static_cast<double>(config.target_vocabulary);
-  // A product with a key and one with a value for every token looked at.
-  const double look = 4.0 * width;
+  // A product with a key and one with a value for every token looked at; one with its distance.
+  const bool relative = config.positions == config::Positions::kRelative;
+  const double look = (relative ? 6.0 : 4.0) * static_cast<double>(config::attention_width(config));
   const double tokens = static_cast<double>(length);
   flops.source_attention = look * tokens * static_cast<double>(config.encoder_layers);
   const double of_source = config::is_causal_lm(config) ? 0.0 : tokens;
-  flops.target_attention = look * (of_source + (tokens + 1) / 2) * static_cast<double>(config.decoder_layers);
+  const double seen = of_source + static_cast<double>(config.memory) + (tokens + 1) / 2;
+  flops.target_attention = look * seen * static_cast<double>(config.decoder_layers);
   return flops;
 }
 

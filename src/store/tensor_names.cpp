@@ -34,6 +34,11 @@ class Table {
     if (config_.positions == config::Positions::kLearned) {
       add(name + ".positions.weight", {config_.max_length, config_.width});
     }
+    if (config_.positions == config::Positions::kRelative) {
+      for (const char* bias : {".relative.content_bias", ".relative.distance_bias"}) {
+        add(name + bias, {config::attention_width(config_)});
+      }
+    }
     for (int64_t layer = 0; layer < config::stored_layers_of(config_, stack); ++layer)
       add_layer(stack, layer);
     if (config_.norm_position != config::NormPosition::kPre) return;
@@ -97,17 +102,23 @@ class Table {
   }
 
   void add_self_attention(const std::string& prefix) {
-    const int64_t d = config_.width;
-    add_linear(prefix + "query_key_value", 3 * d, d);
-    add_linear(prefix + "output", d, d);
+    const int64_t d = config_.width, heads = config::attention_width(config_);
+    if (config_.positions == config::Positions::kRelative) {
+      add(prefix + "query_key_value.weight", {3 * heads, d});
+      add(prefix + "distance.weight", {heads, d});
+      add(prefix + "output.weight", {d, heads});
+    } else {
+      add_linear(prefix + "query_key_value", 3 * heads, d);
+      add_linear(prefix + "output", d, heads);
+    }
     add_norm(prefix + "norm", 0);
   }
 
   void add_cross_attention(const std::string& prefix) {
-    const int64_t d = config_.width;
-    add_linear(prefix + "query", d, d);
-    add_linear(prefix + "key_value", 2 * d, d);
-    add_linear(prefix + "output", d, d);
+    const int64_t d = config_.width, heads = config::attention_width(config_);
+    add_linear(prefix + "query", heads, d);
+    add_linear(prefix + "key_value", 2 * heads, d);
+    add_linear(prefix + "output", d, heads);
     add_norm(prefix + "norm", 0);
   }
 

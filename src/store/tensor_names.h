@@ -5,11 +5,13 @@
 //   target_embedding.weight                [Vt, d]  (decoder, none)
 //   output.weight                          [Vt, d]  (none)
 //   {encoder,decoder}.positions.weight     [max_length, d]  (learned positions)
-//   S.layers.I.self_attention.query_key_value.{weight,bias}   [3d, d], [3d]   rows: query, key, value
-//   S.layers.I.self_attention.output.{weight,bias}            [d, d], [d]
+//   decoder.relative.{content,distance}_bias  [a]  (relative positions: u and v of Dai et al. 2019)
+//   S.layers.I.self_attention.query_key_value.{weight,bias}   [3a, d], [3a]   rows: query, key, value
+//   S.layers.I.self_attention.distance.weight                 [a, d]  (relative positions)
+//   S.layers.I.self_attention.output.{weight,bias}            [d, a], [d]
 //   S.layers.I.self_attention.norm.{weight,bias}              [d]      (rms_norm has no bias)
-//   decoder.layers.I.cross_attention.query.{weight,bias}      [d, d], [d]
-//   decoder.layers.I.cross_attention.key_value.{weight,bias}  [2d, d], [2d]   rows: key, value
+//   decoder.layers.I.cross_attention.query.{weight,bias}      [a, d], [a]
+//   decoder.layers.I.cross_attention.key_value.{weight,bias}  [2a, d], [2a]   rows: key, value
 //   decoder.layers.I.cross_attention.output.{weight,bias}, .norm.{weight,bias}
 //   S.layers.I.feed_forward.{fc1,gate}.{weight,bias}          [f, d], [f]     (gate: gated activations only)
 //   S.layers.I.feed_forward.fc2.{weight,bias}                 [d, f], [d]
@@ -34,7 +36,8 @@
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
 // leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count
 // from 0; of a mixture of decoders, layer i of decoder z has the number z * decoder_layers + i. A causal_lm
-// has the decoder alone, without cross-attention and source_embedding. All tensors are fp32.
+// has the decoder alone, without cross-attention and source_embedding. a is the width of all heads together,
+// mostly d; with relative positions self_attention has no biases. All tensors are fp32.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 #include "train/batches.h"
 
 #include "data/block_stream.h"
+#include "data/lane_stream.h"
 #include "data/pair_stream.h"
 
 namespace megin::train {
@@ -9,6 +10,11 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
                                                     const data::PreparedData& data) {
   const config::TrainConfig& train = config.train;
   const auto seed = static_cast<uint64_t>(train.seed);
+  if (config::has_memory(config.model)) {
+    return std::make_unique<data::LaneStream>(
+        data.train,
+        data::LaneStreamOptions{.block_tokens = config.model.max_length, .max_tokens = train.batch_tokens});
+  }
   if (config::is_causal_lm(config.model)) {
     return std::make_unique<data::BlockStream>(
         data.train, data::BlockStreamOptions{.block_tokens = config.model.max_length,
@@ -26,6 +32,13 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
 std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
                                                       const config::ModelConfig& model,
                                                       const data::ExampleSource& examples) {
+  if (config::has_memory(model)) {
+    return std::make_unique<data::LaneStream>(
+        examples, data::LaneStreamOptions{.block_tokens = config::evaluation_segments(model).block,
+                                          .max_tokens = train.batch_tokens,
+                                          .lane_tokens = config::kEvaluationPart,
+                                          .tokens = train.validation.sentences * model.max_length});
+  }
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(
         examples, data::BlockStreamOptions{.block_tokens = model.max_length,

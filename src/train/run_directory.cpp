@@ -11,6 +11,7 @@
 #include "store/averaging.h"
 #include "store/checkpoint.h"
 #include "store/model_directory.h"
+#include "train/kept_memory.h"
 
 namespace megin::train {
 namespace fs = std::filesystem;
@@ -182,6 +183,7 @@ bool RunDirectory::restore(TrainingState& state, Console& console) {
       std::ranges::copy(values, part.memory.begin() + p.offset);
     }
   }
+  state.memory = kept_memory(checkpoint->tensors);
   state.progress = progress_from_json(checkpoint->state.value("progress", nlohmann::json::object()), where);
   const auto steps = checkpoint->state.value("segment_steps", std::vector<int64_t>());
   if (steps.size() != state.optimizer.segments.size()) {
@@ -200,6 +202,7 @@ void RunDirectory::save(const TrainingState& state) const {
     auto views = tensor_views(state.model.parameters(), part.memory, part.prefix);
     std::ranges::move(views, std::back_inserter(tensors));
   }
+  std::ranges::move(memory_views(state.memory), std::back_inserter(tensors));
   std::vector<int64_t> steps;
   for (const optim::Segment& segment : state.optimizer.segments) steps.push_back(segment.steps);
   store::write_checkpoint(

@@ -25,6 +25,7 @@ struct TrainingState {
 
   model::Transformer model;
   OptimizerState optimizer;
+  model::SegmentMemory memory;  // of a model with relative positions
   ProgressRecord progress;
 
   // What validation and the published model use: the moving average where there is one, else the parameters.

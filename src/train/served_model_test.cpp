@@ -190,6 +190,13 @@ TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   rotary.share_embeddings = config::ShareEmbeddings::kNone;
   rotary.experts.count = 3;
   expect_served_as_trained(rotary, {"sentence", "token", "ensemble", "path:1"});
+  config::ModelConfig relative = language_model();
+  relative.positions = config::Positions::kRelative;
+  relative.head_width = 9;
+  relative.experts.count = 3;
+  expect_served_as_trained(relative, {"sentence", "token", "ensemble", "path:1"});
+  relative.norm_position = config::NormPosition::kPost;
+  expect_served_as_trained(relative, {"token"});
 }
 
 TEST(ServedModel, ServesInsertedExpertsAsTheyWereTrained) {

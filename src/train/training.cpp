@@ -143,7 +143,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
       state_(config),
       directory_(config.train.run, config, data_),
       stream_(training_batches(config, data_)),
-      step_(config.train, state_.model, pool_) {
+      step_(config.train, state_.model, pool_, &state_.memory) {
   set_library_threads(pool_.threads(), operations_of(config.train));
   const bool goes_on = options.resume && directory_.holds_run();
   const bool restored = goes_on && restore();

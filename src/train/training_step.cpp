@@ -85,8 +85,9 @@ net::Operations operations_of(const config::TrainConfig& config) {
   return net::Operations(config.plain_operations);
 }
 
-TrainingStep::TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool)
-    : config_(config), model_(model), pool_(pool), adam_(config.optimizer) {}
+TrainingStep::TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool,
+                           model::SegmentMemory* memory)
+    : config_(config), model_(model), pool_(pool), memory_(memory), adam_(config.optimizer) {}
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
   return {.training = true,
@@ -143,12 +144,12 @@ at::Tensor TrainingStep::forward(const data::TokenBatch& batch, net::ForwardCont
   if (config_.objective.perturbation.kind != config::Perturbation::kNone) {
     return forward_perturbed(batch, context, record);
   }
-  if (passes_together()) return model_.forward(batch, context, &record);
+  if (passes_together()) return model_.forward(batch, context, &record, {}, memory_);
   std::vector<at::Tensor> states;
   for (int64_t pass = 0; pass < config_.objective.passes; ++pass) {
     context.first_pass = pass;
     context.passes = 1;
-    states.push_back(model_.forward(batch, context, &record));
+    states.push_back(model_.forward(batch, context, &record, {}, memory_));
   }
   return at::cat(states);
 }

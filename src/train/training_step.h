@@ -75,8 +75,10 @@ net::Operations operations_of(const config::TrainConfig& config);
 
 class TrainingStep {
  public:
-  // Keeps references to all of them.
-  TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool);
+  // Keeps references to all of them. `memory`: of a model with relative positions, what it remembers of the
+  // batches before; null: each batch stands alone.
+  TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool,
+               model::SegmentMemory* memory = nullptr);
 
   // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
   // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
@@ -103,6 +105,7 @@ class TrainingStep {
   const config::TrainConfig& config_;
   model::Transformer& model_;
   ThreadPool& pool_;
+  model::SegmentMemory* memory_;
   optim::Adam adam_;
 };
 

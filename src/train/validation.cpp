@@ -64,6 +64,7 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet&
   const auto stream = validation_batches(config, state.model.config(), examples);
   const net::ForwardContext context{.training = false, .dispatch = dispatch};
   metric::LogLoss loss;
+  model::SegmentMemory memory;
   for (int64_t i = stream->batches(); i > 0; --i) {
     const data::TokenBatch batch = stream->next();
     if (config::is_mixture(state.model.config())) {
@@ -72,7 +73,7 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet&
       continue;
     }
     model::RouteRecord record;
-    const at::Tensor states = state.model.forward(batch, context, &record);
+    const at::Tensor states = state.model.forward(batch, context, &record, {}, &memory);
     const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
     if (dispatch.mode == config::DispatchMode::kRouter && by_token) add_routes(record, result.routes);
     loss += {.nats = objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1}),
