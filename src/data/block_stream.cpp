@@ -18,7 +18,8 @@ BlockStream::BlockStream(const ExampleSource& examples, const BlockStreamOptions
   starts_.reserve(static_cast<size_t>(examples.size()) + 1);
   starts_.push_back(0);
   for (int64_t i = 0; i < examples.size(); ++i) {
-    starts_.push_back(starts_.back() + static_cast<int64_t>(examples.example(i).target.size()) + 1);
+    const auto tokens = static_cast<int64_t>(examples.example(i).target.size());
+    starts_.push_back(starts_.back() + tokens + (options_.end_marks ? 1 : 0));
   }
   if (tokens() == 0) fail("there is no text to cut into blocks: the set is empty");
   int64_t blocks = (tokens() + options_.block_tokens - 1) / options_.block_tokens;
@@ -87,10 +88,13 @@ void BlockStream::copy_tokens(int64_t first, int64_t count, int32_t* to) const {
     const auto left = target.subspan(skipped);
     const int64_t taken = std::min(count, static_cast<int64_t>(left.size()));
     to = std::copy_n(left.begin(), taken, to);
-    if (taken < count) *to++ = text::kEndId;
-    const int64_t done = std::min(count, taken + 1);
-    first += done;
-    count -= done;
+    first += taken;
+    count -= taken;
+    if (options_.end_marks && count > 0) {
+      *to++ = text::kEndId;
+      ++first;
+      --count;
+    }
     ++example;
   }
 }

@@ -14,13 +14,14 @@ struct BlockStreamOptions {
   uint64_t seed = 1;           // of the order; unused without shuffle
   bool shuffle = true;         // off: the blocks in their order, for validation
   int64_t blocks = 0;          // only so many from the beginning; 0: all
+  bool end_marks = true;       // behind each example; off: the examples are pieces of one sequence
 };
 
-// The targets of all examples one after another, each with an end mark behind it. Block b is the tokens
-// b * block_tokens and on; the last one is shorter. A block's input is its tokens shifted by one: it begins
-// with the last token of the block before, and the first one with the end mark (fairseq's break mode none;
-// stablemoe spec 3). So every token is predicted exactly once in an epoch, and nothing is added. Each epoch
-// has its own order of the blocks.
+// The targets of all examples one after another, each with an end mark behind it (not of bytes). Block b is
+// the tokens b * block_tokens and on; the last one is shorter. A block's input is its tokens shifted by one:
+// it begins with the last token of the block before, and the first one with the end mark (fairseq's break
+// mode none; stablemoe spec 3). So every token is predicted exactly once in an epoch, and nothing is added.
+// Each epoch has its own order of the blocks.
 //
 // `sentence` of a row is the number of its block. A pure function of the examples, the options and the
 // position. Memory: 8 bytes an example and 4 a block. Not for two threads at once. Keeps a reference to the
