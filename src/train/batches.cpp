@@ -14,7 +14,8 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
         data.train, data::BlockStreamOptions{.block_tokens = config.model.max_length,
                                              .max_tokens = train.batch_tokens,
                                              .seed = seed,
-                                             .shuffle = true});
+                                             .shuffle = true,
+                                             .end_marks = config::has_end_marks(data.task)});
   }
   return std::make_unique<data::PairStream>(data.train,
                                             data::PairStreamOptions{.max_tokens = train.batch_tokens,
@@ -25,18 +26,19 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
 
 std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
                                                       const config::ModelConfig& model,
-                                                      const data::ExampleSource& examples) {
+                                                      const data::PreparedData& data) {
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(
-        examples, data::BlockStreamOptions{.block_tokens = model.max_length,
-                                           .max_tokens = train.batch_tokens,
-                                           .seed = 0,
-                                           .shuffle = false,
-                                           .blocks = train.validation.sentences});
+        data.valid, data::BlockStreamOptions{.block_tokens = model.max_length,
+                                             .max_tokens = train.batch_tokens,
+                                             .seed = 0,
+                                             .shuffle = false,
+                                             .blocks = train.validation.sentences,
+                                             .end_marks = config::has_end_marks(data.task)});
   }
   return std::make_unique<data::PairStream>(
-      examples, data::PairStreamOptions{
-                    .max_tokens = train.batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+      data.valid, data::PairStreamOptions{
+                      .max_tokens = train.batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
 }
 
 }  // namespace megin::train
