@@ -93,3 +93,38 @@ wrong_call '--text FILE' evaluate straight --src valid.txt --ref valid.txt
 refused 2 "train.validation.bleu" other --set train.validation.bleu=true
 refused 2 "train.max_updates was 120, now 150" straight --resume --set train.max_updates=150
 shown "what a language model cannot do is refused, with what to do instead"
+
+# The same text in bytes, without its newlines; the cuts fall into lines. The file has no newline at its end.
+printf '%s' "$(cat text)" >bytes.txt
+sed -e '/^  corpora:/,/^  subword:/d' -e 's/language_model/bytes/; s/prepared/prepared_bytes/' \
+  -e 's/^model:/  corpora: [{paths: [bytes.txt]}]\n  bytes: {newlines: drop, valid_bytes: 5000, test_bytes: 4001}\n&/' toy.yaml >bytes.yaml
+"$megin" prepare bytes.yaml --quiet >bytes.out 2>&1 || fail "megin prepare: $(cat bytes.out)"
+size=$(wc -c <bytes.txt)
+cmp <(head -c $((size - 4001)) bytes.txt | tail -c 5000) prepared_bytes/valid.tgt || fail "wanted the 5,000 bytes before the last 4,001"
+cmp <(tail -c 4001 bytes.txt) prepared_bytes/test.tgt || fail "wanted the last 4,001 bytes as the test"
+cp toy.yaml words.yaml
+cp bytes.yaml toy.yaml
+must_train bytes --set train.max_updates=60
+shown "bytes: prepared with cuts in the middle of lines, and trained"
+
+bytes_of_test=$(tr -d '\n' <prepared_bytes/test.tgt | wc -c)
+"$megin" evaluate bytes --text prepared_bytes/test.tgt --json --quiet >evaluated.json
+[[ $(of_json tokens) == "$bytes_of_test" && $(of_json bytes) == "$bytes_of_test" ]] ||
+  fail "wanted each of $bytes_of_test bytes to be scored once: $(cat evaluated.json)"
+awk -v bits="$(of_json bits_per_byte)" -v loss="$(of_json loss)" 'BEGIN { exit !(bits * log(2) - loss < 1e-6 && loss - bits * log(2) < 1e-6) }' ||
+  fail "wanted the loss in bits: $(cat evaluated.json)"
+! grep -q word evaluated.json || fail "bytes have no words: $(cat evaluated.json)"
+"$megin" evaluate bytes --text prepared_bytes/valid.tgt --json --quiet >evaluated.json
+best=$(grep '"event":"validation"' bytes/log.jsonl | grep -oE '"bits_per_byte":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1)
+awk -v a="$best" -v b="$(of_json bits_per_byte)" 'BEGIN { exit !(b < 4.5 && a - b < 1e-4 && b - a < 1e-4) }' ||
+  fail "wanted the best validation's $best bits a byte, found $(cat evaluated.json)"
+shown "megin evaluate --text gives the bits a byte that training measured, $best"
+
+"$megin" generate bytes --prompt "one two" --max-tokens 12 --samples 2 --quiet >written.txt
+[[ $(wc -lc <written.txt | xargs) == "2 40" && $(grep -c '^one two' written.txt) == 2 ]] ||
+  fail "generate: wanted twice 7 + 12 bytes and the end of the line: $(od -c written.txt)"
+"$megin" average out bytes/model bytes/model --quiet && "$megin" info out --quiet >info.txt
+cmp bytes/model/subword.model out/subword.model || fail "average: the vocabulary differs"
+"$megin" prepare words.yaml --task bytes --overwrite >wrong.out 2>wrong.err && fail "wanted the subwords of words.yaml to be refused"
+grep -qF "data.subword.vocabulary: wanted 8000, as data.task bytes does not read it" wrong.err || fail "prepare --task: $(cat wrong.err)"
+shown "megin generate writes bytes, and a vocabulary of bytes goes where a subword model does"

@@ -105,7 +105,7 @@ Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBun
   result.experts = config::to_string(model.dispatch());
   const double start = system_clock().steady_seconds();
   result.of_files = text_loss({bundle, model, options.decoding.search, pool}, options.files.text,
-                              options.block_tokens, [&] { progress.advance(); });
+                              options.block_tokens, [&](int64_t lines) { progress.advance(lines); });
   result.seconds = system_clock().steady_seconds() - start;
   return result;
 }
@@ -142,7 +142,7 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
   json["tokens"] = runs[0].of_files.loss.tokens;
   const bool of_text = !options.files.text.empty();
   if (of_text) {
-    json["words"] = runs[0].of_files.words;
+    if (!runs[0].of_files.of_bytes) json["words"] = runs[0].of_files.words;
     json["bytes"] = runs[0].of_files.bytes;
   } else {
     json["left_out"] = runs[0].of_files.left_out;
@@ -153,7 +153,7 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
                                   {"perplexity", run.of_files.loss.perplexity()},
                                   {"seconds", run.seconds}};
     if (of_text) {
-      one["word_perplexity"] = run.of_files.word_perplexity();
+      if (!run.of_files.of_bytes) one["word_perplexity"] = run.of_files.word_perplexity();
       one["bits_per_byte"] = run.of_files.bits_per_byte();
     }
     if (!options.loss_only) one.update({{"bleu", run.bleu.value}, {"signature", run.bleu.signature}});
@@ -175,7 +175,9 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
     out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {}{})\n",
                        loss_of(run), run.of_files.loss.perplexity(), run.of_files.loss.tokens, run.experts,
                        gate);
-    if (!options.files.text.empty()) {
+    if (run.of_files.of_bytes) {
+      out << fmt::format("{:.4f} bits a byte ({} bytes)\n", run.of_files.bits_per_byte(), run.of_files.bytes);
+    } else if (!options.files.text.empty()) {
       out << fmt::format("perplexity {:.3f} a word ({} words and line ends), {:.4f} bits a byte ({} bytes)\n",
                          run.of_files.word_perplexity(), run.of_files.words, run.of_files.bits_per_byte(),
                          run.of_files.bytes);
@@ -233,7 +235,8 @@ void add_evaluate_command(Program& program) {
            "BLEU is of the model's translations against the reference. --seeds K repeats both with the seeds "
            "S, S + 1 ... of the experts' draws and prints mean and variance (n - 1). With --text the model "
            "is a "
-           "language model: loss and perplexity by token and by word, over blocks of --block-tokens; options "
+           "language model: loss and perplexity by token and by word, and bits a byte, over blocks of "
+           "--block-tokens; options "
            "of the "
            "search are not used then.",
        .examples = "megin evaluate run --src test.en --ref test.de\n"

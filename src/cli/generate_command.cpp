@@ -163,7 +163,8 @@ void add_options(CLI::App& command, GenerateOptions& options) {
   command.add_option("-o,--output", options.output, "appears whole or not at all; otherwise standard output");
   command.add_option("--max-tokens", options.max_tokens, "most tokens behind a prompt")
       ->capture_default_str();
-  command.add_flag("--many-lines", options.many_lines, "do not stop at the end of the line");
+  command.add_flag("--many-lines", options.many_lines,
+                   "do not stop at the end of the line; a model of bytes never does");
   command.add_option("--samples", sampling.samples, "texts for each prompt (with --beam, the best ones)")
       ->capture_default_str();
   command
@@ -192,7 +193,8 @@ void add_generate_command(Program& program) {
            "(or searched for, with --beam).\n"
            "It stops at the end of the line, at --max-tokens, or where the model can read no further. "
            "The same --seed gives the same\n"
-           "bytes at any --batch-tokens and --threads. With --many-lines an empty line follows each text.",
+           "bytes at any --batch-tokens and --threads. With --many-lines an empty line follows each text.\n"
+           "A model of bytes reads the prompt byte by byte and writes bytes, which need not be UTF-8.",
        .examples = "megin generate run --prompt 'The captain' --top-p 0.9\n"
                    "megin generate run --many-lines --max-tokens 60 --samples 3 --seed 7 < prompts.txt\n"
                    "megin generate run --input prompts.txt --beam 1 --output texts.txt"},

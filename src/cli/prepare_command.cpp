@@ -20,6 +20,7 @@ constexpr size_t kMostCorporaOnScreen = 12;
 
 struct PrepareCommandOptions {
   ConfigOptions config;
+  std::string task;  // empty: the recipe's
   bool overwrite = false;
 };
 
@@ -35,7 +36,9 @@ nlohmann::ordered_json to_json(const data::PrepareReport& report) {
 }
 
 void prepare_data(const PrepareCommandOptions& options, CommandContext& context) {
-  const config::RunConfig config = load_config(options.config);
+  ConfigOptions recipe = options.config;
+  if (!options.task.empty()) recipe.overrides.push_back("data.task=" + options.task);
+  const config::RunConfig config = load_config(recipe);
   config::require_for_prepare(config);
   const StopSignal stop;
   const double start = system_clock().steady_seconds();
@@ -60,17 +63,23 @@ void add_prepare_command(Program& program) {
   CLI::App& command = program.add(
       {.name = "prepare",
        .summary = "Make training data out of parallel corpora or a text",
-       .details = "Reads the section data of a recipe: corpora (plain pairs, TSV, TMX, PO, MO; "
-                  "also .gz and .zst) are cleaned,\n"
-                  "deduplicated and split, a subword model is trained or taken over, and "
-                  "everything is written to the folder\n"
-                  "data.output as token shards with a report of what was dropped and why. The "
-                  "folder is whole or not there.\n"
-                  "With data.task: language_model the corpora are one running text, taken as it is.",
+       .details =
+           "Reads the section data of a recipe: corpora (plain pairs, TSV, TMX, PO, MO; "
+           "also .gz and .zst) are cleaned,\n"
+           "deduplicated and split, a subword model is trained or taken over, and "
+           "everything is written to the folder\n"
+           "data.output as token shards with a report of what was dropped and why. The "
+           "folder is whole or not there.\n"
+           "With data.task: language_model the corpora are one running text, taken as it is; with bytes "
+           "its symbols are single bytes.",
        .examples = "megin prepare recipes/multi30k/thor_tiny.yaml\n"
-                   "megin prepare recipe.yaml --set data.subword.vocabulary=4000 --overwrite"},
+                   "megin prepare recipe.yaml --set data.subword.vocabulary=4000 --overwrite\n"
+                   "megin prepare text.yaml --task bytes --set data.bytes.newlines=drop"},
       [options](CommandContext& context) { prepare_data(*options, context); });
   add_config_options(command, options->config);
+  command.add_option(
+      "--task", options->task,
+      "what the data is for: translation, language_model or bytes; short for --set data.task=TASK");
   command.add_flag("--overwrite", options->overwrite, "replace the prepared data that stands in data.output");
 }
 

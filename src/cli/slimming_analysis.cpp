@@ -108,7 +108,8 @@ double milliseconds_of_token(const runtime::Transformer& model, const Sample& sa
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
                    Progress& progress) {
-  if (!files.text.empty()) return text_loss(tools, files.text, 0, [&] { progress.advance(); });
+  if (!files.text.empty())
+    return text_loss(tools, files.text, 0, [&](int64_t lines) { progress.advance(lines); });
   FileLoss loss;
   PairReader reader(files);
   TestPairs pairs;

@@ -1,7 +1,13 @@
 #include "cli/test_files.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+
 #include "base/error.h"
 #include "runtime/batched_search.h"
+#include "text/byte_stream.h"
 #include "text/unicode.h"
 #include "text/vocabulary.h"
 
@@ -63,20 +69,55 @@ void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
   loss.lines += pairs.sources.size();
 }
 
-FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
-                   const std::function<void()>& advanced) {
-  FileLoss result;
-  runtime::TextScorer scorer(tools.model,
-                             block_tokens > 0 ? block_tokens : runtime::block_of(tools.model.config()),
-                             tools.search, tools.pool);
+namespace {
+
+// Gives the scorer all lines of the file.
+void read_lines(const LossTools& tools, const std::string& file, const std::function<void(int64_t)>& advanced,
+                runtime::TextScorer& scorer, FileLoss& result) {
   text::LineReader lines(file);
-  for (std::string line; lines.next(line); advanced()) {
+  for (std::string line; lines.next(line); advanced(1)) {
     if (!text::is_valid_utf8(line))
       fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
     scorer.add(tools.bundle.target.encode(line));
     result.words += text::count_words_and_ends({&line, 1});
     result.bytes += line.size() + 1;
     ++result.lines;
+  }
+}
+
+// The same of a model whose tokens are bytes.
+void read_as_bytes(const LossTools& tools, const std::string& file,
+                   const std::function<void(int64_t)>& advanced, runtime::TextScorer& scorer,
+                   FileLoss& result) {
+  const auto stream = text::open_bytes(file);
+  std::array<char, 1 << 16> buffer;
+  int64_t unknown = 0;
+  while (const size_t got = stream->read(buffer)) {
+    const std::vector<int32_t> ids = tools.bundle.target.encode({buffer.data(), got});
+    unknown += std::ranges::count(ids, text::kUnknownId);
+    scorer.add_piece(ids);
+    result.bytes += ids.size();
+    advanced(static_cast<int64_t>(stream->newlines() - result.lines));
+    result.lines = stream->newlines();
+  }
+  if (unknown > 0) {
+    spdlog::warn("{}: {} bytes have values that the training text has not; each counts as the unknown symbol",
+                 file, unknown);
+  }
+}
+
+}  // namespace
+
+FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+                   const std::function<void(int64_t)>& advanced) {
+  FileLoss result{.of_bytes = tools.bundle.target.byte_vocabulary() != nullptr};
+  runtime::TextScorer scorer(tools.model,
+                             block_tokens > 0 ? block_tokens : runtime::block_of(tools.model.config()),
+                             tools.search, tools.pool);
+  if (result.of_bytes) {
+    read_as_bytes(tools, file, advanced, scorer, result);
+  } else {
+    read_lines(tools, file, advanced, scorer, result);
   }
   const runtime::TextScore score = scorer.finish();
   result.loss = {.nats = -score.log_probability, .tokens = score.tokens};

@@ -26,8 +26,9 @@ void check_files(const TestFiles& files, const config::ModelConfig& model);
 struct FileLoss {
   metric::LogLoss loss;
   uint64_t lines = 0;
+  bool of_bytes = false;  // a text whose tokens are bytes: it has no words
   uint64_t words = 0;     // of a text, line ends included
-  uint64_t bytes = 0;     // the same
+  uint64_t bytes = 0;     // the same; where tokens are bytes, as many as there are
   uint64_t left_out = 0;  // pairs with an empty side
 
   double bits_per_byte() const { return loss.bits_per(bytes); }
@@ -64,9 +65,9 @@ class PairReader {
 void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
                    const std::string& reference_file, const TestPairs& pairs, FileLoss& loss);
 
-// The loss over a text in blocks of `block_tokens` (0: as long as the model can read). Calls `advanced` for
-// each line.
+// The loss over a text in blocks of `block_tokens` (0: as long as the model can read). Calls `advanced` with
+// each number of lines read. A model of bytes reads every byte, but newlines where its vocabulary drops them.
 FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
-                   const std::function<void()>& advanced);
+                   const std::function<void(int64_t)>& advanced);
 
 }  // namespace megin::cli

@@ -253,5 +253,36 @@ TEST(DataCheckTest, NamesTheFirstFieldThatCannotBe) {
   EXPECT_EQ(data_error([](auto& c) { c.max_tokens = 1; }), "data.max_tokens: wanted 2 or more, found 1");
 }
 
+TEST(CheckTest, BytesRefuseWhatTheyDoNotRead) {
+  const auto bytes_error = [](const std::function<void(DataConfig&)>& change) {
+    DataConfig config;
+    config.task = Task::kBytes;
+    config.corpora = {{.paths = {"text"}}};
+    config.bytes.valid_bytes = 10;
+    return error_after<DataConfig>(change, config);
+  };
+  EXPECT_EQ(bytes_error([](DataConfig&) {}), "");
+  EXPECT_EQ(bytes_error([](DataConfig& c) { c.bytes.test_bytes = -1; }),
+            "data.bytes.test_bytes: wanted 0 (none) or more, found -1");
+  EXPECT_EQ(
+      bytes_error([](DataConfig& c) { c.split.test = {{.paths = {"test"}}}; }),
+      "data.bytes: wanted valid_bytes and test_bytes to cut, or data.split.valid and data.split.test as "
+      "given sets, found both");
+  EXPECT_EQ(
+      bytes_error([](DataConfig& c) { c.bytes.valid_bytes = 0; }),
+      "data.bytes.valid_bytes: wanted bytes to cut for validation, or a text given as data.split.valid, "
+      "found neither");
+  EXPECT_EQ(bytes_error([](DataConfig& c) { c.subword.vocabulary = 300; }),
+            "data.subword.vocabulary: wanted 8000, as data.task bytes does not read it, found 300");
+  EXPECT_EQ(bytes_error([](DataConfig& c) { c.subword.kind = SubwordKind::kBpe; }),
+            "data.subword.kind: wanted unigram, as data.task bytes does not read it, found bpe");
+  EXPECT_EQ(bytes_error([](DataConfig& c) { c.cleaning.max_words = 3; }),
+            "data.cleaning: wanted none of its keys, as bytes are not cleaned, found some");
+  EXPECT_EQ(bytes_error([](DataConfig& c) { c.max_tokens = 30; }),
+            "data.max_tokens: wanted 256, as data.task bytes does not read it, found 30");
+  EXPECT_EQ(data_error([](DataConfig& c) { c.bytes.newlines = Newlines::kDrop; }),
+            "data.bytes: wanted none of its keys, as data.task is not bytes, found some");
+}
+
 }  // namespace
 }  // namespace megin::config

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/enums.h"
 #include "config/require.h"
 
 namespace megin::config {
@@ -75,6 +76,38 @@ void check_subword(const SubwordConfig& c) {
           "a model for both sides or for neither", "a model for one");
 }
 
+// What the task bytes does not read must be as it is by default.
+template <typename T>
+void check_unread(std::string_view path, const T& value, const T& standard) {
+  require(value == standard, path, fmt::format("{}, as data.task bytes does not read it", standard), value);
+}
+
+void check_bytes(const DataConfig& c) {
+  const DataConfig standard;
+  require(c.bytes.valid_bytes >= 0, "data.bytes.valid_bytes", "0 (none) or more", c.bytes.valid_bytes);
+  require(c.bytes.test_bytes >= 0, "data.bytes.test_bytes", "0 (none) or more", c.bytes.test_bytes);
+  if (c.task != Task::kBytes) {
+    require(c.bytes == standard.bytes, "data.bytes", "none of its keys, as data.task is not bytes", "some");
+    return;
+  }
+  const bool cut = c.bytes.valid_bytes > 0 || c.bytes.test_bytes > 0;
+  const bool given = !c.split.valid.empty() || !c.split.test.empty();
+  require(!cut || !given, "data.bytes",
+          "valid_bytes and test_bytes to cut, or data.split.valid and data.split.test as given sets", "both");
+  require(c.bytes.valid_bytes > 0 || !c.split.valid.empty() || c.corpora.empty(), "data.bytes.valid_bytes",
+          "bytes to cut for validation, or a text given as data.split.valid", "neither");
+  check_unread("data.subword.kind", enum_name(c.subword.kind), enum_name(standard.subword.kind));
+  check_unread("data.subword.vocabulary", c.subword.vocabulary, standard.subword.vocabulary);
+  check_unread("data.subword.coverage", c.subword.coverage, standard.subword.coverage);
+  check_unread("data.subword.byte_fallback", c.subword.byte_fallback, standard.subword.byte_fallback);
+  check_unread("data.subword.sample", c.subword.sample, standard.subword.sample);
+  check_unread("data.split.valid_pairs", c.split.valid_pairs, standard.split.valid_pairs);
+  check_unread("data.split.test_pairs", c.split.test_pairs, standard.split.test_pairs);
+  check_unread("data.max_tokens", c.max_tokens, standard.max_tokens);
+  require(c.cleaning == standard.cleaning, "data.cleaning", "none of its keys, as bytes are not cleaned",
+          "some");
+}
+
 }  // namespace
 
 void check(const DataConfig& c) {
@@ -84,8 +117,11 @@ void check(const DataConfig& c) {
   check_cleaning(c.cleaning);
   check_corpora(c, c.split.valid, "data.split.valid");
   check_corpora(c, c.split.test, "data.split.test");
-  if (c.task == Task::kLanguageModel) {
+  check_bytes(c);
+  if (is_text(c.task)) {
     require(c.subword.joint, "data.subword.joint", "true for a language model, which has one side", false);
+  }
+  if (c.task == Task::kLanguageModel) {
     require(!c.split.valid.empty() || c.corpora.empty(), "data.split.valid",
             "a text for validation: a running text is not cut by chance, as pairs are", "none");
   }

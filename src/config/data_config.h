@@ -11,9 +11,20 @@ namespace megin::config {
 
 // translation: pairs of a source and a target, for an encoder-decoder.
 // language_model: a running text, line by line, for a causal_lm.
-enum class Task { kTranslation, kLanguageModel };
+// bytes: the same whose symbols are single bytes; one sequence, in which lines mean nothing.
+enum class Task { kTranslation, kLanguageModel, kBytes };
 constexpr auto enum_names(Task) {
-  return std::array<std::string_view, 2>{"translation", "language_model"};
+  return std::array<std::string_view, 3>{"translation", "language_model", "bytes"};
+}
+
+// A running text for a causal_lm, not pairs.
+constexpr bool is_text(Task task) {
+  return task != Task::kTranslation;
+}
+
+// Whether an end mark stands behind each example.
+constexpr bool has_end_marks(Task task) {
+  return task != Task::kBytes;
 }
 
 struct CorpusConfig {
@@ -86,7 +97,7 @@ struct SubwordConfig {
   bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
   bool joint = true;              // one model for both sides
   int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
-  std::string model = {};         // an existing SentencePiece model to take over; empty: train one
+  std::string model = {};         // an existing model, or vocabulary of bytes, to take over; empty: make one
   std::string target_model = {};  // the target side's when not joint
 
   template <typename Self, typename Visitor>
@@ -97,10 +108,30 @@ struct SubwordConfig {
     field("byte_fallback", self.byte_fallback, "spell other characters in bytes");
     field("joint", self.joint, "one model for both sides");
     field("sample", self.sample, "sentences the model is trained on; 0 = all");
-    field("model", self.model, "an existing SentencePiece model; empty = train one");
+    field("model", self.model, "an existing SentencePiece model, or vocabulary of bytes; empty = make one");
     field("target_model", self.target_model, "the target side's when not joint");
   }
   bool operator==(const SubwordConfig&) const = default;
+};
+
+enum class Newlines { kKeep, kDrop };
+constexpr auto enum_names(Newlines) {
+  return std::array<std::string_view, 2>{"keep", "drop"};
+}
+
+// Of the task bytes.
+struct BytesConfig {
+  Newlines newlines = Newlines::kKeep;  // drop: bytes 10 are left out, as Transformer-XL reads enwik8
+  int64_t valid_bytes = 0;  // cut from the end of the corpora, before the test's; newlines count; 0: none
+  int64_t test_bytes = 0;   // cut from the very end
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("newlines", self.newlines, "of bytes: keep them, or drop them as Transformer-XL does");
+    field("valid_bytes", self.valid_bytes, "of bytes: cut for validation, before the test's; 0 = none");
+    field("test_bytes", self.test_bytes, "of bytes: cut for the test from the corpora's end; 0 = none");
+  }
+  bool operator==(const BytesConfig&) const = default;
 };
 
 struct DataConfig {
@@ -112,6 +143,7 @@ struct DataConfig {
   CleaningConfig cleaning = {};
   SplitConfig split = {};
   SubwordConfig subword = {};
+  BytesConfig bytes = {};
   int64_t max_tokens =
       256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
   int64_t seed = 1;
@@ -127,6 +159,7 @@ struct DataConfig {
     field("cleaning", self.cleaning, "which pairs to drop");
     field("split", self.split, "validation and test sets");
     field("subword", self.subword, "the subword model");
+    field("bytes", self.bytes, "what the task bytes reads");
     field("max_tokens", self.max_tokens, "longest side of a pair in subwords; longer pairs are dropped");
     field("seed", self.seed, "of the hashed split and of samples");
     field("threads", self.threads, "0 = all processors this process may use");

@@ -173,6 +173,18 @@ TEST_F(MethodTest, ALanguageModelIsOneKeyAway) {
             "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
 }
 
+TEST_F(MethodTest, BytesAreALanguageModel) {
+  const RunConfig lm = load_text(
+      "data: {task: bytes, corpora: [{paths: [a]}], bytes: {newlines: drop, valid_bytes: 5, test_bytes: "
+      "3}}\n");
+  EXPECT_EQ(lm.model.preset, "tiny_lm");
+  EXPECT_EQ(lm.data.target_language, lm.data.source_language);
+  EXPECT_EQ(lm.data.bytes, (BytesConfig{Newlines::kDrop, 5, 3}));
+  EXPECT_EQ(load_text(to_yaml(lm)), lm);
+  EXPECT_THAT(error_of("{data: {task: bytes}, model: {preset: tiny}}"),
+              testing::HasSubstr("data.task: bytes is for another model than model.kind encoder_decoder"));
+}
+
 TEST_F(MethodTest, SmoeDropoutGrowsToAllExperts) {
   const RunConfig config = load_text("train: {method: smoe_dropout}\n");
   EXPECT_EQ(config.model.experts.count, 16);

@@ -40,7 +40,7 @@ constexpr Preset kPresets[] = {
     {"transformer_xl", kGoOn, 256, 8192, 8, 0, 4, 0.1, 512},
     {"transformer_xl_8", kGoOn, 256, 512, 8, 0, 8, 0.1, 512},
     {"transformer_xl_12", kGoOn, 256, 512, 8, 0, 12, 0.1, 512},
-    {"tiny_transformer_xl", kGoOn, 128, 2048, 4, 0, 4, 0.1, 128},
+    {"tiny_transformer_xl", kGoOn, 128, 2048, 2, 0, 4, 0.1, 128},
 };
 
 void require_rate(double rate, std::string_view path) {
@@ -123,7 +123,7 @@ void make_transformer_xl(ModelConfig& config) {
   config.activation_dropout = config.dropout;
   config.memory = config.max_length;
   config.evaluation_block = config.max_length / 4;
-  config.head_width = 2 * config.width / config.heads;
+  config.head_width = 64;
 }
 
 void check_attention(const ModelConfig& c) {

@@ -143,7 +143,7 @@ void apply_method(RunConfig& config, const Given& given) {
 
 // What a running text wants otherwise than pairs do.
 void apply_task(RunConfig& config, const Given& given) {
-  if (config.data.task == Task::kLanguageModel && !given.contains("data.target_language")) {
+  if (is_text(config.data.task) && !given.contains("data.target_language")) {
     config.data.target_language = config.data.source_language;
   }
   if (!is_causal_lm(config.model)) return;
@@ -165,7 +165,7 @@ void apply_preset(RunConfig& config, const Value& root) {
     at_place(preset->where, [&] { apply_model_preset(config.model, config.model.preset); });
   } else if (task) {
     read_field(*task, "data.task", config.data.task);
-    if (config.data.task == Task::kLanguageModel) apply_model_preset(config.model, "tiny_lm");
+    if (is_text(config.data.task)) apply_model_preset(config.model, "tiny_lm");
   }
 }
 
@@ -289,7 +289,7 @@ void check_together(const RunConfig& config) {
         "or "
         "share_embeddings to decoder or none");
   }
-  if ((config.data.task == Task::kLanguageModel) != is_causal_lm(config.model)) {
+  if (is_text(config.data.task) != is_causal_lm(config.model)) {
     fail_usage(
         "data.task: {} is for another model than model.kind {}; the presets of language models are tiny_lm, "
         "base_lm, large_lm and transformer_xl",

@@ -33,7 +33,7 @@ struct RunConfig {
 //   2. `overrides` ("train.seed=2") are applied in order;
 //   3. ${NAME} is replaced (variables.h);
 //   4. fields that were not given come from the model preset, which is tiny_lm where no preset is given and
-//      data.task is language_model;
+//      data.task is language_model or bytes;
 //   5. the method sets what it is made of (below), and a causal_lm what it cannot have otherwise: no label
 //      smoothing unless given, no BLEU;
 //   6. train.data, when not given, is data.output;

@@ -11,7 +11,7 @@
 namespace megin::data {
 
 BlockStream::BlockStream(const ExampleSource& examples, const BlockStreamOptions& options)
-    : text_(examples), options_(options) {
+    : text_(examples, options.end_marks), options_(options) {
   if (options_.block_tokens < 1)
     fail_usage("a block needs at least 1 token, found {}", options_.block_tokens);
   rows_ = std::max<int64_t>(1, options_.max_tokens / options_.block_tokens);

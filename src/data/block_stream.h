@@ -15,6 +15,7 @@ struct BlockStreamOptions {
   uint64_t seed = 1;           // of the order; unused without shuffle
   bool shuffle = true;         // off: the blocks in their order, for validation
   int64_t blocks = 0;          // only so many from the beginning; 0: all
+  bool end_marks = true;       // behind each example; off: the examples are pieces of one sequence
 };
 
 // Block b of the text (running_text.h) is the tokens b * block_tokens and on; the last one is shorter. A

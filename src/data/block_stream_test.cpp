@@ -39,6 +39,17 @@ TEST(BlockStream, CutsTheTextAndShiftsItByOne) {
   EXPECT_EQ(stream.position(), (StreamPosition{1, 0}));
 }
 
+// Of bytes the examples are pieces of one sequence, 10 to 15.
+TEST(BlockStream, WithoutEndMarksPiecesAreOneSequence) {
+  const MemoryExamples text = small_text();
+  BlockStream stream(text, {.block_tokens = 4, .max_tokens = 100, .shuffle = false, .end_marks = false});
+  EXPECT_EQ(stream.tokens(), 6);
+  const TokenBatch batch = stream.next();
+  EXPECT_EQ(batch.target_output, (Tokens{10, 11, 12, 13, 14, 15, kPad, kPad}));
+  EXPECT_EQ(batch.target_input, (Tokens{kEnd, 10, 11, 12, 13, 14, kPad, kPad}));
+  EXPECT_EQ(batch.target_tokens, 6);
+}
+
 TEST(BlockStream, ABatchHoldsWhatFitsAndAtLeastOneBlock) {
   const MemoryExamples text = small_text();
   EXPECT_EQ(BlockStream(text, {.block_tokens = 4, .max_tokens = 8}).batches(), 2);

@@ -1,14 +1,12 @@
 #include "data/encode_split.h"
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/stop_signal.h"
-#include "data/example_set.h"
-#include "text/vocabulary.h"
+#include "data/split_files.h"
 
 namespace megin::data {
 namespace {
@@ -21,31 +19,11 @@ struct Encoded {
   std::vector<int32_t> target;
 };
 
-// Lines of text beside the shards.
-class TextFile {
- public:
-  explicit TextFile(const std::filesystem::path& path) : path_(path), out_(path, std::ios::binary) {}
-  void add(const std::string& line) { out_ << line << '\n'; }
-  void finish() {
-    out_.close();
-    if (!out_) fail("{}: cannot write this file; is the disk full?", path_.string());
-  }
-
- private:
-  std::filesystem::path path_;
-  std::ofstream out_;
-};
-
-void count(SideReport& side, const std::vector<int32_t>& ids) {
-  side.tokens += ids.size();
-  side.unknowns += static_cast<uint64_t>(std::count(ids.begin(), ids.end(), text::kUnknownId));
-  side.lengths.add(ids.size());
-}
-
 // Takes encoded pairs in order.
 class SplitWriter {
  public:
-  explicit SplitWriter(const EncodeOptions& options) : options_(options) {
+  explicit SplitWriter(const EncodeOptions& options)
+      : options_(options), shards_(options.folder, options.split, options.shard_bytes) {
     if (options.keep_text) {
       if (options.pairs) source_.emplace(options.folder / (options.split + ".src"));
       target_.emplace(options.folder / (options.split + ".tgt"));
@@ -59,34 +37,24 @@ class SplitWriter {
       ++encoded_.too_long[pair.text.corpus];
       return;
     }
-    if (!shard_) {
-      const auto number = static_cast<int64_t>(encoded_.report.shards++);
-      shard_.emplace(shard_path(options_.folder, options_.split, number));
-    }
-    shard_->add({pair.source, pair.target, static_cast<int32_t>(pair.text.corpus)});
-    if (shard_->bytes() >= options_.shard_bytes) finish_shard();
-    if (source_) source_->add(pair.text.source);
-    if (target_) target_->add(pair.text.target);
+    shards_.add({pair.source, pair.target, static_cast<int32_t>(pair.text.corpus)});
+    if (source_) source_->add_line(pair.text.source);
+    if (target_) target_->add_line(pair.text.target);
     ++encoded_.report.pairs;
-    count(encoded_.report.source, pair.source);
-    count(encoded_.report.target, pair.target);
+    encoded_.report.source.add(pair.source);
+    encoded_.report.target.add(pair.target);
   }
 
   EncodedSplit finish() {
-    if (shard_) finish_shard();
+    encoded_.report.shards = shards_.finish();
     if (source_) source_->finish();
     if (target_) target_->finish();
     return std::move(encoded_);
   }
 
  private:
-  void finish_shard() {
-    shard_->finish();
-    shard_.reset();
-  }
-
   const EncodeOptions& options_;
-  std::optional<ShardWriter> shard_;
+  ShardSequence shards_;
   std::optional<TextFile> source_, target_;
   EncodedSplit encoded_;
 };

@@ -10,11 +10,9 @@
 #include "data/pair_spool.h"
 #include "data/prepare_report.h"
 #include "data/prepare_subword.h"
+#include "data/split_files.h"
 
 namespace megin::data {
-
-// Small, since the tables of the shard that is being written are all that grows in memory.
-inline constexpr int64_t kShardBytes = int64_t{32} << 20;
 
 struct EncodeOptions {
   std::filesystem::path folder;       // where the files go

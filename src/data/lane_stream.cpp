@@ -15,7 +15,7 @@ int64_t divide_up(int64_t a, int64_t b) {
 }  // namespace
 
 LaneStream::LaneStream(const ExampleSource& examples, const LaneStreamOptions& options)
-    : text_(examples), options_(options), tokens_(text_.tokens()) {
+    : text_(examples, options.end_marks), options_(options), tokens_(text_.tokens()) {
   if (options_.block_tokens < 1) {
     fail_usage("a segment needs at least 1 token, found {}", options_.block_tokens);
   }

@@ -14,6 +14,7 @@ struct LaneStreamOptions {
   int64_t max_tokens = 4096;   // of a batch: as many lanes side by side as fit, at least one
   int64_t lane_tokens = 0;     // of a lane; 0: as many lanes as stand side by side, of equal length
   int64_t tokens = 0;          // only so many from the beginning of the text; 0: all
+  bool end_marks = true;       // behind each example; off: the examples are pieces of one sequence
 };
 
 // Lane l of the text (running_text.h) is the tokens l * lane_tokens and on; only the last may be shorter. In

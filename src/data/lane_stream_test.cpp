@@ -59,6 +59,15 @@ TEST(LaneStream, LanesOfAGivenLengthComeInGroups) {
   EXPECT_EQ(stream.next().target_output, (Tokens{15}));
 }
 
+TEST(LaneStream, PiecesOfOneSequenceHaveNoMarksBetween) {
+  const MemoryExamples text = small_text();
+  LaneStream stream(text, {.block_tokens = 4, .max_tokens = 8, .end_marks = false});
+  EXPECT_EQ(stream.tokens(), 6);
+  const TokenBatch batch = stream.next();
+  EXPECT_EQ(batch.target_output, (Tokens{10, 11, 12, 13, 14, 15}));
+  EXPECT_EQ(batch.target_input, (Tokens{kEnd, 10, 11, 12, 13, 14}));
+}
+
 TEST(LaneStream, PredictsEveryTokenOnce) {
   MemoryExamples text;
   for (int32_t line = 0; line < 40; ++line) text.add({}, Tokens(static_cast<size_t>(line % 7), 100 + line));
@@ -83,7 +92,7 @@ TEST(LaneStream, PredictsEveryTokenOnce) {
       }
       EXPECT_EQ(count, stream.tokens());
       Tokens all(seen.size());
-      RunningText(text).copy(0, stream.tokens(), all.data());
+      RunningText(text, true).copy(0, stream.tokens(), all.data());
       EXPECT_EQ(seen, all) << lane_tokens << " " << max_tokens;
     }
   }

@@ -11,6 +11,7 @@
 #include "data/collect_text.h"
 #include "data/data_index.h"
 #include "data/encode_split.h"
+#include "data/prepare_bytes.h"
 #include "data/prepare_subword.h"
 
 namespace megin::data {
@@ -34,8 +35,7 @@ void write_models(const fs::path& folder, const SubwordPair& subwords, bool join
   if (!joint) write_file_atomically(folder / kTargetModelFile, subwords.target.bytes());
 }
 
-PrepareReport start_report(const config::DataConfig& config, const CollectedPairs& pairs,
-                           const SubwordPair& subwords) {
+PrepareReport start_report(const config::DataConfig& config, const SubwordPair& subwords) {
   PrepareReport report;
   report.task = config.task;
   report.folder = config.output;
@@ -46,7 +46,6 @@ PrepareReport start_report(const config::DataConfig& config, const CollectedPair
   report.joint = config.subword.joint;
   report.subword = subwords.description;
   report.max_tokens = config.max_tokens;
-  report.corpora = pairs.corpora;
   return report;
 }
 
@@ -99,6 +98,31 @@ void write_index(const DataIndex& index, const PrepareReport& report, const conf
   write_file_atomically(folder / kIndexFile, json.dump(2) + "\n");
 }
 
+PrepareReport fill_with_sentences(const config::DataConfig& config, const fs::path& folder, ThreadPool& pool,
+                                  Console& console) {
+  const bool of_pairs = config.task == config::Task::kTranslation;
+  const CollectedPairs pairs =
+      of_pairs ? collect_pairs(config, folder, console) : collect_text(config, folder, console);
+  const SubwordPair subwords = make_subwords(config, pairs.splits[0], console);
+  PrepareReport report = start_report(config, subwords);
+  report.corpora = pairs.corpora;
+  write_models(folder, subwords, report.joint);
+  encode_splits(report, folder, pairs, {subwords, pool, console});
+  return report;
+}
+
+PrepareReport fill_with_bytes(const config::DataConfig& config, const fs::path& folder, Console& console) {
+  PreparedBytes bytes = prepare_bytes(config, folder, console);
+  const std::string newlines =
+      config.bytes.newlines == config::Newlines::kDrop ? "newlines are dropped" : "newlines are kept";
+  const SubwordPair symbols = {bytes.symbols, bytes.symbols, "bytes, " + newlines};
+  PrepareReport report = start_report(config, symbols);
+  report.corpora = std::move(bytes.corpora);
+  report.splits = std::move(bytes.splits);
+  write_models(folder, symbols, report.joint);
+  return report;
+}
+
 }  // namespace
 
 PrepareReport prepare(const config::DataConfig& config, Existing existing, Console& console) {
@@ -108,13 +132,8 @@ PrepareReport prepare(const config::DataConfig& config, Existing existing, Conso
   ThreadPool pool(config.threads > 0 ? static_cast<int>(config.threads) : usable_processors());
   PrepareReport report;
   const auto fill = [&](const fs::path& folder) {
-    const bool of_pairs = config.task == config::Task::kTranslation;
-    const CollectedPairs pairs =
-        of_pairs ? collect_pairs(config, folder, console) : collect_text(config, folder, console);
-    const SubwordPair subwords = make_subwords(config, pairs.splits[0], console);
-    report = start_report(config, pairs, subwords);
-    write_models(folder, subwords, report.joint);
-    encode_splits(report, folder, pairs, {subwords, pool, console});
+    report = config.task == config::Task::kBytes ? fill_with_bytes(config, folder, console)
+                                                 : fill_with_sentences(config, folder, pool, console);
     write_file_atomically(folder / "report.md", report_to_text(report));
     const DataIndex index = index_of(report, config, folder);
     report.fingerprint = index.fingerprint();

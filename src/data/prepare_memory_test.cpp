@@ -64,5 +64,26 @@ TEST_F(PrepareTest, TenTimesThePairsTakeTheSameMemory) {
                  std::to_string(peaks[0]) + " " + std::to_string(peaks[1]) + " " + std::to_string(peaks[2]));
 }
 
+TEST_F(PrepareTest, TenTimesTheBytesTakeTheSameMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's own memory grows";
+#endif
+  std::vector<uint64_t> peaks;
+  for (const uint64_t times : {1, 1, 10}) {
+    config::DataConfig bytes = config({long_lines(folder_, 2000 * times)});
+    bytes.corpora[0].paths.resize(1);
+    bytes.task = config::Task::kBytes;
+    bytes.split = {};
+    bytes.subword = {};
+    bytes.bytes.valid_bytes = bytes.bytes.test_bytes = 1000;
+    malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << "5";
+    run(bytes, Existing::kReplace);
+    peaks.push_back(peak_kib());
+  }
+  EXPECT_GT(std::filesystem::file_size(folder_ / "long.en"), 5000u * 1024);
+  EXPECT_LT(peaks[2], peaks[1] + 1000) << "first run: " << peaks[0];
+}
+
 }  // namespace
 }  // namespace megin::data

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/human_text.h"
+#include "text/vocabulary.h"
 
 namespace megin::data {
 namespace {
@@ -128,6 +129,17 @@ std::string lines_table(const PrepareReport& report) {
   return table(rows);
 }
 
+std::string bytes_table(const PrepareReport& report) {
+  std::vector<Row> rows = {{"split", "bytes", "newlines dropped", "symbols", "unknown"}};
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const SplitReport& split = report.splits[i];
+    rows.push_back({std::string(kSplits[i]) + (split.given ? " (given)" : ""), count(split.bytes),
+                    count(split.bytes - split.target.tokens), count(split.target.tokens),
+                    count(split.target.unknowns)});
+  }
+  return table(rows);
+}
+
 std::string splits_table(const PrepareReport& report) {
   std::vector<Row> rows = {
       {"split", "side", "pairs", "tokens", "mean", "median", "95 %", "longest", "unknown"}};
@@ -147,6 +159,12 @@ std::string splits_table(const PrepareReport& report) {
 }
 
 }  // namespace
+
+void SideReport::add(std::span<const int32_t> ids) {
+  tokens += ids.size();
+  unknowns += static_cast<uint64_t>(std::ranges::count(ids, text::kUnknownId));
+  lengths.add(ids.size());
+}
 
 void LengthCounts::add(size_t length) {
   if (length >= counts_.size()) counts_.resize(length + 1);
@@ -187,11 +205,18 @@ Json report_to_json(const PrepareReport& report) {
                                   {"given", split.given},
                                   {"source", side_json(split.source)},
                                   {"target", side_json(split.target)}};
+    if (report.task == config::Task::kBytes) json["splits"][kSplits[i]]["bytes"] = split.bytes;
   }
   return json;
 }
 
 std::string report_to_text(const PrepareReport& report, size_t most_corpora) {
+  if (report.task == config::Task::kBytes) {
+    return fmt::format("# {}: {} training symbols\n\n{} symbols; {}.\n\n", report.target_language,
+                       count(report.splits[0].target.tokens), grouped(report.target_vocabulary),
+                       report.subword) +
+           bytes_table(report) + "\nA model predicts symbols; no marks stand between them.\n";
+  }
   if (report.task == config::Task::kLanguageModel) {
     std::string text =
         fmt::format("# {}: {} training tokens\n\nSubwords: {} symbols; {}.\n\n", report.target_language,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct CorpusReport {
   std::string name;  // its files
   text::CleaningCounts counts;
   uint64_t too_many_tokens = 0;                  // kept by the rules, but above data.max_tokens
-  std::array<uint64_t, kSplits.size()> split{};  // pairs that went to each split
+  std::array<uint64_t, kSplits.size()> split{};  // pairs that went to each split; of bytes, bytes
 };
 
 // How many sentences have each length.
@@ -40,10 +41,13 @@ struct SideReport {
   uint64_t tokens = 0;    // without end marks
   uint64_t unknowns = 0;  // among them
   LengthCounts lengths;   // in tokens, without end marks
+
+  void add(std::span<const int32_t> ids);  // one example's
 };
 
 struct SplitReport {
-  uint64_t pairs = 0;  // or lines of a running text, which are all target
+  uint64_t pairs = 0;  // or lines of a running text, which are all target; or pieces of a text of bytes
+  uint64_t bytes = 0;  // of a text of bytes: all of them, newlines that are dropped included
   uint64_t shards = 0;
   bool given = false;  // used as it is, not cut from the corpora
   SideReport source;

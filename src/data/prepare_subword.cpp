@@ -74,6 +74,9 @@ text::SubwordModel train_on(const config::DataConfig& config, const PairSpool& t
 
 text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags) {
   text::SubwordModel model{std::filesystem::path(path)};
+  if (model.byte_vocabulary() != nullptr) {
+    fail("{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes", path);
+  }
   for (const std::string& tag : tags) {
     if (!model.id(tag)) {
       fail(

@@ -44,6 +44,7 @@ std::vector<std::string> read_lines(const fs::path& path, int64_t wanted) {
 
 ParallelText read_text(const PreparedData& data, const std::string& split, int64_t lines) {
   ParallelText text;
+  if (data.task == config::Task::kBytes) return text;
   if (data.task == config::Task::kTranslation) {
     text.source = read_lines(data.folder / (split + ".src"), lines);
   }

@@ -13,7 +13,8 @@
 
 namespace megin::data {
 
-// The text behind a validation or test set; line i belongs to example i.
+// The text behind a validation or test set; line i belongs to example i. Of bytes, which have no lines, it is
+// empty: their text stands in the file alone.
 struct ParallelText {
   std::vector<std::string> source;  // with the target-language tag, as translate takes it; none of a text
   std::vector<std::string> target;  // the reference, or the line of a text, as it was given

@@ -50,7 +50,7 @@ TEST_F(PreparedDataTest, AChangedByteInAnyFileIsNamed) {
 
 TEST_F(PreparedDataTest, ADamagedIndexIsAnErrorAndNothingWorse) {
   const std::string good = read_file(out_ / kIndexFile);
-  for (size_t size = 0; size < good.size(); size += 7) {
+  for (size_t size = 0; size + 1 < good.size(); size += 7) {  // without its last newline it is whole
     std::ofstream(out_ / kIndexFile, std::ios::binary) << good.substr(0, size);
     EXPECT_THAT(error_of_opening(), HasSubstr(kIndexFile)) << size;
   }

@@ -7,11 +7,13 @@
 
 namespace megin::data {
 
-RunningText::RunningText(const ExampleSource& examples) : examples_(examples) {
+RunningText::RunningText(const ExampleSource& examples, bool end_marks)
+    : examples_(examples), end_marks_(end_marks) {
   starts_.reserve(static_cast<size_t>(examples.size()) + 1);
   starts_.push_back(0);
   for (int64_t i = 0; i < examples.size(); ++i) {
-    starts_.push_back(starts_.back() + static_cast<int64_t>(examples.example(i).target.size()) + 1);
+    const auto tokens = static_cast<int64_t>(examples.example(i).target.size());
+    starts_.push_back(starts_.back() + tokens + (end_marks ? 1 : 0));
   }
   if (tokens() == 0) fail("there is no text to cut into blocks: the set is empty");
 }
@@ -33,10 +35,13 @@ void RunningText::copy(int64_t first, int64_t count, int32_t* to) const {
     const auto left = target.subspan(skipped);
     const int64_t taken = std::min(count, static_cast<int64_t>(left.size()));
     to = std::copy_n(left.begin(), taken, to);
-    if (taken < count) *to++ = text::kEndId;
-    const int64_t done = std::min(count, taken + 1);
-    first += done;
-    count -= done;
+    first += taken;
+    count -= taken;
+    if (end_marks_ && count > 0) {
+      *to++ = text::kEndId;
+      ++first;
+      --count;
+    }
     ++example;
   }
 }

@@ -1,5 +1,5 @@
 // The targets of a set of examples as one text: all tokens one after another, each example with an end mark
-// behind it.
+// behind it, or (of bytes) without.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace megin::data {
 class RunningText {
  public:
   // Throws Error when there are no tokens.
-  explicit RunningText(const ExampleSource& examples);
+  RunningText(const ExampleSource& examples, bool end_marks);
 
   int64_t tokens() const { return starts_.back(); }  // end marks included
 
@@ -27,6 +27,7 @@ class RunningText {
 
  private:
   const ExampleSource& examples_;
+  bool end_marks_;
   std::vector<int64_t> starts_;  // [examples + 1]: where each begins
 };
 

@@ -10,7 +10,11 @@ namespace megin::runtime {
 
 TextGenerator::TextGenerator(const Transformer& model, const text::SubwordModel& subword,
                              GeneratorOptions options)
-    : model_(model), subword_(subword), options_(std::move(options)) {
+    : model_(model),
+      subword_(subword),
+      of_bytes_(subword.byte_vocabulary() != nullptr),
+      options_(std::move(options)) {
+  options_.many_lines = options_.many_lines || of_bytes_;
   if (options_.max_tokens < 1)
     fail_usage("tokens to generate: wanted 1 or more, found {}", options_.max_tokens);
   // A prompt of n tokens gets at most n + max_tokens.
@@ -19,10 +23,12 @@ TextGenerator::TextGenerator(const Transformer& model, const text::SubwordModel&
   search.max_length_extra = options_.max_tokens;
   // No text has the begin mark in it: where it ends a text, line ends do not.
   search.end = options_.many_lines ? text::kBeginId : text::kEndId;
+  // Of bytes there are no marks at all.
+  if (of_bytes_) search.first_choice = text::kSpecialIds;
   search::check(search, model_);
 }
 
-search::Tokens TextGenerator::encode(const std::string& prompt, uint64_t number) const {
+search::Tokens TextGenerator::encode_lines(const std::string& prompt, uint64_t number) const {
   if (!text::is_valid_utf8(prompt)) fail("prompt {}: wanted valid UTF-8", number + 1);
   search::Tokens tokens;
   std::string_view rest = prompt;
@@ -38,6 +44,11 @@ search::Tokens TextGenerator::encode(const std::string& prompt, uint64_t number)
     fail_usage("prompt {}: has several lines, and the text is to end with the line; ask for many lines",
                number + 1);
   }
+  return tokens;
+}
+
+search::Tokens TextGenerator::encode(const std::string& prompt, uint64_t number) const {
+  search::Tokens tokens = of_bytes_ ? subword_.encode(prompt) : encode_lines(prompt, number);
   const auto most = static_cast<size_t>(model_.max_length() - 1);
   if (tokens.size() >= most) {
     fail("prompt {}: wanted fewer than {} tokens, as the model reads no more and is to go on, found {}",

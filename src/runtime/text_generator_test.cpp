@@ -159,5 +159,35 @@ TEST(TextGenerator, EndsWhereTheModelCanReadNoFurther) {
   EXPECT_THROW(generate(sampled(), {"bad \xFF"}), Error);
 }
 
+// Weights are random, so every symbol is about as likely: a mark would come soon if one could.
+TEST(TextGenerator, AModelOfBytesReadsAndWritesBytesAndNothingElse) {
+  const auto bytes = text::SubwordModel::from_bytes(
+      R"({"format":"megin-bytes","version":1,"newlines":"keep","bytes":[10,13,65,66,195,255]})", "bytes");
+  config::ModelConfig config = small_config();
+  config.source_vocabulary = config.target_vocabulary = bytes.size();
+  const Transformer transformer(std::make_shared<Weights>(config, random_weights(config, 5)), {});
+  ThreadPool pool(1);
+  const std::string prompt = "A\r\n\xFF\xC3";
+  for (const int64_t beam : {0, 3}) {
+    GeneratorOptions options = sampled(8);
+    options.max_tokens = 30;
+    if (beam > 0) {
+      options.search.sampling.reset();
+      options.search.search.beam = options.search.search.nbest = beam;
+    }
+    const TextGenerator generator(transformer, bytes, options);
+    const auto texts = generator.generate(std::vector<std::string>{prompt, ""}, 0, pool);
+    for (const GeneratedText& text : texts[0]) {
+      EXPECT_THAT(text.text, StartsWith(prompt));
+      EXPECT_EQ(text.text.size(), prompt.size() + 30);
+      EXPECT_EQ(text.tokens, 30);
+      EXPECT_EQ(text.text.find_first_not_of("A\r\n\xFF\xC3"
+                                            "B"),
+                std::string::npos);
+    }
+    for (const GeneratedText& text : texts[1]) EXPECT_EQ(text.text.size(), 30U);
+  }
+}
+
 }  // namespace
 }  // namespace megin::runtime

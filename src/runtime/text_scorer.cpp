@@ -33,7 +33,12 @@ TextScorer::TextScorer(const search::NextTokenModel& model, int64_t block_tokens
 
 void TextScorer::add(std::span<const int32_t> line) {
   waiting_.insert(waiting_.end(), line.begin(), line.end());
-  waiting_.push_back(text::kEndId);
+  constexpr int32_t kEnd[] = {text::kEndId};
+  add_piece(kEnd);
+}
+
+void TextScorer::add_piece(std::span<const int32_t> piece) {
+  waiting_.insert(waiting_.end(), piece.begin(), piece.end());
   if (waiting_.size() >= std::clamp(kTokensAtOnce / block_, kFewestBlocks, kMostBlocks) * block_)
     score(false);
 }

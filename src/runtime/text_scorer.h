@@ -32,6 +32,9 @@ class TextScorer {
   // The next line, without its end mark. Scores what has come together when it is enough.
   void add(std::span<const int32_t> line);
 
+  // The next piece of a text without end marks, as one of bytes is.
+  void add_piece(std::span<const int32_t> piece);
+
   // Scores the rest. Call it once, last.
   TextScore finish();
 

@@ -54,6 +54,30 @@ TEST(TextScorer, PredictsEveryTokenOnceFromItsBlock) {
   }
 }
 
+// How a text of bytes is cut into pieces changes nothing, and nothing is put between them.
+TEST(TextScorer, PiecesAreScoredAsOneSequence) {
+  const auto distribution = search::hashed_distribution(3, kVocabulary);
+  const search::ToyModel model(kVocabulary, 16, distribution);
+  Tokens text;
+  for (int32_t t = 0; t < 23; ++t) text.push_back(4 + t * 7 % 26);
+  double wanted = 0;
+  for (size_t t = 0; t < text.size(); ++t) {
+    const auto begin = static_cast<std::ptrdiff_t>(t / 5 * 5);
+    const Tokens history(text.begin() + begin, text.begin() + static_cast<std::ptrdiff_t>(t));
+    wanted += std::log(distribution({}, history)[static_cast<size_t>(text[t])]);
+  }
+  for (const size_t size : {1u, 4u, 23u}) {
+    ThreadPool pool(1);
+    TextScorer scorer(model, 5, {.search = {}, .sampling = {}, .batch_tokens = 64}, pool);
+    for (size_t at = 0; at < text.size(); at += size) {
+      scorer.add_piece(std::span(text).subspan(at, std::min(size, text.size() - at)));
+    }
+    const TextScore found = scorer.finish();
+    EXPECT_EQ(found.tokens, 23u);
+    EXPECT_NEAR(found.log_probability, wanted, 1e-4 * std::abs(wanted));
+  }
+}
+
 TEST(TextScorer, IsTheSameAtAnyThreadCountAndBatchSize) {
   const auto lines = some_lines(3000);  // more than are scored at once
   const TextScore once = score(lines, 8, 4096, 1);

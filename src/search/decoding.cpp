@@ -1,5 +1,6 @@
 #include "search/decoding.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -54,6 +55,7 @@ void forbid(std::span<float> log_probs, size_t position, const SearchOptions& op
   constexpr float kImpossible = -std::numeric_limits<float>::infinity();
   log_probs[static_cast<size_t>(options.pad)] = kImpossible;
   if (position == 0) log_probs[static_cast<size_t>(options.end)] = kImpossible;
+  std::ranges::fill(log_probs.first(static_cast<size_t>(options.first_choice)), kImpossible);
   if (!options.allow_unknown) log_probs[static_cast<size_t>(options.unknown)] = kImpossible;
 }
 

@@ -59,6 +59,7 @@ void check(const SearchOptions& options, const NextTokenModel& model) {
   check_id(options.pad, "pad", model.vocabulary());
   check_id(options.end, "end", model.vocabulary());
   check_id(options.unknown, "unknown", model.vocabulary());
+  check_id(options.first_choice, "first choice", model.vocabulary());
 }
 
 }  // namespace megin::search

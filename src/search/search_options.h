@@ -31,6 +31,7 @@ struct SearchOptions {
   int64_t max_length_extra = 200;
 
   bool allow_unknown = true;  // may the unknown symbol be produced
+  int32_t first_choice = 0;   // ids below it are never chosen; the end mark among them is only forced
 
   // Ids of the vocabulary's special symbols.
   int32_t begin = 2;  // fed first (fairseq begins with the end mark)

@@ -1,6 +1,6 @@
 # How SentencePiece is linked (subword_backend.h says why): as a plugin where libtorch is in the program,
 # plainly elsewhere. Sets MEGIN_SUBWORD_SOURCES and MEGIN_SUBWORD_LINK for megin_text.
-set(MEGIN_SUBWORD_SOURCES subword.cpp subword_training.cpp)
+set(MEGIN_SUBWORD_SOURCES sentencepiece_symbols.cpp subword.cpp subword_training.cpp)
 if(NOT MEGIN_TORCH)
   list(APPEND MEGIN_SUBWORD_SOURCES subword_linked.cpp subword_sentencepiece.cpp)
   set(MEGIN_SUBWORD_LINK PkgConfig::SENTENCEPIECE)

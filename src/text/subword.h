@@ -1,5 +1,5 @@
-// Subword models: text to token ids and back, by SentencePiece (Kudo and Richardson 2018). The file formats
-// are SentencePiece's own, so models may be exchanged with its tools.
+// Subword models: text to token ids and back, by SentencePiece (Kudo and Richardson 2018), whose file format
+// it is, so that models may be exchanged with its tools; or by single bytes (byte_vocabulary.h).
 #pragma once
 
 #include <cstdint>
@@ -23,14 +23,20 @@ namespace megin::text {
 // unknown.
 std::string normalise_for_subwords(std::string_view text);
 
-// A trained model. Const in use and safe from any thread; copies share one model.
+struct ByteVocabulary;
+
+// A model of either kind, told apart by its file. Const in use and safe from any thread; copies share one
+// model.
 //
 // Ids are megin's, not the model's: 0 to 3 are the special symbols of vocabulary.h, then come all other
 // pieces in the order of the model. A model that `train_subword` made has this order itself; one from
 // elsewhere (often <unk> <s> </s> at 0 to 2 and no <pad>) is renumbered when it is loaded.
+//
+// Where symbols are bytes a text is no lines: any piece of it may be encoded by itself, and nothing of it is
+// normalised or stripped but newlines, where the vocabulary drops them.
 class SubwordModel {
  public:
-  // Throws Error naming the file when it cannot be read or is no SentencePiece model.
+  // Throws Error naming the file when it cannot be read or is no model.
   explicit SubwordModel(const std::filesystem::path& path);
 
   // The same from the bytes of such a file; `name` stands in messages.
@@ -40,13 +46,14 @@ class SubwordModel {
   // line is one id, and the space after it none.
   std::vector<int32_t> encode(std::string_view line) const;
 
-  // The text of token ids. Begin, end and padding are skipped, an unknown is " ⁇ ". Throws Error for an id
-  // outside [0, size()).
+  // The text of token ids. Begin, end and padding are skipped; an unknown is " ⁇ ", of bytes U+FFFD. Throws
+  // Error for an id outside [0, size()).
   std::string decode(std::span<const int32_t> ids) const;
 
   int64_t size() const;                 // symbols, special ones included
   std::string piece(int32_t id) const;  // as the model spells it: "▁the", "<s>", "<0x0A>". Same error
   std::optional<int32_t> id(std::string_view piece) const;  // nothing for a piece it does not have
+  const ByteVocabulary* byte_vocabulary() const;            // null where symbols are not bytes
   const std::string& bytes() const;                         // the model file
   uint64_t checksum() const;                                // of bytes()
 

@@ -12,15 +12,17 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
   const auto seed = static_cast<uint64_t>(train.seed);
   if (config::has_memory(config.model)) {
     return std::make_unique<data::LaneStream>(
-        data.train,
-        data::LaneStreamOptions{.block_tokens = config.model.max_length, .max_tokens = train.batch_tokens});
+        data.train, data::LaneStreamOptions{.block_tokens = config.model.max_length,
+                                            .max_tokens = train.batch_tokens,
+                                            .end_marks = config::has_end_marks(data.task)});
   }
   if (config::is_causal_lm(config.model)) {
     return std::make_unique<data::BlockStream>(
         data.train, data::BlockStreamOptions{.block_tokens = config.model.max_length,
                                              .max_tokens = train.batch_tokens,
                                              .seed = seed,
-                                             .shuffle = true});
+                                             .shuffle = true,
+                                             .end_marks = config::has_end_marks(data.task)});
   }
   return std::make_unique<data::PairStream>(data.train,
                                             data::PairStreamOptions{.max_tokens = train.batch_tokens,
@@ -31,25 +33,27 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
 
 std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
                                                       const config::ModelConfig& model,
-                                                      const data::ExampleSource& examples) {
+                                                      const data::PreparedData& data) {
   if (config::has_memory(model)) {
     return std::make_unique<data::LaneStream>(
-        examples, data::LaneStreamOptions{.block_tokens = config::evaluation_segments(model).block,
-                                          .max_tokens = train.batch_tokens,
-                                          .lane_tokens = config::kEvaluationPart,
-                                          .tokens = train.validation.sentences * model.max_length});
+        data.valid, data::LaneStreamOptions{.block_tokens = config::evaluation_segments(model).block,
+                                            .max_tokens = train.batch_tokens,
+                                            .lane_tokens = config::kEvaluationPart,
+                                            .tokens = train.validation.sentences * model.max_length,
+                                            .end_marks = config::has_end_marks(data.task)});
   }
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(
-        examples, data::BlockStreamOptions{.block_tokens = model.max_length,
-                                           .max_tokens = train.batch_tokens,
-                                           .seed = 0,
-                                           .shuffle = false,
-                                           .blocks = train.validation.sentences});
+        data.valid, data::BlockStreamOptions{.block_tokens = model.max_length,
+                                             .max_tokens = train.batch_tokens,
+                                             .seed = 0,
+                                             .shuffle = false,
+                                             .blocks = train.validation.sentences,
+                                             .end_marks = config::has_end_marks(data.task)});
   }
   return std::make_unique<data::PairStream>(
-      examples, data::PairStreamOptions{
-                    .max_tokens = train.batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
+      data.valid, data::PairStreamOptions{
+                      .max_tokens = train.batch_tokens, .seed = 0, .shuffle = false, .corpus_weights = {}});
 }
 
 }  // namespace megin::train

@@ -14,10 +14,10 @@ namespace megin::train {
 std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& config,
                                                     const data::PreparedData& data);
 
-// The examples in an order of their own; batches() of them are one pass. Of a text at most
+// The validation set in an order of its own; batches() of them are one pass. Of a text at most
 // train.validation.sentences blocks.
 std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig& train,
                                                       const config::ModelConfig& model,
-                                                      const data::ExampleSource& examples);
+                                                      const data::PreparedData& data);
 
 }  // namespace megin::train

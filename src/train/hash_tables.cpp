@@ -14,15 +14,16 @@ struct Frequencies {
   std::vector<int64_t> source, target;
 };
 
-Frequencies count_symbols(const data::ExampleSource& examples, const config::ModelConfig& model) {
+Frequencies count_symbols(const data::PreparedData& data, const config::ModelConfig& model) {
   Frequencies counts{.source = std::vector<int64_t>(static_cast<size_t>(model.source_vocabulary)),
                      .target = std::vector<int64_t>(static_cast<size_t>(model.target_vocabulary))};
-  const auto count = [](std::vector<int64_t>& counted, std::span<const int32_t> tokens) {
+  const bool end_marks = config::has_end_marks(data.task);
+  const auto count = [end_marks](std::vector<int64_t>& counted, std::span<const int32_t> tokens) {
     for (const int32_t token : tokens) ++counted.at(static_cast<size_t>(token));
-    ++counted.at(text::kEndId);
+    if (end_marks) ++counted.at(text::kEndId);
   };
-  for (int64_t i = 0; i < examples.size(); ++i) {
-    const data::Example example = examples.example(i);
+  for (int64_t i = 0; i < data.train.size(); ++i) {
+    const data::Example example = data.train.example(i);
     count(counts.source, example.source);
     count(counts.target, example.target);
   }
@@ -31,10 +32,10 @@ Frequencies count_symbols(const data::ExampleSource& examples, const config::Mod
 
 }  // namespace
 
-void fill_hash_tables(const data::ExampleSource& examples, TrainingState& state) {
+void fill_hash_tables(const data::PreparedData& data, TrainingState& state) {
   const config::ModelConfig& model = state.model.config();
   if (model.experts.count == 1 || model.experts.router != config::RouterKind::kHash) return;
-  const Frequencies counts = count_symbols(examples, model);
+  const Frequencies counts = count_symbols(data, model);
   net::ParameterMemory& parameters = state.model.parameters();
   for (const net::Parameter& parameter : parameters.all()) {
     if (!parameter.name.ends_with("router.table")) continue;

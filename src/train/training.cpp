@@ -31,7 +31,7 @@ namespace megin::train {
 namespace {
 
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
-  if ((data.task == config::Task::kLanguageModel) != config::is_causal_lm(config.model)) {
+  if (config::is_text(data.task) != config::is_causal_lm(config.model)) {
     fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
                config::enum_name(data.task), config::enum_name(config.model.kind));
   }
@@ -150,7 +150,7 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
   if (!restored) {
     const std::filesystem::path from =
         goes_on ? begun_from(directory_.path()) : std::filesystem::path(options.from);
-    fill_hash_tables(data_.train, state_);
+    fill_hash_tables(data_, state_);
     if (!from.empty()) start_from(from, data_, state_, console_);
   }
   if (!goes_on) {
@@ -192,7 +192,9 @@ std::string Session::describe() const {
   int64_t parameters = 0;
   for (const net::Parameter& p : state_.model.parameters().all()) parameters += p.size;
   const config::ModelConfig& model = state_.model.config();
-  const std::string_view unit = config::is_causal_lm(model) ? "lines" : "pairs";
+  const std::string_view unit = !config::is_text(data_.task)        ? "pairs"
+                                : config::has_end_marks(data_.task) ? "lines"
+                                                                    : "pieces";
   const bool mixture = config::is_mixture(model);
   return fmt::format("{}: {:.2f} M parameters, {} {}, {} {}, {} batches an epoch, {} threads",
                      config::enum_name(config_.train.method), static_cast<double>(parameters) / 1e6,
@@ -310,6 +312,7 @@ void Session::validate_now() {
   std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update,
                                  result.loss, std::exp(result.loss));
   if (result.word_perplexity) line += fmt::format(" ({:.2f} a word)", *result.word_perplexity);
+  if (result.bits_per_byte) line += fmt::format(", {:.3f} bits a byte", *result.bits_per_byte);
   if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
   note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds,
                    better ? ", best" : ""));

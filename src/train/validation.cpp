@@ -57,11 +57,11 @@ void add_routes(const model::RouteRecord& record, std::vector<store::RoutingSnap
 }
 
 // Also fills in the routes, where the model has a router of its own.
-metric::LogLoss measure_loss(const TrainingState& state, const data::ExampleSet& examples,
+metric::LogLoss measure_loss(const TrainingState& state, const data::PreparedData& data,
                              const config::TrainConfig& config, const config::Dispatch& dispatch,
                              ValidationResult& result) {
   const at::NoGradGuard no_gradients;
-  const auto stream = validation_batches(config, state.model.config(), examples);
+  const auto stream = validation_batches(config, state.model.config(), data);
   const net::ForwardContext context{.training = false, .dispatch = dispatch};
   metric::LogLoss loss;
   model::SegmentMemory memory;
@@ -139,10 +139,12 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   const config::ModelConfig& model = state.model.config();
   result.routing =
       model.experts.count > 1 || config::is_mixture(model) ? config::to_string(dispatch) : "dense";
-  const metric::LogLoss loss = measure_loss(state, data.valid, config, dispatch, result);
+  const metric::LogLoss loss = measure_loss(state, data, config, dispatch, result);
   result.loss = loss.per_token();
-  // Words are only known of the whole text.
-  if (config::is_causal_lm(state.model.config()) && config.validation.sentences == 0) {
+  if (data.task == config::Task::kBytes) {
+    result.bits_per_byte = loss.bits_per_token();
+    // Words are only known of the whole text.
+  } else if (config::is_causal_lm(state.model.config()) && config.validation.sentences == 0) {
     result.word_perplexity = loss.perplexity_per(text::count_words_and_ends(data.valid_text.target));
   }
   if (config.validation.bleu) {

@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "text/subword.h"
+#include "text/subword_backend.h"
+#include "text/symbol_set.h"
+
+namespace megin::text {
+namespace {
+
+TextSink into(std::string& text) {
+  return {&text, [](void* context, const char* bytes, uint64_t size) {
+            static_cast<std::string*>(context)->append(bytes, size);
+          }};
+}
+
+IdSink into(std::vector<int>& ids) {
+  return {&ids, [](void* context, const int* put, uint64_t count) {
+            static_cast<std::vector<int>*>(context)->assign(put, put + count);
+          }};
+}
+
+class SentencePieceSymbols final : public SymbolSet {
+ public:
+  SentencePieceSymbols(std::string_view bytes, const std::string& name) : name_(name) {
+    std::string error;
+    handle_ = subword_backend().open(bytes.data(), bytes.size(), into(error));
+    if (handle_ == nullptr) {
+      fail("{}: wanted a SentencePiece model, found something else or a damaged one ({})", name, error);
+    }
+    number_pieces();
+  }
+  SentencePieceSymbols(const SentencePieceSymbols&) = delete;
+  SentencePieceSymbols& operator=(const SentencePieceSymbols&) = delete;
+  ~SentencePieceSymbols() override {
+    if (handle_ != nullptr) subword_backend().close(handle_);
+  }
+
+  std::vector<std::string> pieces() const override { return pieces_; }
+  std::vector<int32_t> encode(std::string_view line) const override;
+  std::string decode(std::span<const int32_t> ids) const override;
+
+ private:
+  void number_pieces();
+  std::optional<int32_t> leading_tag(std::string_view line, size_t& length) const;
+
+  void* handle_ = nullptr;
+  std::string name_;
+  std::vector<int> to_model_;        // of each id of megin; -1 for a special symbol the model lacks
+  std::vector<int32_t> from_model_;  // of each id of the model
+  std::vector<std::string> pieces_;
+  std::unordered_map<std::string, int32_t> tags_;  // symbols that look like tags
+};
+
+void SentencePieceSymbols::number_pieces() {
+  const SubwordBackend& backend = subword_backend();
+  const int count = backend.size(handle_);
+  from_model_.assign(static_cast<size_t>(count), -1);
+  for (int32_t id = 0; id < kSpecialIds; ++id) {
+    const int in_model = backend.special(handle_, id);
+    to_model_.push_back(in_model);
+    if (in_model >= 0) from_model_[static_cast<size_t>(in_model)] = id;
+  }
+  for (int in_model = 0; in_model < count; ++in_model) {
+    int32_t& id = from_model_[static_cast<size_t>(in_model)];
+    if (id >= 0) continue;
+    id = static_cast<int32_t>(to_model_.size());
+    to_model_.push_back(in_model);
+    std::string& piece = pieces_.emplace_back();
+    backend.piece(handle_, in_model, into(piece));
+    if (is_language_tag(piece)) tags_.emplace(piece, id);
+  }
+}
+
+// The tag symbol at the start of the line and its length in bytes with the spaces after it.
+std::optional<int32_t> SentencePieceSymbols::leading_tag(std::string_view line, size_t& length) const {
+  if (!line.starts_with("<2")) return {};
+  const size_t end = line.find('>');
+  if (end == std::string_view::npos) return {};
+  const auto found = tags_.find(std::string(line.substr(0, end + 1)));
+  if (found == tags_.end() ||
+      !subword_backend().ordinary(handle_, to_model_[static_cast<size_t>(found->second)]))
+    return {};
+  length = std::min(line.find_first_not_of(' ', end + 1), line.size());
+  return found->second;
+}
+
+std::vector<int32_t> SentencePieceSymbols::encode(std::string_view line) const {
+  const std::string text = normalise_for_subwords(line);
+  std::vector<int32_t> ids;
+  size_t tag_length = 0;
+  if (const auto tag = leading_tag(text, tag_length)) ids.push_back(*tag);
+  std::vector<int> in_model;
+  std::string error;
+  const std::string_view rest = std::string_view(text).substr(tag_length);
+  if (!subword_backend().encode(handle_, rest.data(), rest.size(), into(in_model), into(error))) {
+    fail("{}: this subword model cannot encode a line: {}", name_, error);
+  }
+  for (const int id : in_model) ids.push_back(from_model_[static_cast<size_t>(id)]);
+  return ids;
+}
+
+std::string SentencePieceSymbols::decode(std::span<const int32_t> ids) const {
+  std::vector<int> in_model;
+  for (const int32_t id : ids) {
+    if (id >= kUnknownId) in_model.push_back(to_model_[static_cast<size_t>(id)]);
+  }
+  std::string text, error;
+  if (!subword_backend().decode(handle_, in_model.data(), in_model.size(), into(text), into(error))) {
+    fail("{}: this subword model cannot decode a line: {}", name_, error);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::unique_ptr<const SymbolSet> sentencepiece_symbols(std::string_view bytes, const std::string& name) {
+  return std::make_unique<SentencePieceSymbols>(bytes, name);
+}
+
+}  // namespace megin::text
