@@ -24,6 +24,8 @@ bool PairReader::next(TestPairs& pairs) {
   runtime::TranslationInput source;
   std::string reference;
   while (pairs.sources.size() < kWindowLines) {
+    if (most_lines_ > 0 && lines_ == most_lines_) return false;
+    ++lines_;
     const bool has_source = sources_.next(source.text), has_reference = references_.next(reference);
     if (has_source != has_reference) {
       const text::LineReader& ended = has_source ? references_ : sources_;
@@ -63,13 +65,14 @@ void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
   loss.lines += pairs.sources.size();
 }
 
-FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void()>& advanced) {
   FileLoss result;
   runtime::TextScorer scorer(tools.model, block_tokens > 0 ? block_tokens : tools.model.max_length(),
                              tools.search, tools.pool);
-  text::LineReader lines(file);
-  for (std::string line; lines.next(line); advanced()) {
+  text::LineReader lines(files.text);
+  const auto goes_on = [&] { return files.most_lines == 0 || result.lines < files.most_lines; };
+  for (std::string line; goes_on() && lines.next(line); advanced()) {
     if (!text::is_valid_utf8(line))
       fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
     scorer.add(tools.bundle.target.encode(line));

@@ -52,7 +52,7 @@ TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
             "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
             "count, body, every, offset, layers, sublayers, feed_forward, router, active, gate, noisy, "
             "biased, hash, "
-            "distilled_input, distilled_width, shared");
+            "distilled_input, distilled_width, shared, scales");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),

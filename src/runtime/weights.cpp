@@ -54,7 +54,10 @@ class Loader {
       router.weight = PackedMatrix(tensor(prefix + "weight"), experts.count, config_.width);
     }
     if (experts.biased) router.bias = tensor(prefix + "bias");
-    if (experts.router == config::RouterKind::kHash) router.table = hash_table(prefix + "table");
+    if (experts.router == config::RouterKind::kHash) {
+      const bool by_position = experts.hash == config::HashTable::kPosition;
+      (by_position ? router.positions : router.table) = hash_table(prefix + "table");
+    }
     if (experts.router == config::RouterKind::kDistilled) add_distilled(prefix, router);
     return router;
   }
@@ -131,6 +134,9 @@ class Loader {
       if (!shared) continue;
       layer.inserted_shared.push_back(
           residual_sublayer(fmt::format("{}inserted.shared.{}.", prefix, j), 1, width));
+    }
+    if (layer.chooses && config_.experts.scales) {
+      layer.scales = tensor(store::scale_name(config_, stack, index));
     }
     if (layer.chooses) layer.router = router(store::expert_prefix(config_, stack, index) + "router.");
     return layer;
