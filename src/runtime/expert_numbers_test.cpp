@@ -132,6 +132,28 @@ TEST(ExpertNumbers, APositionHasItsExpertsAsTheReferenceDoes) {
   }
 }
 
+TEST(ExpertNumbers, APositionHasDifferentExperts) {
+  const ModelConfig config = model_of({.count = 5,
+                                       .router = RouterKind::kHash,
+                                       .active = 2,
+                                       .gate = Gate::kMean,
+                                       .hash = config::HashTable::kPosition});
+  const TensorSource random = random_weights(config, 6);
+  const std::vector<float> alike(80, 3.0F);
+  const TensorSource tensors = [&](const std::string& name) {
+    return name.ends_with("router.table") ? std::span<const float>(alike) : random(name);
+  };
+  try {
+    const Weights weights(config, tensors);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "tensor encoder.layers.0.feed_forward.router.table: wanted 2 different experts for position 0, "
+        "found 3, 3");
+  }
+}
+
 TEST(OutputScales, MultiplyWhatExpertsAnswerAsTheReferenceDoes) {
   config::ExpertConfig experts = fixed();
   experts.scales = true;

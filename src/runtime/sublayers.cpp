@@ -143,12 +143,12 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       gathered_out(config.width),
       all_hidden(all_inner(config, most_choices)),
       all_gate(all_inner(config, most_choices)),
+      scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
+      blocks(static_cast<size_t>(blocks_for(config.max_length))),
       router_scores(3 * config.experts.count),
       choices(most_choices),
       gated(has_gates(config.experts, dispatch)),
       fixed_gate(dispatch.gate),
-      scores(static_cast<size_t>(blocks_for(config.max_length) * kBlockPositions)),
-      blocks(static_cast<size_t>(blocks_for(config.max_length))),
       ends(static_cast<size_t>(config.experts.count) + 1),
       squares(measured) {}
 

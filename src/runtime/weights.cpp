@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -57,6 +58,7 @@ class Loader {
     if (experts.router == config::RouterKind::kHash) {
       const bool by_position = experts.hash == config::HashTable::kPosition;
       (by_position ? router.positions : router.table) = hash_table(prefix + "table");
+      require_different(prefix + "table", router.positions);
     }
     if (experts.router == config::RouterKind::kDistilled) add_distilled(prefix, router);
     return router;
@@ -74,6 +76,18 @@ class Loader {
       table.push_back(static_cast<int64_t>(expert));
     }
     return table;
+  }
+
+  // Of each position: an expert that a token met twice would get more rows than there are tokens.
+  void require_different(const std::string& name, const std::vector<int64_t>& positions) const {
+    const auto k = static_cast<size_t>(config_.experts.active);
+    for (size_t at = 0; at < positions.size(); at += k) {
+      const auto own = std::span(positions).subspan(at, k);
+      const std::set<int64_t> different(own.begin(), own.end());
+      if (different.size() == k) continue;
+      fail("tensor {}: wanted {} different experts for position {}, found {}", name, k, at / k,
+           fmt::join(own, ", "));
+    }
   }
 
   // A distilled router looks at nothing but symbols, each of which adds its own to the scores. Of one that
