@@ -42,7 +42,7 @@ train_run() {
     smart*) passes=3 ;;
     # By the FLOPs in the logs of recipes/multi30k, with two components and hard EM; a third is only forward.
     moe_tok | moe_dec) passes=1.6 ;;
-    top_k* | loss_free* | expert_choice* | smoe_dropout*)
+    top_k* | loss_free* | expert_choice* | smoe_dropout* | hash_position* | random_experts*)
       echo "$method computes more than one expert a token: no number of updates gives it equal FLOPs here" >&2
       return 255
       ;;

@@ -27,17 +27,32 @@ shown "a dense model, split into experts and put together again, keeps its loss 
 of_four=$(grep -o '"k":4,"loss":[0-9.]*' slim.json | cut -d: -f3)
 close_to "$dense" "$of_four" || fail "wanted the loss $dense with four experts, found $of_four"
 "$megin" analyze slimming elastic --src source --ref reference --budget 1e-9ms --quiet >slim.out 2>slim.err && fail "no machine is that fast"
-grep -qF 'no number of experts decodes a token within 1e-9ms' slim.err || fail "slimming: $(cat slim.err)"
+grep -qF 'no number of experts keeps a token within 1e-9ms' slim.err || fail "slimming: $(cat slim.err)"
 "$megin" analyze slimming dense --src source --ref reference --quiet >slim.out 2>slim.err && fail "a dense model cannot be slimmed"
 "$megin" analyze slimming elastic --src source --ref reference --budget 20 >slim.out 2>slim.err && fail "20 of what"
-grep -qF "wanted a time for a token, as 20ms or 0.5s; found '20'" slim.err || fail "slimming: $(cat slim.err)"
+grep -qF "wanted a time for a token, as 20ms or 0.5s, or a share of the FLOPs, as 60%; found '20'" slim.err || fail "slimming: $(cat slim.err)"
 shown "megin analyze slimming: the loss with each number of experts, and what a budget allows"
+
+"$megin" analyze slimming elastic --src source --ref reference --per-layer --budget 80% --json --quiet >layers.json || fail "slimming by layer"
+numbers=$(grep -o '"experts":"k=[0-9,]*"}$' layers.json | cut -d'"' -f4)
+[[ $numbers =~ ^k=[124],[124]$ && $numbers != k=4,4 ]] || fail "wanted numbers for two layers, fewer than all; found $(cat layers.json)"
+of_numbers=$(grep -oE '"loss":[0-9.]+' layers.json | tail -n 1 | cut -d: -f2)
+close_to "$of_numbers" "$(loss elastic --experts "$numbers")" || fail "wanted the loss $of_numbers with $numbers, found $(loss elastic --experts "$numbers")"
+shown "megin analyze slimming --per-layer: within 80 % of the FLOPs with $numbers"
+
+"$megin" calibrate elastic scaled --src source --ref reference --quiet >calibrate.out || fail "megin calibrate"
+close_to "$dense" "$(loss scaled)" || fail "wanted scales to change nothing with all experts"
+close_to "$(loss elastic --experts k=2)" "$(loss scaled --experts k=2 --unscaled)" || fail "wanted --unscaled to leave scales out"
+close_to "$(loss elastic --experts k=2)" "$(loss scaled --experts k=2)" && fail "wanted scales to change two experts' outputs"
+shown "megin calibrate: two experts $(loss elastic --experts k=2) without scales, $(loss scaled --experts k=2) with them"
 
 elastic=(--set train.method=smoe_dropout --set model.experts.count=4 --set model.experts.feed_forward=8
   --set model.experts.every=1 --set model.experts.gate=mean "${by_loss[@]}")
 best() { grep '"event":"validation"' "$1/log.jsonl" | grep -oE '"loss":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1; }
 # With a rate of nothing the first validation is of what it began with.
 must_train begun --from elastic "${elastic[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+must_train from_scaled --from scaled "${elastic[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+close_to "$(best dense)" "$(best from_scaled)" || fail "wanted a training to begin with a calibrated model, found $(best from_scaled)"
 close_to "$(best dense)" "$(best begun)" || fail "wanted to begin at the dense model's validation loss $(best dense), found $(best begun)"
 # A run that has to begin again, as its checkpoints are gone, begins with the same model.
 rm -r begun/checkpoints begun/best

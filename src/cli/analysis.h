@@ -17,7 +17,9 @@ struct AnalysisOptions {
   std::string key = "bleu";        // of consistency: bleu or loss
   TestFiles files;                 // of slimming
   std::string tag;                 // of slimming: target-language tag; empty: none
-  std::string budget;              // of slimming, as 20ms; empty: none
+  std::string budget;              // of slimming, as 20ms or 60%; empty: none
+  bool per_layer = false;          // of slimming: search a number for each expert layer
+  uint64_t lines = 200;            // of that: of the files, which its loss is over
   int64_t threads = 0;             // of slimming, for its loss; 0: all processors
 };
 

@@ -64,7 +64,11 @@ void add_analyze_command(Program& program) {
            "--seeds K --json`.\n"
            "slimming MODEL: loss, FLOPs and decoding time of a token with 1, 2, 4 ... of a model's experts, "
            "on "
-           "--text, or --src and --ref; and with --budget 20ms how many of them that allows.\n"
+           "--text, or --src and --ref; and with --budget how many of them that allows. With --per-layer a "
+           "number "
+           "for each expert layer: from all experts downwards, the layer is lowered that costs the least "
+           "loss for "
+           "the FLOPs it saves.\n"
            "Loads and confidence over a training, and the pictures of fluctuation and consistency beside "
            "them, are in `megin report`.",
        .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
@@ -73,7 +77,8 @@ void add_analyze_command(Program& program) {
                    "megin analyze similarity runs/thor --csv similarity.csv\n"
                    "megin evaluate runs/thor --src test.en --ref test.de --seeds 20 --json > thor.json\n"
                    "megin analyze consistency thor.json switch.json --svg violins.svg\n"
-                   "megin analyze slimming elastic --text valid.txt --budget 2ms"},
+                   "megin analyze slimming elastic --text valid.txt --budget 2ms\n"
+                   "megin analyze slimming elastic --text valid.txt --per-layer --budget 60%"},
       [call](CommandContext& context) { analyze(call->what, call->options, context); });
   command.add_option("WHAT", call->what, "fluctuation, experts, similarity, consistency or slimming")
       ->required();
@@ -87,8 +92,16 @@ void add_analyze_command(Program& program) {
   command.add_option("--ref", call->options.files.reference, "of slimming: and their references");
   command.add_option("--tag", call->options.tag,
                      "of slimming: target-language tag put before each source line");
-  command.add_option("--budget", call->options.budget, "of slimming: most time for a token, as 20ms")
-      ->type_name("TIME");
+  command
+      .add_option("--budget", call->options.budget,
+                  "of slimming: most time for a token, as 20ms, or FLOPs relative to all experts', as 60%")
+      ->type_name("TIME|SHARE");
+  command.add_flag("--per-layer", call->options.per_layer, "of slimming: a number of experts for each layer");
+  command
+      .add_option("--lines", call->options.lines,
+                  "of slimming --per-layer: of the files, which its loss is over")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""))
+      ->capture_default_str();
   add_threads_option(command, call->options.threads);
 }
 

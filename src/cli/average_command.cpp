@@ -32,6 +32,7 @@ struct AverageOptions {
 config::ModelConfig comparable(config::ModelConfig config) {
   config.preset.clear();
   config.dropout = config.attention_dropout = config.activation_dropout = 0;
+  config.group_dropout = {};
   return config;
 }
 
@@ -86,6 +87,10 @@ Mean average_models(const std::vector<std::string>& inputs) {
   Mean mean{.description = models.front().description,
             .subwords = models.front().subwords,
             .tensors = store::average_weights(sources)};
+  // Scales were measured of each model, and a mean is another one.
+  mean.description.model.experts.scales = false;
+  std::erase_if(mean.tensors,
+                [](const store::FloatTensor& tensor) { return tensor.name.ends_with(".scale"); });
   mean.description.provenance = joined(models);
   mean.description.provenance.averaged = inputs;
   return mean;

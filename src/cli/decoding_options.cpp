@@ -22,7 +22,12 @@ std::string served_modes(const config::ModelConfig& config) {
   if (!config::is_drawn(experts.router)) {
     return fmt::format(
         "the model serves router (or auto, which means it){}{}",
-        config::is_elastic(experts.router) ? fmt::format(", k=1 to k={} experts a token", experts.count) : "",
+        config::is_elastic(experts.router)
+            ? fmt::format(
+                  ", k=1 to k={} experts a token, or k=K,K,... with a number for each of its {} expert "
+                  "layers",
+                  experts.count, layers)
+            : "",
         config::may_be_drawn_past(experts)
             ? ", and sentence, token, position, batch or path:E, which draw past it"
             : "");
@@ -40,12 +45,13 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
   command.add_option("MODEL", options.model, "model directory, or a run directory (then its model/)")
       ->required();
   command
-      .add_option("--experts", options.experts,
-                  "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
-                  "path:E,E,... where "
-                  "experts are drawn, or to draw past a router; router, or k=K with so many experts a token, "
-                  "where the model chooses; "
-                  "auto: sentence, token for switch_random, or router")
+      .add_option(
+          "--experts", options.experts,
+          "which expert a token meets: sentence, token, position, batch, ensemble, path:E or "
+          "path:E,E,... where "
+          "experts are drawn, or to draw past a router; router, or k=K or k=K,K,... with so many experts a "
+          "token, where the model chooses; one number is for all expert layers, several are for each; "
+          "auto: sentence, token for switch_random, or router")
       ->capture_default_str();
   command
       .add_option("--gate", options.gate,
@@ -53,6 +59,8 @@ void add_model_options(CLI::App& command, DecodingOptions& options) {
                   "they are")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("X");
+  command.add_flag("--unscaled", options.unscaled,
+                   "leave experts' outputs as they are, of a model that megin calibrate scaled");
   command.add_option("--seed", options.seed, "of the draws of experts and samples")->capture_default_str();
   command
       .add_option("--batch-tokens", options.search.batch_tokens,
@@ -96,10 +104,14 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options) {
 
 runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
                                    uint64_t seed_offset) {
+  if (options.unscaled && !bundle.weights->config.experts.scales) {
+    fail_usage("--unscaled: the model has no scales to leave out; megin calibrate writes them");
+  }
   try {
     config::Dispatch dispatch = config::parse_dispatch_or_auto(
         options.experts, options.seed + seed_offset, bundle.weights->config, config::DispatchMode::kSentence);
     dispatch.gate = options.gate;
+    dispatch.scaled = !options.unscaled;
     return {bundle.weights, std::move(dispatch)};
   } catch (const UsageError& error) {
     fail_usage("{}: {}; {}", options.gate ? "--experts and --gate" : "--experts", error.what(),
@@ -108,7 +120,8 @@ runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const Dec
 }
 
 std::string describe(const config::Dispatch& dispatch) {
-  return config::to_string(dispatch) + (dispatch.gate ? fmt::format(", gate {}", *dispatch.gate) : "");
+  return config::to_string(dispatch) + (dispatch.gate ? fmt::format(", gate {}", *dispatch.gate) : "") +
+         (dispatch.scaled ? "" : ", unscaled");
 }
 
 void warn_about_tags(const runtime::ModelBundle& bundle, const DecodingOptions& options) {

@@ -14,6 +14,7 @@ struct DecodingOptions {
   std::string model;
   std::string experts = "auto";
   std::optional<float> gate = {};
+  bool unscaled = false;
   uint64_t seed = 1;
   std::string length_penalty = "fairseq";
   int64_t threads = 0;
@@ -21,7 +22,7 @@ struct DecodingOptions {
   runtime::BatchedSearch search;
 };
 
-// Adds MODEL, --experts, --gate, --seed, --batch-tokens and --threads.
+// Adds MODEL, --experts, --gate, --unscaled, --seed, --batch-tokens and --threads.
 void add_model_options(CLI::App& command, DecodingOptions& options);
 
 // The same and --beam, --length-penalty, --lenpen, --max-length-a, --max-length-b and --tag.
@@ -38,7 +39,7 @@ runtime::BatchedSearch batched_search(const DecodingOptions& options);
 runtime::Transformer serving_model(const runtime::ModelBundle& bundle, const DecodingOptions& options,
                                    uint64_t seed_offset = 0);
 
-// For people: what config::to_string() says, and the gate where one was given.
+// For people: what config::to_string() says, the gate where one was given, and that scales are left out.
 std::string describe(const config::Dispatch& dispatch);
 
 // Warns when the model was trained with target-language tags and --tag is not given.

@@ -104,7 +104,7 @@ Evaluation evaluate_text(const EvaluateOptions& options, const runtime::ModelBun
   Evaluation result;
   result.experts = config::to_string(model.dispatch());
   const double start = system_clock().steady_seconds();
-  result.of_files = text_loss({bundle, model, options.decoding.search, pool}, options.files.text,
+  result.of_files = text_loss({bundle, model, options.decoding.search, pool}, options.files,
                               options.block_tokens, [&](int64_t lines) { progress.advance(lines); });
   result.seconds = system_clock().steady_seconds() - start;
   return result;

@@ -57,6 +57,7 @@ std::vector<std::string> dispatch_modes(const config::ModelConfig& model, int64_
   if (has_router) modes.emplace_back("router");
   if (has_router && config::is_elastic(experts.router)) {
     modes.push_back(fmt::format("k=1 ... k={}", experts.count));
+    if (expert_layers > 1) modes.push_back(fmt::format("k=K,K,... ({} expert layers)", expert_layers));
   }
   if (has_router && !config::may_be_drawn_past(experts)) return modes;
   const std::string path =
@@ -75,16 +76,20 @@ std::string router_text(const config::ExpertConfig& experts) {
     case config::RouterKind::kRandom:
       return "drawn at random";
     case config::RouterKind::kUniform:
-      return "drawn at random for each token";
+      return experts.active == 1 ? std::string("drawn at random for each token")
+                                 : fmt::format("{} drawn at random for each token", experts.active);
     case config::RouterKind::kTopK:
-      return fmt::format("the best {} of each token by learned scores", experts.active);
+      return fmt::format("the best {} of each token by learned scores{}", experts.active,
+                         experts.scales ? ", or any other number, whose outputs are scaled" : "");
     case config::RouterKind::kFixed:
-      return fmt::format("the best {} of each token by fixed random scores, or any other number",
-                         experts.active);
+      return fmt::format("the best {} of each token by fixed random scores, or any other number{}",
+                         experts.active, experts.scales ? ", whose outputs are scaled" : "");
     case config::RouterKind::kSentence:
       return "the best of each sentence by learned scores";
     case config::RouterKind::kHash:
-      return "by a table from symbol to expert";
+      return experts.hash != config::HashTable::kPosition ? std::string("by a table from symbol to expert")
+             : experts.active == 1                        ? std::string("by a table from position to expert")
+                                   : fmt::format("by a table from position to {} experts", experts.active);
     case config::RouterKind::kBase:
       return "the best of each token by learned scores, balanced in training";
     case config::RouterKind::kDistilled:

@@ -30,6 +30,8 @@ bool PairReader::next(TestPairs& pairs) {
   runtime::TranslationInput source;
   std::string reference;
   while (pairs.sources.size() < kWindowLines) {
+    if (most_lines_ > 0 && lines_ == most_lines_) return false;
+    ++lines_;
     const bool has_source = sources_.next(source.text), has_reference = references_.next(reference);
     if (has_source != has_reference) {
       const text::LineReader& ended = has_source ? references_ : sources_;
@@ -71,11 +73,15 @@ void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
 
 namespace {
 
-// Gives the scorer all lines of the file.
-void read_lines(const LossTools& tools, const std::string& file, const std::function<void(int64_t)>& advanced,
+bool goes_on(const TestFiles& files, const FileLoss& read) {
+  return files.most_lines == 0 || read.lines < files.most_lines;
+}
+
+// Gives the scorer the lines of the text.
+void read_lines(const LossTools& tools, const TestFiles& files, const std::function<void(int64_t)>& advanced,
                 runtime::TextScorer& scorer, FileLoss& result) {
-  text::LineReader lines(file);
-  for (std::string line; lines.next(line); advanced(1)) {
+  text::LineReader lines(files.text);
+  for (std::string line; goes_on(files, result) && lines.next(line); advanced(1)) {
     if (!text::is_valid_utf8(line))
       fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
     scorer.add(tools.bundle.target.encode(line));
@@ -85,14 +91,16 @@ void read_lines(const LossTools& tools, const std::string& file, const std::func
   }
 }
 
-// The same of a model whose tokens are bytes.
-void read_as_bytes(const LossTools& tools, const std::string& file,
+// The same of a model whose tokens are bytes; a limit of lines is kept to a buffer's length.
+void read_as_bytes(const LossTools& tools, const TestFiles& files,
                    const std::function<void(int64_t)>& advanced, runtime::TextScorer& scorer,
                    FileLoss& result) {
-  const auto stream = text::open_bytes(file);
+  const auto stream = text::open_bytes(files.text);
   std::array<char, 1 << 16> buffer;
   int64_t unknown = 0;
-  while (const size_t got = stream->read(buffer)) {
+  while (goes_on(files, result)) {
+    const size_t got = stream->read(buffer);
+    if (got == 0) break;
     const std::vector<int32_t> ids = tools.bundle.target.encode({buffer.data(), got});
     unknown += std::ranges::count(ids, text::kUnknownId);
     scorer.add_piece(ids);
@@ -102,22 +110,22 @@ void read_as_bytes(const LossTools& tools, const std::string& file,
   }
   if (unknown > 0) {
     spdlog::warn("{}: {} bytes have values that the training text has not; each counts as the unknown symbol",
-                 file, unknown);
+                 files.text, unknown);
   }
 }
 
 }  // namespace
 
-FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void(int64_t)>& advanced) {
   FileLoss result{.of_bytes = tools.bundle.target.byte_vocabulary() != nullptr};
   runtime::TextScorer scorer(tools.model,
                              block_tokens > 0 ? block_tokens : runtime::block_of(tools.model.config()),
                              tools.search, tools.pool);
   if (result.of_bytes) {
-    read_as_bytes(tools, file, advanced, scorer, result);
+    read_as_bytes(tools, files, advanced, scorer, result);
   } else {
-    read_lines(tools, file, advanced, scorer, result);
+    read_lines(tools, files, advanced, scorer, result);
   }
   const runtime::TextScore score = scorer.finish();
   result.loss = {.nats = -score.log_probability, .tokens = score.tokens};

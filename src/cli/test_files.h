@@ -18,6 +18,7 @@ namespace megin::cli {
 struct TestFiles {
   std::string source, reference;  // of a model that translates
   std::string text;               // of a language model
+  uint64_t most_lines = 0;        // read no more of each; 0: all
 };
 
 // Throws UsageError where the files are not those that such a model wants.
@@ -52,22 +53,25 @@ struct TestPairs {
 // Reads the two files in windows. Throws Error when one has more lines than the other.
 class PairReader {
  public:
-  explicit PairReader(const TestFiles& files) : sources_(files.source), references_(files.reference) {}
+  explicit PairReader(const TestFiles& files)
+      : sources_(files.source), references_(files.reference), most_lines_(files.most_lines) {}
 
   // False when the window is the last one.
   bool next(TestPairs& pairs);
 
  private:
   text::LineReader sources_, references_;
+  uint64_t most_lines_, lines_ = 0;
 };
 
 // Adds the loss of a window to `loss`, and its lines. Throws Error naming a line that the model cannot read.
 void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
                    const std::string& reference_file, const TestPairs& pairs, FileLoss& loss);
 
-// The loss over a text in blocks of `block_tokens` (0: as long as the model can read). Calls `advanced` with
-// each number of lines read. A model of bytes reads every byte, but newlines where its vocabulary drops them.
-FileLoss text_loss(const LossTools& tools, const std::string& file, int64_t block_tokens,
+// The loss over the text of `files` in blocks of `block_tokens` (0: as long as the model can read). Calls
+// `advanced` with each number of lines read. A model of bytes reads every byte, but newlines where its
+// vocabulary drops them.
+FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void(int64_t)>& advanced);
 
 }  // namespace megin::cli

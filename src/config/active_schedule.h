@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "config/model_config.h"
 #include "config/train_config.h"
@@ -12,8 +13,13 @@ namespace megin::config {
 int64_t first_active_experts(const RoutingConfig& routing, const ExpertConfig& experts);
 
 // k after `completed` of `last` updates, from 1 to experts.active (smoe_dropout spec 1.4). Pure; of the
-// schedule `random` a hash of (seed, completed).
+// schedule `random` a hash of (seed, completed), of an anchored update first_active_experts().
 int64_t active_experts_at(const RoutingConfig& routing, const ExpertConfig& experts, int64_t completed,
                           int64_t last, uint64_t seed);
+
+// The same as config::Dispatch::active has it: one number for all of `layers` expert layers, or one for each
+// of them, which with random_by_layer are hashes of (seed, completed, layer).
+std::vector<int64_t> active_by_layer_at(const RoutingConfig& routing, const ExpertConfig& experts,
+                                        int64_t completed, int64_t last, uint64_t seed, int64_t layers);
 
 }  // namespace megin::config

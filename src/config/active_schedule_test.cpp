@@ -72,5 +72,48 @@ TEST(ActiveSchedule, BeginsWithHalfUnlessToldOtherwise) {
   EXPECT_EQ(at(ActiveSchedule::kConstant, 0, 0), 16);
 }
 
+// Of 8 to 16 experts in each of four layers: all nine numbers, alike often, and layers on their own.
+TEST(ActiveSchedule, RandomByLayerDrawsForEachLayer) {
+  const RoutingConfig routing{.active_schedule = ActiveSchedule::kRandomByLayer, .first_active = 8};
+  constexpr int64_t kLayers = 4, kUpdates = 9000;
+  std::vector<std::vector<int>> seen(kLayers, std::vector<int>(17));
+  int same = 0;
+  for (int64_t t = 0; t < kUpdates; ++t) {
+    const auto numbers = active_by_layer_at(routing, kSixteen, t, kLast, 7, kLayers);
+    ASSERT_EQ(numbers.size(), static_cast<size_t>(kLayers));
+    EXPECT_EQ(numbers, active_by_layer_at(routing, kSixteen, t, 2 * kLast, 7, kLayers)) << "of any length";
+    for (size_t layer = 0; layer < numbers.size(); ++layer) {
+      ++seen[layer][static_cast<size_t>(numbers[layer])];
+    }
+    same += numbers[0] == numbers[1];
+  }
+  for (const auto& of_layer : seen) {
+    for (size_t k = 8; k <= 16; ++k) EXPECT_NEAR(of_layer[k], 1000, 150);  // five standard deviations
+  }
+  EXPECT_NEAR(same, 1000, 150);
+  EXPECT_EQ(active_by_layer_at({.active_schedule = ActiveSchedule::kLinear, .first_active = 8}, kSixteen, 0,
+                               kLast, 7, kLayers),
+            std::vector<int64_t>{8})
+      << "other schedules have one number for all";
+}
+
+TEST(ActiveSchedule, AnAnchorTakesAShareOfTheUpdates) {
+  for (const auto schedule : {ActiveSchedule::kLinear, ActiveSchedule::kRandomByLayer}) {
+    const RoutingConfig routing{.active_schedule = schedule, .first_active = 3, .anchor = 0.2};
+    RoutingConfig free = routing;
+    free.anchor = 0;
+    int anchored = 0;
+    for (int64_t t = kLast; t < kLast + 10'000; ++t) {
+      const auto with = active_by_layer_at(routing, kSixteen, t, kLast, 7, 4);
+      const auto without = active_by_layer_at(free, kSixteen, t, kLast, 7, 4);
+      if (with == without) continue;
+      ++anchored;
+      EXPECT_EQ(with, std::vector<int64_t>{3});
+      EXPECT_EQ(active_experts_at(routing, kSixteen, t, kLast, 7), 3);
+    }
+    EXPECT_NEAR(anchored, 2000, 200);  // five standard deviations
+  }
+}
+
 }  // namespace
 }  // namespace megin::config

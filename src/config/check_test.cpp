@@ -218,10 +218,8 @@ TEST(TrainCheckTest, NamesTheFirstFieldThatCannotBe) {
   EXPECT_EQ(
       train_error([](auto& c) { c.validation.experts = std::string("some"); }),
       "train.validation.experts: wanted sentence, token, position, batch, ensemble, router, k=K with so many "
-      "experts a token, or path:E "
-      "with one "
-      "expert for "
-      "all expert layers or one for each, as path:0,1; found 'some'");
+      "experts a token, or path:E with one expert, for all expert layers or one for each, as k=8,4 and "
+      "path:0,1; found 'some'");
   EXPECT_EQ(train_error([](auto& c) { c.average_checkpoints = 9; }),
             "train.average_checkpoints: wanted from 0 to train.keep_checkpoints (5), found 9");
   EXPECT_EQ(train_error([](auto& c) { c.batch_tokens = 0; }),

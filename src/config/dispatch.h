@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,8 @@ namespace megin::config {
 // batch     one draw per layer for the whole call
 // ensemble  the mean of all experts' outputs; costs as much as all of them
 // router    the model's own router, of a model that has one; as k=8 with that many experts a token, where it
-//           may take any number. Of a mixture: the component that is likeliest for a source
+//           may take any number, as k=8,4,4,8 with so many in each expert layer (encoder layers first). Of a
+//           mixture: the component that is likeliest for a source
 // path      the given expert everywhere, or one per expert layer: path:1 or path:0,1,1,0 (encoder layers
 //           first). Of a mixture: the given component
 enum class DispatchMode { kSentence, kToken, kPosition, kBatch, kEnsemble, kPath, kRouter };
@@ -33,13 +35,16 @@ struct Dispatch {
   DispatchMode mode = DispatchMode::kSentence;
   uint64_t seed = 1;               // changes the draw
   std::vector<int64_t> path = {};  // of DispatchMode::kPath only: one expert, or one per expert layer
-  int64_t active = 0;  // of DispatchMode::kRouter only: experts of a token; 0: as the model has it
+  // Of DispatchMode::kRouter only: experts of a token, in all expert layers or one number for each; none: as
+  // the model has it.
+  std::vector<int64_t> active = {};
+  bool scaled = true;  // use the model's scales, where it has them, with the number of experts asked for
   // What experts' outputs are multiplied by; nothing: what the model's gate says of the expert that a token
   // meets (which, where experts are drawn beside a learned router, is not the one that it would choose).
   std::optional<float> gate = {};
 };
 
-// "sentence", "token", ..., "path:0,1", "k=8". Throws UsageError listing the forms.
+// "sentence", "token", ..., "path:0,1", "k=8", "k=8,4". Throws UsageError listing the forms.
 Dispatch parse_dispatch(std::string_view text, uint64_t seed);
 std::string to_string(const Dispatch& dispatch);
 
@@ -61,10 +66,27 @@ int64_t draw_expert(const Dispatch& dispatch, const TokenPlace& place, int64_t e
 Dispatch parse_dispatch_or_auto(std::string_view text, uint64_t seed, const ModelConfig& model,
                                 DispatchMode drawn);
 
+// The number for expert layer `expert_layer` (over both stacks, encoder first) in a list that has one for all
+// of them or one for each; `otherwise` of an empty list.
+int64_t number_of_layer(std::span<const int64_t> numbers, uint64_t expert_layer, int64_t otherwise);
+
 // Experts of a token by the router of a model: those asked for, or as it was made.
-constexpr int64_t active_experts(const Dispatch& dispatch, const ExpertConfig& experts) {
-  return dispatch.active > 0 ? dispatch.active : experts.active;
-}
+int64_t active_experts(const Dispatch& dispatch, const ExpertConfig& experts, uint64_t expert_layer);
+
+// The most of them in any expert layer.
+int64_t most_active_experts(const Dispatch& dispatch, const ExpertConfig& experts);
+
+// `k` experts for a token of the router uniform, by `score` (of expert e: a draw U(0, 1)): the highest, in
+// their order. Fills `chosen` (its size is k) and what their outputs are multiplied by.
+struct DrawnChoice {
+  std::span<int64_t> experts;
+  std::span<float> gates;
+};
+void draw_experts(uint64_t key, uint64_t index, const ExpertConfig& experts, DrawnChoice choice);
+
+// The same where the dispatch says how: not for kEnsemble, kPath and kRouter.
+void draw_experts(const Dispatch& dispatch, const TokenPlace& place, const ExpertConfig& experts,
+                  DrawnChoice choice);
 
 // Whether experts may be drawn past the router of a model: each token meets one, which it chooses itself.
 bool may_be_drawn_past(const ExpertConfig& experts);

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
 #include <set>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace megin::config {
 namespace {
@@ -42,9 +45,8 @@ TEST(ParseDispatchTest, ListsTheFormsWhenThereIsNoSuch) {
     } catch (const UsageError& error) {
       EXPECT_EQ(std::string(error.what()),
                 std::string("wanted sentence, token, position, batch, ensemble, router, k=K with so many "
-                            "experts a token, or "
-                            "path:E with one expert for all "
-                            "expert layers or one for each, as path:0,1; found '") +
+                            "experts a token, or path:E with one expert, for all expert layers or one for "
+                            "each, as k=8,4 and path:0,1; found '") +
                     text + "'");
     }
   }
@@ -204,18 +206,86 @@ TEST(CheckDispatchTest, AMixtureServesItsComponents) {
 TEST(DispatchTest, AnElasticRouterTakesAnyNumberOfExperts) {
   const Dispatch four = parse_dispatch("k=4", 3);
   EXPECT_EQ(four.mode, DispatchMode::kRouter);
-  EXPECT_EQ(four.active, 4);
+  EXPECT_EQ(four.active, std::vector<int64_t>{4});
   EXPECT_EQ(to_string(four), "k=4");
   const ExpertConfig fixed{
       .count = 8, .router = RouterKind::kFixed, .active = 6, .gate = Gate::kSoftmaxOfChosen};
   EXPECT_NO_THROW(check(four, with_layers(fixed, 2)));
-  EXPECT_EQ(active_experts(four, fixed), 4);
-  EXPECT_EQ(active_experts({.mode = DispatchMode::kRouter}, fixed), 6);
+  EXPECT_EQ(active_experts(four, fixed, 1), 4);
+  EXPECT_EQ(active_experts({.mode = DispatchMode::kRouter}, fixed, 1), 6);
+  EXPECT_EQ(most_active_experts({.mode = DispatchMode::kRouter}, fixed), 6);
   EXPECT_THROW(check(parse_dispatch("k=9", 1), with_layers(fixed, 2)), UsageError);
   EXPECT_THROW(check(four, with_layers({.count = 8, .router = RouterKind::kHash}, 2)), UsageError);
   EXPECT_THROW(check(four, with_layers({.count = 8, .router = RouterKind::kRandom}, 2)), UsageError);
-  for (const char* wrong : {"k=", "k=0", "k=-1", "k=1,2", "k=x"})
+  for (const char* wrong : {"k=", "k=0", "k=-1", "k=1,0", "k=1,", "k=x"})
     EXPECT_THROW(parse_dispatch(wrong, 1), UsageError);
+}
+
+TEST(DispatchTest, AnElasticRouterTakesANumberForEachExpertLayer) {
+  const ExpertConfig fixed{
+      .count = 8, .router = RouterKind::kFixed, .active = 6, .gate = Gate::kSoftmaxOfChosen};
+  const ModelConfig model = with_layers(fixed, 2);
+  ASSERT_EQ(count_expert_layers(model), 2);
+  const Dispatch two = parse_dispatch("k=8,3", 3);
+  EXPECT_EQ(to_string(two), "k=8,3");
+  EXPECT_NO_THROW(check(two, model));
+  EXPECT_EQ(active_experts(two, fixed, 0), 8);
+  EXPECT_EQ(active_experts(two, fixed, 1), 3);
+  EXPECT_EQ(most_active_experts(two, fixed), 8);
+  EXPECT_THROW(check(parse_dispatch("k=8,9", 1), model), UsageError);
+  try {
+    check(parse_dispatch("k=8,4,2", 1), model);
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "k=8,4,2: wanted 1 number of experts or 2 (one for each expert layer, encoder first), found 3");
+  }
+}
+
+// Every 3 of 5 experts come alike, and their gates are what the scores, which the draws are, give.
+TEST(DrawExpertsTest, TakesTheHighestOfItsDraws) {
+  ExpertConfig experts{
+      .count = 5, .router = RouterKind::kUniform, .active = 3, .gate = Gate::kSoftmaxOfChosen};
+  std::map<std::set<int64_t>, int> seen;
+  constexpr int kDraws = 10'000;
+  for (uint64_t index = 0; index < kDraws; ++index) {
+    std::vector<int64_t> chosen(3);
+    std::vector<float> gates(3);
+    draw_experts(99, index, experts, {.experts = chosen, .gates = gates});
+    ++seen[std::set(chosen.begin(), chosen.end())];
+    double sum = 0;
+    for (const int64_t e : chosen) sum += std::exp(draw_uniform(99, 5 * index + static_cast<uint64_t>(e)));
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_NEAR(gates[c], std::exp(draw_uniform(99, 5 * index + static_cast<uint64_t>(chosen[c]))) / sum,
+                  1e-6);
+      if (c == 0) continue;
+      EXPECT_LE(gates[c], gates[c - 1]);
+    }
+  }
+  EXPECT_EQ(seen.size(), 10u) << "5 over 3";
+  for (const auto& [chosen, count] : seen) EXPECT_NEAR(count, kDraws / 10, 150);  // five standard deviations
+  experts.gate = Gate::kMean;
+  std::vector<int64_t> chosen(3);
+  std::vector<float> gates(3);
+  draw_experts(99, 0, experts, {.experts = chosen, .gates = gates});
+  EXPECT_EQ(gates, std::vector<float>(3, 1.0F / 3));
+}
+
+TEST(DrawExpertsTest, DependsOnThePlaceAsItsModeSays) {
+  const ExpertConfig experts{.count = 8, .router = RouterKind::kUniform, .active = 3, .gate = Gate::kMean};
+  const auto chosen = [&](DispatchMode mode, const TokenPlace& place) {
+    std::vector<int64_t> of(3);
+    draw_experts({.mode = mode, .seed = 9}, place, experts, {.experts = of, .gates = {}});
+    return of;
+  };
+  const TokenPlace here{.sentence = 3, .position = 4}, later{.sentence = 3, .position = 5},
+      other{.sentence = 4, .position = 4};
+  EXPECT_EQ(chosen(DispatchMode::kSentence, here), chosen(DispatchMode::kSentence, later));
+  EXPECT_NE(chosen(DispatchMode::kSentence, here), chosen(DispatchMode::kSentence, other));
+  EXPECT_NE(chosen(DispatchMode::kToken, here), chosen(DispatchMode::kToken, later));
+  EXPECT_EQ(chosen(DispatchMode::kPosition, here), chosen(DispatchMode::kPosition, other));
+  EXPECT_EQ(chosen(DispatchMode::kBatch, here), chosen(DispatchMode::kBatch, other));
 }
 
 }  // namespace

@@ -6,6 +6,10 @@ MethodTraits traits_of(Method method) {
   switch (method) {
     case Method::kDense:
       return {.has_experts = false};
+    case Method::kDenseGroupDropout:  // as many groups as SMoE-Dropout has experts
+      return {.has_experts = false, .dropout_groups = 16};
+    case Method::kDenseConcreteDropout:  // begins as the code of Gal et al. 2017
+      return {.has_experts = false, .concrete_dropout = 0.1};
     case Method::kRDrop:
       return {.passes = 2, .has_experts = false};
     case Method::kR3f:  // fairseq's defaults (thor spec 2.5)
@@ -46,6 +50,10 @@ MethodTraits traits_of(Method method) {
       return {.router = RouterKind::kDistilled, .gate = Gate::kSigmoid, .balance = 0.3};
     case Method::kSmoeDropout:
       return {.router = RouterKind::kFixed, .grows = true, .gate = Gate::kSoftmaxOfChosen};
+    case Method::kHashPosition:
+      return {.router = RouterKind::kHash, .active = 2, .gate = Gate::kMean, .hash = HashTable::kPosition};
+    case Method::kRandomExperts:
+      return {.router = RouterKind::kUniform, .active = 2, .gate = Gate::kSoftmaxOfChosen};
     case Method::kMoeTok:
       return {.has_experts = false, .is_mixture = true};
     case Method::kMoeDec:
@@ -62,6 +70,7 @@ ExpertConfig experts_of(const MethodTraits& traits, int64_t count) {
   experts.active = traits.grows ? count : traits.active;
   experts.gate = traits.gate;
   experts.biased = traits.biased;
+  experts.hash = traits.hash;
   return experts;
 }
 

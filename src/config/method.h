@@ -17,9 +17,12 @@ struct MethodTraits {
   int64_t active = 1;
   bool grows = false;  // up to all experts a token, by a linear schedule; `active` is not read
   Gate gate = Gate::kNone;
+  HashTable hash = HashTable::kBalanced;
   bool biased = false;
-  double balance = 0.0;  // weight of the balance loss
-  double alpha = 5.0;    // of the consistency
+  double balance = 0.0;           // weight of the balance loss
+  int64_t dropout_groups = 0;     // of hidden units
+  double concrete_dropout = 0.0;  // rate that it begins with
+  double alpha = 5.0;             // of the consistency
   double weight_second = 1.0;
   bool fixed_first = false;
   ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;

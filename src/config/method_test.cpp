@@ -92,7 +92,9 @@ TEST_F(MethodTest, RefusesWhatARouterDoesNotHave) {
   EXPECT_EQ(error_of("{model: {experts: {active: 5}}, train: {method: top_k}}"),
             "model.experts.active: wanted from 1 to model.experts.count (4), found 5");
   EXPECT_EQ(error_of("{model: {experts: {active: 2}}, train: {method: hash}}"),
-            "model.experts.active: wanted 1 for the router hash, found 2");
+            "model.experts.active: wanted 1 for the router hash by symbol (model.experts.hash position takes "
+            "more), found "
+            "2");
   EXPECT_EQ(
       error_of("{model: {experts: {gate: none}}, train: {method: switch}}"),
       "model.experts.gate: wanted softmax or sigmoid for the router top_k: without a gate nothing trains "
@@ -250,6 +252,63 @@ TEST_F(MethodTest, AMixtureIsOnlyOfItsMethods) {
   EXPECT_EQ(error_of("{model: {kind: causal_lm}, data: {task: language_model}, train: {method: moe_tok}}")
                 .substr(0, 60),
             "model.mixture.components: wanted 1 in a causal_lm: it is of ");
+}
+
+TEST_F(MethodTest, BaselinesOfSmoeDropoutAreOneKeyApart) {
+  const RunConfig groups = load_text("train: {method: dense_group_dropout}");
+  EXPECT_EQ(groups.model.experts.count, 1);
+  EXPECT_EQ(groups.model.group_dropout, (GroupDropoutConfig{.groups = 16, .rate = 0.5}));
+  const RunConfig concrete = load_text("train: {method: dense_concrete_dropout}");
+  EXPECT_EQ(concrete.model.experts.count, 1);
+  EXPECT_EQ(concrete.model.concrete_dropout, 0.1);
+  EXPECT_EQ(load_text("train: {method: dense}").model.concrete_dropout, 0.0);
+  EXPECT_EQ(load_text("train: {method: dense}").model.group_dropout.groups, 0);
+  const RunConfig position = load_text("train: {method: hash_position}");
+  EXPECT_EQ(position.model.experts.router, RouterKind::kHash);
+  EXPECT_EQ(position.model.experts.hash, HashTable::kPosition);
+  EXPECT_EQ(position.model.experts.count, 4);
+  EXPECT_EQ(position.model.experts.active, 2);
+  EXPECT_EQ(position.model.experts.gate, Gate::kMean);
+  const RunConfig random = load_text("train: {method: random_experts}");
+  EXPECT_EQ(random.model.experts.router, RouterKind::kUniform);
+  EXPECT_EQ(random.model.experts.active, 2);
+  EXPECT_EQ(random.model.experts.gate, Gate::kSoftmaxOfChosen);
+  EXPECT_EQ(load_text("{model: {experts: {active: 1}}, train: {method: random_experts}}").model.experts.gate,
+            Gate::kNone)
+      << "one has no share";
+}
+
+TEST_F(MethodTest, DropoutOfHiddenUnitsIsOfDenseModels) {
+  using testing::HasSubstr;
+  EXPECT_THAT(error_of("{model: {group_dropout: {groups: 4}}, train: {method: thor}}"),
+              HasSubstr("model.group_dropout.groups: wanted 0 in a model of experts"));
+  EXPECT_THAT(error_of("{model: {concrete_dropout: 0.1}, train: {method: thor}}"),
+              HasSubstr("model.concrete_dropout: wanted 0 in a model of experts"));
+  EXPECT_THAT(error_of("{model: {group_dropout: {rate: 0.3}}, train: {method: dense}}"),
+              HasSubstr("model.group_dropout.rate: wanted 0.5, as model.group_dropout.groups is 0"));
+  EXPECT_THAT(error_of("{model: {group_dropout: {groups: 0}}, train: {method: dense_group_dropout}}"),
+              HasSubstr("model.group_dropout.groups: wanted a positive number with train.method"));
+  EXPECT_THAT(error_of("train: {method: dense, objective: {concrete_weight: 0.1}}"),
+              HasSubstr("train.objective.concrete_weight: wanted 1e-06, as model.concrete_dropout is 0"));
+  EXPECT_THAT(error_of("{model: {experts: {hash: position}}, train: {method: thor}}"),
+              HasSubstr("model.experts.hash: wanted balanced, its default, for the router random"));
+  EXPECT_THAT(error_of("{model: {experts: {scales: true}}, train: {method: smoe_dropout}}"),
+              HasSubstr("model.experts.scales: wanted false in training"));
+  EXPECT_THAT(error_of("{model: {experts: {gate: softmax}}, train: {method: random_experts}}"),
+              HasSubstr("model.experts.gate: wanted mean or softmax_of_chosen"));
+}
+
+TEST_F(MethodTest, AnAnchorNeedsAScheduleToDepartFrom) {
+  const RunConfig config =
+      load_text("train: {method: smoe_dropout, routing: {anchor: 0.1, first_active: 2}}");
+  EXPECT_EQ(config.train.routing.anchor, 0.1);
+  EXPECT_EQ(load_text("train: {method: smoe_dropout, routing: {active_schedule: random_by_layer}}")
+                .train.routing.active_schedule,
+            ActiveSchedule::kRandomByLayer);
+  EXPECT_THAT(error_of("train: {method: smoe_dropout, routing: {anchor: 1}}"),
+              testing::HasSubstr("train.routing.anchor: wanted a share of the updates"));
+  EXPECT_THAT(error_of("train: {method: top_k, routing: {anchor: 0.1}}"),
+              testing::HasSubstr("train.routing.anchor: wanted a train.routing.active_schedule that is not"));
 }
 
 }  // namespace

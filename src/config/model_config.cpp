@@ -78,8 +78,18 @@ void check_router(const ModelConfig& c) {
   const std::string_view router = enum_name(e.router), gate = enum_name(e.gate);
   require(e.active >= 1 && e.active <= e.count, "model.experts.active",
           fmt::format("from 1 to model.experts.count ({})", e.count), e.active);
-  require(e.active == 1 || is_elastic(e.router) || e.router == RouterKind::kExpertChoice,
-          "model.experts.active", fmt::format("1 for the router {}", router), e.active);
+  const bool by_position = e.router == RouterKind::kHash && e.hash == HashTable::kPosition;
+  const bool draws_several = e.router == RouterKind::kUniform || by_position;
+  require(
+      e.active == 1 || is_elastic(e.router) || e.router == RouterKind::kExpertChoice || draws_several,
+      "model.experts.active",
+      fmt::format("1 for the router {}{}", router,
+                  e.router == RouterKind::kHash ? " by symbol (model.experts.hash position takes more)" : ""),
+      e.active);
+  require(e.hash != HashTable::kPosition || e.router == RouterKind::kHash, "model.experts.hash",
+          fmt::format("balanced, its default, for the router {}", router), enum_name(e.hash));
+  require(!e.scales || is_elastic(e.router), "model.experts.scales",
+          fmt::format("false for the router {}", router), e.scales);
   require(e.router != RouterKind::kExpertChoice || e.gate == Gate::kSoftmax, "model.experts.gate",
           "softmax for the router expert_choice", gate);
   require(e.router != RouterKind::kExpertChoice || !is_causal_lm(c), "model.experts.router",
@@ -87,8 +97,15 @@ void check_router(const ModelConfig& c) {
   require(e.distilled_input == DistilledInput::kWord || e.router == RouterKind::kDistilled,
           "model.experts.distilled_input", fmt::format("word for the router {}", router),
           enum_name(e.distilled_input));
-  require(e.gate == Gate::kNone || has_scores(e.router), "model.experts.gate",
-          fmt::format("none for the router {}, which has no scores", router), gate);
+  if (draws_several && e.active > 1) {
+    require(e.gate == Gate::kMean || (e.gate == Gate::kSoftmaxOfChosen && !by_position), "model.experts.gate",
+            fmt::format("mean{} for several experts of the router {}",
+                        by_position ? "" : " or softmax_of_chosen", router),
+            gate);
+  } else {
+    require(e.gate == Gate::kNone || has_scores(e.router), "model.experts.gate",
+            fmt::format("none for the router {}, which has no scores", router), gate);
+  }
   require(e.gate != Gate::kSoftmaxOfChosen || e.active > 1 || !is_learned(e.router), "model.experts.gate",
           "softmax, sigmoid or none for one expert a token: over one, a softmax is 1", gate);
   require(e.distilled_width >= 1, "model.experts.distilled_width", "1 or more", e.distilled_width);
@@ -148,6 +165,23 @@ void check_attention(const ModelConfig& c) {
           fmt::format("0 to model.max_length ({})", c.max_length), c.evaluation_block);
 }
 
+void check_unit_dropout(const ModelConfig& c) {
+  require(c.group_dropout.groups >= 0 && c.group_dropout.groups <= c.feed_forward,
+          "model.group_dropout.groups",
+          fmt::format("from 0 (off) to model.feed_forward ({})", c.feed_forward), c.group_dropout.groups);
+  require_rate(c.group_dropout.rate, "model.group_dropout.rate");
+  require_rate(c.concrete_dropout, "model.concrete_dropout");
+  const bool dense = c.experts.count == 1 && c.experts.body == ExpertBody::kReplace;
+  require(dense || c.group_dropout.groups == 0, "model.group_dropout.groups",
+          "0 in a model of experts, or with inserted layers: it is of dense models", c.group_dropout.groups);
+  require(dense || c.concrete_dropout == 0.0, "model.concrete_dropout",
+          "0 in a model of experts, or with inserted layers: it is of dense models", c.concrete_dropout);
+  require(c.group_dropout.groups > 0 || c.group_dropout.rate == GroupDropoutConfig{}.rate,
+          "model.group_dropout.rate",
+          fmt::format("{}, as model.group_dropout.groups is 0", GroupDropoutConfig{}.rate),
+          c.group_dropout.rate);
+}
+
 }  // namespace
 
 void apply_model_preset(ModelConfig& config, std::string_view name) {
@@ -199,6 +233,7 @@ void check(const ModelConfig& c) {
   check_experts(c);
   check_router(c);
   check_mixture(c);
+  check_unit_dropout(c);
 }
 
 }  // namespace megin::config

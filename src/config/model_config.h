@@ -62,11 +62,13 @@ constexpr auto enum_names(ShareEmbeddings) {
 
 // How an expert layer chooses the experts of a token.
 //   random    by hash, one for a whole pass in training, by dispatch mode in use (THOR: Zuo et al. 2022)
-//   uniform   by hash for each token, in training too: a control that learns no routing
+//   uniform   by hash for each token, in training too: a control that learns no routing. Several of them are
+//             those with the highest of N scores U(0, 1) that are drawn anew for each token (smoe_dropout
+//             spec 1.6)
 //   top_k     those with the highest learned scores (Shazeer et al. 2017; Switch: Fedus et al. 2021, one)
 //   sentence  the same, one choice for a sentence: from the mean of the layer's input in the encoder, in the
 //             decoder from the mean of the encoder's output, which looks at nothing that is still to come
-//   hash      a fixed table from token to expert (Roller et al. 2021)
+//   hash      a fixed table from token to expert (Roller et al. 2021), or from position to experts
 //   base      scores learned as by top_k, but in training tokens are assigned so that all experts get equally
 //             many (Lewis et al. 2021); in use each token takes its best
 //   distilled scores learned at first, while a small router that sees nothing but the symbol learns to choose
@@ -128,10 +130,12 @@ constexpr int64_t distilled_reach(DistilledInput input) {
 }
 
 // random: each symbol's expert by hash; balanced: symbols from the most frequent on, each to the expert with
-// the least text so far.
-enum class HashTable { kBalanced, kRandom };
+// the least text so far; position: what counts is not the symbol but its position in its sentence or block,
+// whose experts are drawn by hash (smoe_dropout spec 1.6, where it is the position in the batch, so that
+// results depend on what else is in it).
+enum class HashTable { kBalanced, kRandom, kPosition };
 constexpr auto enum_names(HashTable) {
-  return std::array<std::string_view, 2>{"balanced", "random"};
+  return std::array<std::string_view, 3>{"balanced", "random", "position"};
 }
 
 // What an expert is.
@@ -155,7 +159,8 @@ struct ExpertConfig {
   int64_t sublayers = 1;     // of body insert: S, residual feed-forwards of an expert
   int64_t feed_forward = 0;  // inner width of an expert; 0: the model's
   RouterKind router = RouterKind::kRandom;
-  int64_t active = 1;  // k, experts of a token; of top_k and fixed, and on average of expert_choice
+  int64_t active = 1;  // k, experts of a token; of top_k, fixed, uniform and hash by position, and on average
+                       // of expert_choice
   Gate gate = Gate::kNone;
   bool noisy = false;   // of top_k: learned noise on the scores in training (Shazeer et al. 2017, eq. 4)
   bool biased = false;  // of top_k: a bias an expert, moved against its load (Wang et al. 2024), decides
@@ -164,6 +169,7 @@ struct ExpertConfig {
   DistilledInput distilled_input = DistilledInput::kWord;
   int64_t distilled_width = 50;  // of the symbols' vectors of a distilled router
   bool shared = false;           // beside those chosen, an expert that every token meets (Dai et al. 2024)
+  bool scales = false;  // a factor of each layer's output for each k (output_scales.h), not in training
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -177,14 +183,18 @@ struct ExpertConfig {
     field("sublayers", self.sublayers, "of insert: residual feed-forwards of an expert");
     field("feed_forward", self.feed_forward, "inner width of an expert; 0 = model.feed_forward");
     field("router", self.router, "how a token's experts are chosen; else by the method");
-    field("active", self.active, "experts of a token, of top_k, fixed and expert_choice; else by the method");
+    field("active", self.active,
+          "experts of a token, of top_k, fixed, expert_choice, uniform and hash by position; else by the "
+          "method");
     field("gate", self.gate, "what an expert's output is multiplied by; else by the method");
     field("noisy", self.noisy, "of top_k: learned noise on the scores in training");
     field("biased", self.biased, "of top_k: biases that move against the load choose; else by the method");
-    field("hash", self.hash, "of the hash router: how its table is made");
+    field("hash", self.hash, "of the hash router: how its table is made; else by the method");
     field("distilled_input", self.distilled_input, "of a distilled router: what it looks at");
     field("distilled_width", self.distilled_width, "of a distilled router: width of its symbols' vectors");
     field("shared", self.shared, "an expert that every token meets, beside those chosen");
+    field("scales", self.scales,
+          "of a model in use: scales by number of experts, which megin calibrate measures");
   }
   bool operator==(const ExpertConfig&) const = default;
 };
@@ -217,6 +227,20 @@ struct MixtureConfig {
   bool operator==(const MixtureConfig&) const = default;
 };
 
+// Dropout of whole groups of a feed-forward's hidden units (smoe_dropout spec 1.6, --dense_drop): in a pass
+// of training each group is left out with probability `rate`, nothing is rescaled, and in use all are there.
+struct GroupDropoutConfig {
+  int64_t groups = 0;  // G; hidden unit j is of group j mod G; 0: off
+  double rate = 0.5;
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("groups", self.groups, "groups of a feed-forward's hidden units; 0 = off; else by the method");
+    field("rate", self.rate, "how often a group is left out in training");
+  }
+  bool operator==(const GroupDropoutConfig&) const = default;
+};
+
 struct ModelConfig {
   std::string preset = "tiny";  // fills the fields below that are not given
   ModelKind kind = ModelKind::kEncoderDecoder;
@@ -229,6 +253,10 @@ struct ModelConfig {
   double dropout = 0.3;             // on embeddings and on every sublayer's output
   double attention_dropout = 0.0;   // on attention probabilities
   double activation_dropout = 0.0;  // inside the feed-forward, after the activation
+  GroupDropoutConfig group_dropout = {};
+  // Rate at which concrete dropout begins, which each feed-forward learns for its hidden units (Gal et al.
+  // 2017); 0: off.
+  double concrete_dropout = 0.0;
   Activation activation = Activation::kRelu;
   NormKind norm = NormKind::kLayerNorm;
   NormPosition norm_position = NormPosition::kPost;
@@ -259,6 +287,9 @@ struct ModelConfig {
     field("dropout", self.dropout, "on embeddings and on every sublayer's output");
     field("attention_dropout", self.attention_dropout, "on attention probabilities");
     field("activation_dropout", self.activation_dropout, "after the activation of a feed-forward");
+    field("group_dropout", self.group_dropout, "of a feed-forward's hidden units");
+    field("concrete_dropout", self.concrete_dropout,
+          "rate that each feed-forward's learned dropout begins with; 0 = off; else by the method");
     field("activation", self.activation, "of the feed-forward");
     field("norm", self.norm, "kind of norm");
     field("norm_position", self.norm_position, "norm after (post) or before (pre) each sublayer");

@@ -110,6 +110,12 @@ void apply_method(RunConfig& config, const Given& given) {
   take("model.experts.gate", experts.gate, traits.gate);
   take("model.experts.biased", experts.biased, traits.biased);
   take("model.experts.active", experts.active, traits.active);
+  take("model.experts.hash", experts.hash, traits.hash);
+  // Without scores, one expert has no share.
+  if (experts.active == 1 && !has_scores(experts.router))
+    take("model.experts.gate", experts.gate, Gate::kNone);
+  take("model.group_dropout.groups", config.model.group_dropout.groups, traits.dropout_groups);
+  take("model.concrete_dropout", config.model.concrete_dropout, traits.concrete_dropout);
   if (traits.grows)
     take("train.routing.active_schedule", config.train.routing.active_schedule, ActiveSchedule::kLinear);
   if (!traits.has_experts) {
@@ -247,6 +253,8 @@ void check_routing(const RunConfig& config) {
         "model.experts.router distilled");
   needs(routing.z_loss > 0, "train.routing.z_loss", experts.router != RouterKind::kDistilled,
         "0: a distilled router has a balance loss and no z-loss");
+  needs(routing.anchor > 0, "train.routing.anchor", routing.active_schedule != ActiveSchedule::kConstant,
+        "a train.routing.active_schedule that is not constant, for updates to depart from");
   needs(routing.active_schedule != ActiveSchedule::kConstant, "train.routing.active_schedule",
         is_elastic(experts.router), "constant: only the routers top_k and fixed take any number of experts");
   needs(routing.first_active > experts.active, "train.routing.first_active", false,
@@ -263,6 +271,29 @@ void check_routing(const RunConfig& config) {
   needs(config.train.objective.unused_expert == UnusedExpert::kSkip, "train.objective.unused_expert",
         experts.router == RouterKind::kRandom,
         "zero_grad, as only random experts are known before the update");
+}
+
+// Dropout of hidden units beside the plain one.
+void check_unit_dropout(const RunConfig& config) {
+  const ObjectiveConfig& objective = config.train.objective;
+  const bool concrete = config.model.concrete_dropout > 0;
+  const auto only_concrete = [&](std::string_view path, double value, double standard) {
+    require(concrete || value == standard, path, fmt::format("{}, as model.concrete_dropout is 0", standard),
+            value);
+  };
+  only_concrete("train.objective.concrete_weight", objective.concrete_weight,
+                ObjectiveConfig{}.concrete_weight);
+  only_concrete("train.objective.concrete_entropy", objective.concrete_entropy,
+                ObjectiveConfig{}.concrete_entropy);
+  const auto of_method = [&](std::string_view path, auto standard, auto found) {
+    require(standard == 0 || found != 0, path,
+            fmt::format("a positive number with train.method {}; without it, it is dense",
+                        enum_name(config.train.method)),
+            found);
+  };
+  const MethodTraits traits = traits_of(config.train.method);
+  of_method("model.group_dropout.groups", traits.dropout_groups, config.model.group_dropout.groups);
+  of_method("model.concrete_dropout", traits.concrete_dropout, config.model.concrete_dropout);
 }
 
 void check_mixture_training(const RunConfig& config) {
@@ -283,6 +314,9 @@ void check_mixture_training(const RunConfig& config) {
 void check_together(const RunConfig& config) {
   check_routing(config);
   check_mixture_training(config);
+  check_unit_dropout(config);
+  require(!config.model.experts.scales, "model.experts.scales",
+          "false in training: megin calibrate measures the scales of a model that is trained", true);
   if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "

@@ -53,7 +53,7 @@ TEST_F(RunConfigTest, NamesAnUnknownKeyItsPlaceAndTheNearest) {
       "recipe.yaml:3:5: unknown key 'model.experts.cuont'; did you mean 'count'? model.experts has "
       "count, body, every, offset, until, layers, sublayers, feed_forward, router, active, gate, noisy, "
       "biased, hash, "
-      "distilled_input, distilled_width, shared");
+      "distilled_input, distilled_width, shared, scales");
   EXPECT_EQ(error_of("method: thor\n"),
             "recipe.yaml:1:1: unknown key 'method'; did you mean 'train.method'?");
   EXPECT_EQ(error_of("modle: {}\n"),
@@ -81,12 +81,13 @@ TEST_F(RunConfigTest, SaysWhatWasWantedAndFound) {
             "recipe.yaml:1:18: model.dropout: wanted a number, found 'nan'");
   EXPECT_EQ(error_of("train: {validation: {bleu: yes}}"),
             "recipe.yaml:1:28: train.validation.bleu: wanted true or false, found 'yes'");
-  EXPECT_EQ(
-      error_of("train: {method: thr}"),
-      "recipe.yaml:1:17: train.method: wanted one of dense, r_drop, r3f, smart, thor, thor_shared_dropout, "
-      "switch, switch_sentence, switch_random, top_k, loss_free, hash, base, expert_choice, stable_moe, "
-      "smoe_dropout, moe_tok, moe_dec; "
-      "found 'thr'");
+  EXPECT_EQ(error_of("train: {method: thr}"),
+            "recipe.yaml:1:17: train.method: wanted one of dense, dense_group_dropout, "
+            "dense_concrete_dropout, r_drop, "
+            "r3f, smart, thor, thor_shared_dropout, switch, switch_sentence, switch_random, top_k, "
+            "loss_free, hash, "
+            "base, expert_choice, stable_moe, smoe_dropout, hash_position, random_experts, moe_tok, moe_dec; "
+            "found 'thr'");
   EXPECT_EQ(error_of("model: 5"), "recipe.yaml:1:8: model: wanted a map of keys, found '5'");
   EXPECT_EQ(error_of("data: {corpora: {}}"),
             "recipe.yaml:1:17: data.corpora: wanted a list, as [a, b], found a map of keys");
@@ -256,7 +257,8 @@ TEST(FieldTableTest, HasARowForEveryFieldWithItsDefault) {
   }
   EXPECT_NE(table.find("items as of data.corpora"), std::string::npos);
   EXPECT_EQ(table.find("data.split.valid.0"), std::string::npos);
-  EXPECT_NE(table.find("(dense, r_drop, r3f, smart, thor, thor_shared_dropout, switch, "), std::string::npos);
+  EXPECT_NE(table.find("(dense, dense_group_dropout, dense_concrete_dropout, r_drop, r3f, "),
+            std::string::npos);
 }
 
 TEST(FieldTableTest, StandsInTheDocumentation) {

@@ -24,6 +24,8 @@ void check_objective(const ObjectiveConfig& c) {
   require(p.steps >= 0, "train.objective.perturbation.steps", "0 or more", p.steps);
   require(p.step_size >= 0.0, "train.objective.perturbation.step_size", "0 or more", p.step_size);
   require(p.start >= 0.0, "train.objective.perturbation.start", "0 or more", p.start);
+  require(c.concrete_weight >= 0.0, "train.objective.concrete_weight", "0 or more", c.concrete_weight);
+  require(c.concrete_entropy >= 0.0, "train.objective.concrete_entropy", "0 or more", c.concrete_entropy);
   require(c.label_smoothing >= 0.0 && c.label_smoothing < 1.0, "train.objective.label_smoothing",
           "from 0 to below 1", c.label_smoothing);
 }
@@ -67,6 +69,8 @@ void check_routing(const RoutingConfig& c) {
   require(c.jitter >= 0.0 && c.jitter < 1.0, "train.routing.jitter", "from 0 to below 1", c.jitter);
   require(c.bias_rate >= 0.0, "train.routing.bias_rate", "0 or more", c.bias_rate);
   require(c.first_active >= 0, "train.routing.first_active", "0 (half) or more", c.first_active);
+  require(c.anchor >= 0.0 && c.anchor < 1.0, "train.routing.anchor", "a share of the updates, 0 to below 1",
+          c.anchor);
   require(c.workers >= 1, "train.routing.workers", "1 or more", c.workers);
   require(c.first_stage >= 0, "train.routing.first_stage", "0 (a tenth) or more updates", c.first_stage);
   require(c.distillation > 0.0, "train.routing.distillation", "a positive number", c.distillation);

@@ -11,6 +11,8 @@ namespace megin::config {
 
 // One key that sets the objective and the number of experts; every field can still be set by hand.
 //   dense   one pass, one expert, cross-entropy
+//   dense_group_dropout, dense_concrete_dropout  the same with dropout of groups of hidden units, or at rates
+//           that are learned (Gal et al. 2017): SMoE-Dropout's dense baselines
 //   r_drop  two passes, one expert, consistency (Liang et al. 2021): THOR with one expert
 //   r3f     two passes, one expert: the second over embeddings with noise, for consistency alone
 //           (Aghajanyan et al. 2020)
@@ -27,11 +29,14 @@ namespace megin::config {
 //   expert_choice        experts choose tokens, in the encoder (Zhou et al. 2022)
 //   stable_moe           learned routing, distilled into a frozen router (Dai et al. 2022)
 //   smoe_dropout         a random router that is never trained, more and more experts (Chen et al. 2023)
+//   hash_position, random_experts  its baselines: experts by a table from positions, or drawn anew each time
 //   moe_tok              a mixture of translations that differ in the decoder's first vector
 //                        (Shen et al. 2019)
 //   moe_dec              the same with a decoder for each
 enum class Method {
   kDense,
+  kDenseGroupDropout,
+  kDenseConcreteDropout,
   kRDrop,
   kR3f,
   kSmart,
@@ -47,14 +52,34 @@ enum class Method {
   kExpertChoice,
   kStableMoe,
   kSmoeDropout,
+  kHashPosition,
+  kRandomExperts,
   kMoeTok,
   kMoeDec
 };
 constexpr auto enum_names(Method) {
-  return std::array<std::string_view, 18>{
-      "dense",  "r_drop",          "r3f",           "smart",        "thor",      "thor_shared_dropout",
-      "switch", "switch_sentence", "switch_random", "top_k",        "loss_free", "hash",
-      "base",   "expert_choice",   "stable_moe",    "smoe_dropout", "moe_tok",   "moe_dec"};
+  return std::array<std::string_view, 22>{"dense",
+                                          "dense_group_dropout",
+                                          "dense_concrete_dropout",
+                                          "r_drop",
+                                          "r3f",
+                                          "smart",
+                                          "thor",
+                                          "thor_shared_dropout",
+                                          "switch",
+                                          "switch_sentence",
+                                          "switch_random",
+                                          "top_k",
+                                          "loss_free",
+                                          "hash",
+                                          "base",
+                                          "expert_choice",
+                                          "stable_moe",
+                                          "smoe_dropout",
+                                          "hash_position",
+                                          "random_experts",
+                                          "moe_tok",
+                                          "moe_dec"};
 }
 
 enum class Pair { kIndependent, kDistinct };
@@ -127,6 +152,11 @@ struct ObjectiveConfig {
   ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
   PerturbationConfig perturbation = {};
   Expectation expectation = Expectation::kHard;  // of a mixture: hard or soft EM
+  // Of concrete dropout (Gal et al. 2017, eq. 3 to 4; defaults of its code): what is added for each
+  // feed-forward is concrete_weight |W2|^2 / (1 - p) - concrete_entropy f H(p), H(p) = -p log p - (1 - p)
+  // log(1 - p).
+  double concrete_weight = 1e-6;
+  double concrete_entropy = 1e-5;
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -145,6 +175,8 @@ struct ObjectiveConfig {
     field("perturbation", self.perturbation, "of the second pass's embeddings");
     field("expectation", self.expectation,
           "of a mixture: a sentence trains its likeliest component, or all by their share");
+    field("concrete_weight", self.concrete_weight, "of concrete dropout: weight of the second matrix's norm");
+    field("concrete_entropy", self.concrete_entropy, "of concrete dropout: weight of the rate's entropy");
   }
   bool operator==(const ObjectiveConfig&) const = default;
 };
@@ -163,15 +195,18 @@ constexpr auto enum_names(SecondExpert) {
 //   exponential  fast at first: round((first - last) 0.99^floor(t / floor(T / 300))) + last
 //   doubling     1, 2, 4 ... those powers of two from first to last that there are, each for as long
 //   random       drawn anew for each update, each number alike
-enum class ActiveSchedule { kConstant, kLinear, kCosine, kExponential, kDoubling, kRandom };
+//   random_by_layer  the same for each expert layer (M-MoE, arXiv 2509.26520)
+enum class ActiveSchedule { kConstant, kLinear, kCosine, kExponential, kDoubling, kRandom, kRandomByLayer };
 constexpr auto enum_names(ActiveSchedule) {
-  return std::array<std::string_view, 6>{"constant", "linear", "cosine", "exponential", "doubling", "random"};
+  return std::array<std::string_view, 7>{"constant", "linear", "cosine",         "exponential",
+                                         "doubling", "random", "random_by_layer"};
 }
 
 // How routers are trained; nothing of it is needed to use the model.
 struct RoutingConfig {
   ActiveSchedule active_schedule = ActiveSchedule::kConstant;
   int64_t first_active = 0;  // of the schedule; 0: half of model.experts.active, rounded up
+  double anchor = 0.0;  // share of updates, drawn by hash, with first_active experts (PHDS, arXiv 2509.23012)
 
   // Weight of each layer's balance loss: N sum_i f_i P_i (Fedus et al. 2021, eq. 4); of distilled routers the
   // mean of (n_i / (T / N) - 1) sigmoid(score) (Dai et al. 2022, eq. 8).
@@ -199,6 +234,7 @@ struct RoutingConfig {
     field("active_schedule", self.active_schedule,
           "how many experts a token meets over the training; else by the method");
     field("first_active", self.first_active, "how many at first; 0 = half of model.experts.active");
+    field("anchor", self.anchor, "share of updates that go on with train.routing.first_active experts");
     field("bias_rate", self.bias_rate, "of biased routers: how far a bias moves in an update");
     field("workers", self.workers, "of base: groups of tokens that are assigned by themselves");
     field("first_stage", self.first_stage,
@@ -267,7 +303,8 @@ struct ValidationConfig {
     field("sentences", self.sentences,
           "how many of the set are translated, or blocks of a causal_lm; 0 = all");
     field("experts", self.experts,
-          "routing used: sentence, token, position, batch, ensemble, path:..., router, k=K; auto = ensemble "
+          "routing used: sentence, token, position, batch, ensemble, path:..., router, k=K or "
+          "k=K,K,...; auto = ensemble "
           "for random experts, token for uniform, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
     field("best_by", self.best_by, "bleu or loss; loss for a causal_lm");

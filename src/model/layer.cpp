@@ -64,8 +64,12 @@ at::Tensor Layer::residual(const at::Tensor& x, const Sublayer& sublayer, const 
 
 at::Tensor Layer::feed_forward(const at::Tensor& x, const LayerInputs& inputs) const {
   const net::DropoutMask activation = mask(inputs, config_.activation_dropout, net::DropoutSite::kActivation);
-  if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_))
-    return dense->forward(x, activation, inputs.context.operations);
+  if (const auto* dense = std::get_if<net::FeedForward>(&feed_forward_)) {
+    const double group_rate = config_.group_dropout.groups > 0 ? config_.group_dropout.rate : 0.0;
+    return dense->forward(x, activation, inputs.context.operations,
+                          {.groups = mask(inputs, group_rate, net::DropoutSite::kUnitGroups),
+                           .concrete = mask(inputs, config_.concrete_dropout, net::DropoutSite::kConcrete)});
+  }
   return std::get<expert::ExpertLayer>(feed_forward_)
       .forward(x, route(x, inputs), activation, inputs.context.operations);
 }

@@ -15,6 +15,12 @@ namespace megin::net {
 // act(x), or the gate's part of a gated one. May change x, which nothing else needs.
 at::Tensor activate(at::Tensor x, config::Activation activation);
 
+// Dropout of a dense feed-forward's hidden units beside `activation`; see unit_dropout.h.
+struct UnitDropout {
+  DropoutMask groups = {};    // of whole groups
+  DropoutMask concrete = {};  // at the learned rate
+};
+
 class FeedForward {
  public:
   // Uses prefix + "fc1.weight" and so on; of an expert layer, the tensors of that expert.
@@ -22,13 +28,17 @@ class FeedForward {
               int64_t expert = 0);
 
   // x: [rows, d], fp32; activation: the dropout after the activation. Returns [rows, d], without residual.
-  at::Tensor forward(const at::Tensor& x, const DropoutMask& activation, Operations operations = {}) const;
+  // A mask of `units` that drops must be of a model that has such dropout (group_dropout, concrete_dropout).
+  at::Tensor forward(const at::Tensor& x, const DropoutMask& activation, Operations operations = {},
+                     const UnitDropout& units = {}) const;
 
  private:
   config::Activation activation_;
   at::Tensor fc1_weight_, fc1_bias_;
   at::Tensor gate_weight_, gate_bias_;
   at::Tensor fc2_weight_, fc2_bias_;
+  int64_t groups_;
+  at::Tensor rate_logit_;  // [1]; undefined without concrete dropout
 };
 
 }  // namespace megin::net

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/random.h"
 #include "config/dispatch.h"
@@ -26,7 +27,8 @@ struct ForwardContext {
   bool shared_dropout = false;                     // one mask for all passes
   config::Pair pair = config::Pair::kIndependent;  // training: may two passes draw the same expert
   config::Dispatch dispatch = {};                  // evaluation: which expert a token meets
-  int64_t active = 0;  // training: experts of a token, while their number grows; 0: as the model has it
+  // Training: experts of a token while their number changes, as config::Dispatch has it; none: as the model.
+  std::vector<int64_t> active = {};
 };
 
 // Where a dropout mask is drawn: a name for its key.
@@ -46,6 +48,8 @@ struct DropoutSite {
     kPrior,
     kDistances,
     kFinal,
+    kUnitGroups,
+    kConcrete,
   } place = kEmbedding;
 };
 

@@ -66,6 +66,9 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   if (name.ends_with("router.noise") || name.ends_with("router.bias") || name.ends_with("router.table")) {
     return {Rule::Kind::kConstant, 0.0};
   }
+  if (name.ends_with("dropout.logit")) {
+    return {Rule::Kind::kConstant, std::log(config.concrete_dropout / (1 - config.concrete_dropout))};
+  }
   if (name.ends_with("router.kernel")) {  // as a convolution of five inputs (Dai et al.'s code)
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(5.0)};
   }

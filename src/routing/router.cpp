@@ -17,7 +17,7 @@ std::unique_ptr<Router> make_router(const config::ExpertConfig& experts, const c
     case config::RouterKind::kRandom:
       return std::make_unique<RandomRouter>(experts.count);
     case config::RouterKind::kUniform:
-      return std::make_unique<UniformRouter>(experts.count);
+      return std::make_unique<UniformRouter>(experts);
     case config::RouterKind::kTopK:
     case config::RouterKind::kFixed:
       return std::make_unique<TopKRouter>(experts, routing, parameters, prefix);

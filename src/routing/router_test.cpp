@@ -55,6 +55,61 @@ TEST(HashTable, BalancedSpreadsTextAndRandomSpreadsSymbols) {
   EXPECT_NE(random, hash_table(config::HashTable::kRandom, std::vector<int64_t>(9000), 3, 2));
 }
 
+// Positions 0 and 1 of two sentences of two, whatever their symbols; the third position is padding.
+TEST(HashRouter, ByPositionFollowsItsTable) {
+  Fixture fixture({.count = 3,
+                   .router = RouterKind::kHash,
+                   .active = 2,
+                   .gate = Gate::kMean,
+                   .hash = config::HashTable::kPosition});
+  ASSERT_EQ(fixture.tensor("table").sizes(), at::IntArrayRef({fixture.model.max_length, 2}));
+  fixture.tensor("table").narrow(0, 0, 2).copy_(at::tensor({2.0f, 0.0f, 1.0f, 2.0f}).view({2, 2}));
+  const Route route = fixture.route(
+      {.hidden = at::zeros({6, kWidth}), .length = 3, .lengths = {2, 1}, .tokens = {4, 5, 1, 6, 1, 1}});
+  EXPECT_EQ(experts_of(route), (std::vector<int64_t>{2, 0, 1, 2, -1, -1, 2, 0, -1, -1, -1, -1}));
+  EXPECT_TRUE(at::equal(route.gates, at::full({6, 2}, 0.5f)));
+  EXPECT_EQ(route.statistics.load, (std::vector<int64_t>{2, 1, 3}));
+  EXPECT_EQ(route.statistics.routed, 3);
+}
+
+// Two different ones of three for each position; each pair alike, and the stacks on their own.
+TEST(PositionTable, DrawsDifferentExpertsForEachPosition) {
+  const config::ExpertConfig experts{.count = 3,
+                                     .router = RouterKind::kHash,
+                                     .active = 2,
+                                     .gate = Gate::kMean,
+                                     .hash = config::HashTable::kPosition};
+  const auto table = position_table(config::Stack::kEncoder, 3000, experts, 1);
+  ASSERT_EQ(table.size(), 6000u);
+  std::vector<int64_t> left_out(3);
+  for (size_t at = 0; at < table.size(); at += 2) {
+    EXPECT_NE(table[at], table[at + 1]);
+    ++left_out[static_cast<size_t>(3 - table[at] - table[at + 1])];
+  }
+  for (const int64_t count : left_out) EXPECT_NEAR(count, 1000, 130);  // five standard deviations
+  EXPECT_NE(table, position_table(config::Stack::kDecoder, 3000, experts, 1));
+  EXPECT_EQ(position_table(config::Stack::kEncoder, 10, experts, 1),
+            std::vector<int64_t>(table.begin(), table.begin() + 20));
+}
+
+// In training by update and row, in use by the dispatch; padding meets none.
+TEST(UniformRouter, DrawsSeveralExpertsForEachToken) {
+  const Fixture fixture(
+      {.count = 4, .router = RouterKind::kUniform, .active = 2, .gate = Gate::kSoftmaxOfChosen});
+  const auto route = [&](uint64_t update) {
+    return fixture.route({.hidden = at::zeros({400, kWidth}), .length = 2, .lengths = std::vector<int64_t>(200, 1),
+                          .update = update});
+  };
+  const Route first = route(0);
+  EXPECT_EQ(experts_of(first), experts_of(route(0)));
+  EXPECT_NE(experts_of(first), experts_of(route(1)));
+  EXPECT_EQ(first.statistics.routed, 200);
+  for (const int64_t load : first.statistics.load) EXPECT_NEAR(load, 100, 36);  // five standard deviations
+  const at::Tensor sums = first.gates.sum(1).view({200, 2});
+  EXPECT_TRUE(at::allclose(sums.select(1, 0), at::ones({200})));
+  EXPECT_EQ(std::ranges::count(experts_of(first), Route::kNoExpert), 400) << "of 200 places that are padding";
+}
+
 // The table is all 0: six tokens for expert 0, which takes two of them.
 TEST(HashRouter, DropsInTrainingOnly) {
   const Fixture fixture({.count = 3, .router = RouterKind::kHash}, {.capacity = 1.0});

@@ -58,9 +58,10 @@ int64_t TopKRouter::skip_second(const RouteRequest& request, const Route& route)
   return skipped;
 }
 
-int64_t TopKRouter::active(const net::ForwardContext& context) const {
-  if (!context.training) return config::active_experts(context.dispatch, experts_);
-  return context.active > 0 ? context.active : experts_.active;
+int64_t TopKRouter::active(const RouteRequest& request) const {
+  const auto layer = static_cast<uint64_t>(request.expert_layer);
+  if (!request.context.training) return config::active_experts(request.context.dispatch, experts_, layer);
+  return config::number_of_layer(request.context.active, layer, experts_.active);
 }
 
 Route TopKRouter::route_to_all(const at::Tensor& scores, const RouteRequest& request) const {
@@ -77,7 +78,7 @@ Route TopKRouter::route_to_all(const at::Tensor& scores, const RouteRequest& req
 
 Route TopKRouter::route(const RouteRequest& request) const {
   const at::Tensor all_scores = scores(request);
-  const int64_t k = active(request.context);
+  const int64_t k = active(request);
   const bool may_drop = request.context.training &&
                         (routing_.capacity > 0 || routing_.second_expert == config::SecondExpert::kSampled);
   if (k == experts_.count && !may_drop) return route_to_all(all_scores, request);

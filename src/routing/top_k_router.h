@@ -19,7 +19,7 @@ class TopKRouter : public Router {
  private:
   at::Tensor scores(const RouteRequest& request) const;  // [tokens, N]
   at::Tensor merit(const at::Tensor& scores) const;      // what the choice goes by
-  int64_t active(const net::ForwardContext& context) const;
+  int64_t active(const RouteRequest& request) const;
   Route route_to_all(const at::Tensor& scores, const RouteRequest& request) const;
   int64_t skip_second(const RouteRequest& request, const Route& route) const;
 

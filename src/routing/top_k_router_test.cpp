@@ -174,8 +174,10 @@ TEST(FixedRouter, TakesAsManyExpertsAsItIsTold) {
   at::Tensor hidden = rows({0, std::log(2.0f), std::log(5.0f), 9}).requires_grad_(true);
   const std::vector<uint64_t> sentences = {3};
   const auto route = [&](int64_t active, bool training) {
-    net::ForwardContext context{.training = training, .active = training ? active : 0};
-    context.dispatch = {.mode = config::DispatchMode::kRouter, .active = training ? 0 : active};
+    const std::vector<int64_t> numbers = active > 0 ? std::vector{active} : std::vector<int64_t>{};
+    net::ForwardContext context{.training = training};
+    context.dispatch = {.mode = config::DispatchMode::kRouter};
+    (training ? context.active : context.dispatch.active) = numbers;
     return fixture.router->route({.hidden = hidden, .sentences = sentences, .length = 1, .context = context});
   };
   for (const bool training : {true, false}) {

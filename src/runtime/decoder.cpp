@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "matrix/highest.h"
+#include "runtime/expert_choice.h"
 
 namespace megin::runtime {
 namespace {
@@ -195,6 +196,7 @@ class DecoderStep {
   }
 
   void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    enter_expert_layer(weights_, layer, dispatch_, state_.work);
     if (draws_past_router(weights_.config.experts, dispatch_)) {
       draw_experts(layer, index, in.count);
       return gate_chosen(weights_, layer, in, state_.work);
@@ -215,6 +217,10 @@ class DecoderStep {
         return;
       case config::RouterKind::kHash:
       case config::RouterKind::kDistilled:
+        if (!layer.router.positions.empty()) {
+          for (int64_t r = 0; r < in.count; ++r) choose_by_position(layer, position_, r, state_.work);
+          return;
+        }
         for (int64_t r = 0; r < in.count; ++r) {
           choose_by_symbol(layer, recent_of(r), r, state_.work);
         }
@@ -233,8 +239,7 @@ class DecoderStep {
                                      .stack = config::Stack::kDecoder,
                                      .layer = index,
                                      .expert_layer = layer.expert_layer};
-      state_.work.experts[static_cast<size_t>(r)] =
-          config::draw_expert(dispatch_, place, weights_.config.experts.count);
+      draw_for_row(weights_, dispatch_, place, r, state_.work);
     }
   }
 
@@ -334,7 +339,9 @@ namespace {
 int64_t symbols_looked_at(const config::ModelConfig& config) {
   const config::ExpertConfig& experts = config.experts;
   if (config::count_expert_layers(config) == 0) return 0;
-  if (experts.router == config::RouterKind::kHash) return 1;
+  if (experts.router == config::RouterKind::kHash) {
+    return experts.hash == config::HashTable::kPosition ? 0 : 1;
+  }
   return experts.router == config::RouterKind::kDistilled ? config::distilled_reach(experts.distilled_input)
                                                           : 0;
 }
@@ -348,8 +355,9 @@ SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispat
 }  // namespace
 
 DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispatch,
-                           std::span<const search::Source> sources, int64_t rows_per_source)
-    : work(weights.config, dispatch),
+                           std::span<const search::Source> sources, int64_t rows_per_source,
+                           OutputSquares* measured)
+    : work(weights.config, dispatch, measured),
       memory(read_sources(weights, dispatch, sources, work)),
       cache(weights.attention(), weights.config.decoder_layers,
             static_cast<int64_t>(sources.size()) * rows_per_source, kept_positions(weights.config)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "runtime/expert_choice.h"
 
 namespace megin::runtime {
 namespace {
@@ -74,6 +75,7 @@ class EncoderRun {
   }
 
   void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {
+    enter_expert_layer(weights_, layer, dispatch_, work_);
     if (draws_past_router(weights_.config.experts, dispatch_)) {
       draw_experts(layer, index);
       return gate_chosen(weights_, layer, in, work_);
@@ -90,6 +92,11 @@ class EncoderRun {
         return choose_by_sentence(layer, in);
       case config::RouterKind::kHash:
       case config::RouterKind::kDistilled:
+        if (!layer.router.positions.empty()) {
+          return for_each_token([&](size_t, int64_t position, int64_t row) {
+            choose_by_position(layer, position, row, work_);
+          });
+        }
         for_each_token([&](size_t s, int64_t position, int64_t row) {
           choose_by_symbol(layer, std::span(sources_[s].tokens).first(static_cast<size_t>(position) + 1), row,
                            work_);
@@ -127,8 +134,7 @@ class EncoderRun {
                                      .stack = config::Stack::kEncoder,
                                      .layer = index,
                                      .expert_layer = layer.expert_layer};
-      work_.experts[static_cast<size_t>(row)] =
-          config::draw_expert(dispatch_, place, weights_.config.experts.count);
+      draw_for_row(weights_, dispatch_, place, row, work_);
     });
   }
 

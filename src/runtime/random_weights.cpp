@@ -1,10 +1,12 @@
 #include "runtime/random_weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
 
 #include "base/random.h"
+#include "config/dispatch.h"
 #include "store/tensor_names.h"
 
 namespace megin::runtime {
@@ -21,6 +23,15 @@ TensorSource random_weights(const config::ModelConfig& config, uint64_t seed) {
     const double reach = std::sqrt(3.0 / static_cast<double>(config.width));  // of a uniform of that variance
     std::vector<float>& values = (*tensors)[tensor.name];
     values.resize(static_cast<size_t>(size));
+    if (tensor.name.ends_with("router.table") && tensor.shape.size() == 2) {  // by position
+      std::vector<int64_t> experts(static_cast<size_t>(tensor.shape[1]));
+      for (size_t at = 0; at < values.size(); at += experts.size()) {
+        config::draw_experts(key, at / experts.size(), config.experts, {.experts = experts, .gates = {}});
+        std::ranges::transform(experts, values.begin() + static_cast<std::ptrdiff_t>(at),
+                               [](int64_t expert) { return static_cast<float>(expert); });
+      }
+      continue;
+    }
     if (tensor.name.ends_with("router.table")) {
       for (int64_t i = 0; i < size; ++i) {
         values[static_cast<size_t>(i)] = static_cast<float>(

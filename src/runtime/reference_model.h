@@ -52,8 +52,11 @@ class ReferenceModel {
                                     const Place& place) const;
   // By the router; `drawn`: of that expert, whatever the router would choose.
   std::vector<double> routed_weights(const std::vector<double>& input, const std::string& prefix,
-                                     std::span<const int32_t> symbols_so_far,
+                                     std::span<const int32_t> symbols_so_far, size_t active,
                                      std::optional<size_t> drawn = {}) const;
+  std::vector<double> several_drawn(const config::TokenPlace& token) const;
+  std::vector<double> weights_of_position(size_t position, const std::string& prefix) const;
+  Matrix scaled(Matrix y, const std::string& prefix, const Place& place) const;
   std::vector<double> taken_by(const Matrix& x, size_t t, const std::string& prefix) const;
   Matrix linear(const Matrix& x, const std::string& name, int64_t first, int64_t outputs) const;
   Matrix norm(const Matrix& x, const std::string& prefix, int64_t expert = 0) const;

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "matrix/highest.h"
+#include "runtime/expert_choice.h"
 
 namespace megin::runtime {
 namespace {
@@ -89,73 +89,14 @@ void run_chosen(const config::ModelConfig& config, const Experts& experts, Const
   }
 }
 
-float sigmoid(float x) {
-  return 1.0F / (1.0F + std::exp(-x));
-}
-
-// values = softmax(values).
-void softmax(std::span<float> values) {
-  const float top = *std::ranges::max_element(values);
-  float sum = 0;
-  for (float& value : values) sum += value = std::exp(value - top);
-  for (float& value : values) value /= sum;
-}
-
-// What the outputs of the chosen experts are multiplied by (config::Gate). `shares` are the softmax of all
-// scores, which the softmax gate takes.
-void fill_gates(config::Gate gate, std::span<const float> scores, std::span<const float> shares,
-                std::span<const int64_t> chosen, std::span<float> gates) {
-  const auto take = [&](std::span<const float> from) {
-    for (size_t c = 0; c < chosen.size(); ++c) gates[c] = from[static_cast<size_t>(chosen[c])];
-  };
-  switch (gate) {
-    case config::Gate::kSoftmax:
-      return take(shares);
-    case config::Gate::kSoftmaxOfChosen:
-      take(scores);
-      return softmax(gates);
-    case config::Gate::kSigmoid: {
-      take(scores);
-      float sum = 0;
-      for (float& value : gates) sum += value = sigmoid(value);
-      if (gates.size() > 1) {
-        for (float& value : gates) value /= sum;
-      }
-      return;
-    }
-    case config::Gate::kNone:
-      return;
-    case config::Gate::kMean:
-      std::ranges::fill(gates, 1.0F / static_cast<float>(gates.size()));
-      return;
-  }
-}
-
 }  // namespace
-
-bool draws_past_router(const config::ExpertConfig& experts, const config::Dispatch& dispatch) {
-  return experts.count > 1 && !config::is_drawn(experts.router) &&
-         dispatch.mode != config::DispatchMode::kRouter;
-}
 
 namespace {
 
-// Experts of a token at most, each with a place of its own among the choices.
-int64_t choices_of(const config::ExpertConfig& experts, const config::Dispatch& dispatch) {
-  if (config::is_drawn(experts.router) || draws_past_router(experts, dispatch)) return 1;
-  if (experts.router == config::RouterKind::kExpertChoice) return experts.count;
-  return config::active_experts(dispatch, experts);
-}
-
-// Whether every token meets all experts, each by its gate.
-bool meets_all(const config::ExpertConfig& experts, int64_t choices) {
-  return experts.count > 1 && config::is_elastic(experts.router) && choices == experts.count;
-}
-
 // Inner width of all experts together where tokens meet them all, else hardly anything.
-int64_t all_inner(const config::ModelConfig& config, const config::Dispatch& dispatch) {
-  const bool all = meets_all(config.experts, choices_of(config.experts, dispatch)) &&
-                   config.experts.body == config::ExpertBody::kReplace;
+int64_t all_inner(const config::ModelConfig& config, int64_t most_choices) {
+  const bool all =
+      meets_all(config.experts, most_choices) && config.experts.body == config::ExpertBody::kReplace;
   return all ? config.experts.count * config::expert_feed_forward(config) : 1;
 }
 
@@ -192,8 +133,10 @@ int64_t most_positions(const config::ModelConfig& config) {
 
 }  // namespace
 
-Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch)
-    : states(config.width),
+Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch,
+                     OutputSquares* measured)
+    : most_choices(measured ? config.experts.count : most_choices_of(config.experts, dispatch)),
+      states(config.width),
       normed(config.width),
       output(config.width),
       of_decoder(config::decoders_of(config) > 1 ? config.width : 1),
@@ -203,15 +146,16 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       gate(std::max(config.feed_forward, config::expert_feed_forward(config))),
       gathered(config.width),
       gathered_out(config.width),
-      all_hidden(all_inner(config, dispatch)),
-      all_gate(all_inner(config, dispatch)),
-      router_scores(3 * config.experts.count),
-      choices(choices_of(config.experts, dispatch)),
-      gated(dispatch.gate || config.experts.gate != config::Gate::kNone),
-      fixed_gate(dispatch.gate),
+      all_hidden(all_inner(config, most_choices)),
+      all_gate(all_inner(config, most_choices)),
       scores(static_cast<size_t>(blocks_for(most_positions(config)) * kBlockPositions)),
       blocks(static_cast<size_t>(blocks_for(most_positions(config)))),
-      ends(static_cast<size_t>(config.experts.count) + 1) {
+      router_scores(3 * config.experts.count),
+      choices(most_choices),
+      gated(has_gates(config.experts, dispatch)),
+      fixed_gate(dispatch.gate),
+      ends(static_cast<size_t>(config.experts.count) + 1),
+      squares(measured) {
   if (!config::has_memory(config)) return;
   distance_scores.resize(scores.size());
   biased_query.resize(2 * static_cast<size_t>(config::attention_width(config)));
@@ -222,7 +166,7 @@ void Workspace::reserve(int64_t rows) {
                             &gathered, &gathered_out, &all_hidden, &all_gate, &router_scores}) {
     buffer->reserve(rows);
   }
-  const auto all = static_cast<size_t>(rows * choices);
+  const auto all = static_cast<size_t>(rows * most_choices);
   if (all > experts.size()) {
     experts.resize(all);
     order.resize(all);
@@ -276,104 +220,59 @@ void mean_of_rows(ConstRows x, int64_t width, float* mean) {
   for (int64_t r = 0; r < x.count; ++r) add_scaled_row(x.row(r), share, width, mean);
 }
 
-void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
-                     Workspace& work) {
-  const config::ExpertConfig& config = weights.config.experts;
-  const auto experts = static_cast<size_t>(config.count), k = static_cast<size_t>(work.choices);
-  const Rows rows = work.router_scores.rows(x.count);
-  // Of each row: the scores, their shares, and what the choice goes by.
-  const Rows scores{rows.data, x.count, rows.stride};
-  multiply(layer.router.weight, {}, x, scores);
+namespace {
+
+// The sum of the squares of rows.
+double squares_of(ConstRows x, int64_t width) {
+  double sum = 0;
   for (int64_t r = 0; r < x.count; ++r) {
-    const std::span<float> score(rows.row(r), experts), share(rows.row(r) + experts, experts),
-        merit(rows.row(r) + 2 * experts, experts);
-    std::ranges::copy(score, share.begin());
-    softmax(share);
-    for (size_t e = 0; e < experts; ++e) {
-      if (layer.router.bias.empty()) {
-        merit[e] = score[e];
-      } else {
-        merit[e] =
-            (config.gate == config::Gate::kSigmoid ? sigmoid(score[e]) : share[e]) + layer.router.bias[e];
-      }
-    }
-    const size_t at = static_cast<size_t>(first + r) * k;
-    const std::span<int64_t> chosen(work.experts.data() + at, k);
-    matrix::choose_highest(merit, chosen);
-    fill_gates(config.gate, score, share, chosen, {work.gates.data() + at, k});
-    if (work.fixed_gate) std::ranges::fill(std::span(work.gates.data() + at, k), *work.fixed_gate);
+    for (int64_t i = 0; i < width; ++i) sum += static_cast<double>(x.row(r)[i]) * x.row(r)[i];
+  }
+  return sum;
+}
+
+// Measures what the experts of a layer answer to rows of x with 1, 2 ... N of them a token, which `run`
+// computes into `y`; leaves the choices as they were.
+template <typename Run>
+void measure_outputs(const Weights& weights, const LayerWeights& layer, ConstRows x, Rows y, Workspace& work,
+                     Run&& run) {
+  if (work.squares == nullptr) return;
+  const int64_t choices = work.choices;
+  for (int64_t k = 1; k <= weights.config.experts.count; ++k) {
+    work.choices = k;
+    choose_by_score(weights, layer, x, 0, work);
+    run();
+    work.squares->add(layer.expert_layer, k, squares_of(y, weights.config.width));
+  }
+  work.choices = choices;
+  choose_by_score(weights, layer, x, 0, work);
+}
+
+// The sum over the experts that are met, without a shared one.
+void run_experts(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
+                 Rows y, Workspace& work) {
+  const Experts& experts = *layer.experts;
+  if (mode == config::DispatchMode::kEnsemble) {
+    run_ensemble(weights.config, experts, x, y, work);
+  } else if (meets_all(weights.config.experts, work.choices)) {
+    run_scaled(weights.config, experts, x, y, work);
+  } else {
+    run_chosen(weights.config, experts, x, y, work);
   }
 }
 
-void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work) {
-  if (!work.gated) return;
-  if (work.fixed_gate) {
-    std::fill_n(work.gates.begin(), x.count, *work.fixed_gate);
-    return;
-  }
-  const auto experts = static_cast<size_t>(weights.config.experts.count);
-  const Rows rows = work.router_scores.rows(x.count);
-  multiply(layer.router.weight, {}, x, rows);
-  for (int64_t r = 0; r < x.count; ++r) {
-    const std::span<float> score(rows.row(r), experts), share(rows.row(r) + experts, experts);
-    std::ranges::copy(score, share.begin());
-    softmax(share);
-    const auto at = static_cast<size_t>(r);
-    fill_gates(weights.config.experts.gate, score, share, {work.experts.data() + at, 1},
-               {work.gates.data() + at, 1});
-  }
-}
-
-void choose_by_symbol(const LayerWeights& layer, std::span<const int32_t> symbols, int64_t row,
-                      Workspace& work) {
-  const RouterWeights& router = layer.router;
-  if (!router.table.empty()) {
-    work.experts[static_cast<size_t>(row)] = router.table[static_cast<size_t>(symbols.back())];
-    return;
-  }
-  const std::span<float> sums(work.router_scores.rows(1).row(0), work.ends.size() - 1);
-  std::ranges::fill(sums, 0.0F);
-  const size_t reach = std::min(router.kernel.size(), symbols.size());
-  for (size_t back = 0; back < reach; ++back) {
-    const auto symbol = static_cast<size_t>(symbols[symbols.size() - 1 - back]);
-    const float* const scores = router.symbol_scores.data() + symbol * sums.size();
-    for (size_t e = 0; e < sums.size(); ++e) sums[e] += router.kernel[back] * scores[e];
-  }
-  matrix::choose_highest(sums, {work.experts.data() + row, 1});
-}
-
-void let_experts_choose(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
-                        Workspace& work) {
-  const int64_t count = weights.config.experts.count;
-  const auto experts = static_cast<size_t>(count), length = static_cast<size_t>(x.count);
-  const Rows scores = work.router_scores.rows(x.count);
-  multiply(layer.router.weight, {}, x, scores);
-  for (int64_t r = 0; r < x.count; ++r) softmax({scores.row(r), experts});
-  std::fill_n(work.experts.begin() + first * count, x.count * count, -1);
-  std::vector<float> column(length);
-  std::vector<int64_t> chosen(static_cast<size_t>(config::tokens_of_expert(weights.config.experts, x.count)));
-  for (int64_t e = 0; e < count; ++e) {
-    for (size_t t = 0; t < length; ++t) column[t] = scores.row(static_cast<int64_t>(t))[e];
-    matrix::choose_highest(column, chosen);
-    for (const int64_t token : chosen) {
-      const auto place = static_cast<size_t>((first + token) * count + e);
-      work.experts[place] = e;
-      work.gates[place] = work.fixed_gate.value_or(column[static_cast<size_t>(token)]);
-    }
-  }
-}
+}  // namespace
 
 void feed_forward(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, ConstRows x,
                   Rows y, Workspace& work) {
   const Experts& experts = *layer.experts;
   if (experts.count() == 1) {
     run_expert(weights.config, experts, 0, x, y, work);
-  } else if (mode == config::DispatchMode::kEnsemble) {
-    run_ensemble(weights.config, experts, x, y, work);
-  } else if (meets_all(weights.config.experts, work.choices)) {
-    run_scaled(weights.config, experts, x, y, work);
   } else {
-    run_chosen(weights.config, experts, x, y, work);
+    const auto run = [&] { run_experts(weights, layer, mode, x, y, work); };
+    measure_outputs(weights, layer, x, y, work, run);
+    run();
+    if (work.scale != 1.0F) scale(work.scale, weights.config.width, y);
   }
   if (!layer.shared) return;
   const Rows shared = work.gathered_out.rows(x.count);
@@ -399,44 +298,61 @@ void add_scaled_change(const float* before, const float* after, float factor, in
   for (int64_t i = 0; i < width; ++i) to[i] += factor * (after[i] - before[i]);
 }
 
+// change += factor * (E(x) - x) of one expert for every row.
+void add_change_of_all(const Weights& weights, std::span<const ResidualSublayer> sublayers, int64_t expert,
+                       float factor, Rows x, Rows change, Workspace& work) {
+  const int64_t width = weights.config.width;
+  const Rows in = work.gathered.rows(x.count);
+  for (int64_t r = 0; r < x.count; ++r) std::copy_n(x.row(r), width, in.row(r));
+  run_residual_expert(weights, sublayers, expert, in, work);
+  for (int64_t r = 0; r < x.count; ++r) {
+    add_scaled_change(x.row(r), in.row(r), factor, width, change.row(r));
+  }
+}
+
+// What the experts that are met change in rows of x, by their gates, without a shared one: into `change`.
+void change_by_experts(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
+                       Rows change, Workspace& work) {
+  const int64_t experts = layer.inserted[0].experts->count(), width = weights.config.width;
+  for (int64_t r = 0; r < x.count; ++r) std::fill_n(change.row(r), width, 0.0F);
+  if (mode == config::DispatchMode::kEnsemble) {
+    for (int64_t e = 0; e < experts; ++e) {
+      add_change_of_all(weights, layer.inserted, e, 1.0F / static_cast<float>(experts), x, change, work);
+    }
+    return;
+  }
+  const int64_t k = work.choices;
+  sort_by_expert(x.count * k, experts, work);
+  for (int64_t e = 0; e < experts; ++e) {
+    const int64_t begin = work.ends[e], count = work.ends[e + 1] - begin;
+    if (count == 0) continue;
+    const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
+    const Rows in = work.gathered.rows(count);
+    for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(choice_of(i) / k), width, in.row(i));
+    run_residual_expert(weights, layer.inserted, e, in, work);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t choice = choice_of(i), row = choice / k;
+      add_scaled_change(x.row(row), in.row(i), work.gated ? work.gates[choice] : 1.0F, width,
+                        change.row(row));
+    }
+  }
+}
+
 }  // namespace
 
 void run_inserted(const Weights& weights, const LayerWeights& layer, config::DispatchMode mode, Rows x,
                   Workspace& work) {
-  const int64_t experts = layer.inserted[0].experts->count(), width = weights.config.width;
-  if (experts == 1) return run_residual_expert(weights, layer.inserted, 0, x, work);
+  if (layer.inserted[0].experts->count() == 1)
+    return run_residual_expert(weights, layer.inserted, 0, x, work);
   const Rows change = work.output.rows(x.count);
-  for (int64_t r = 0; r < x.count; ++r) std::fill_n(change.row(r), width, 0.0F);
-  // An expert on `count` choices: row_of(i) is the row of the i-th, factor_of(i) what its change counts.
-  const auto run = [&](const auto& sublayers, int64_t expert, int64_t count, auto&& row_of,
-                       auto&& factor_of) {
-    const Rows in = work.gathered.rows(count);
-    for (int64_t i = 0; i < count; ++i) std::copy_n(x.row(row_of(i)), width, in.row(i));
-    run_residual_expert(weights, sublayers, expert, in, work);
-    for (int64_t i = 0; i < count; ++i) {
-      add_scaled_change(x.row(row_of(i)), in.row(i), factor_of(i), width, change.row(row_of(i)));
-    }
-  };
-  const auto run_all = [&](const auto& sublayers, int64_t expert, float factor) {
-    run(
-        sublayers, expert, x.count, [](int64_t i) { return i; }, [factor](int64_t) { return factor; });
-  };
-  if (mode == config::DispatchMode::kEnsemble) {
-    for (int64_t e = 0; e < experts; ++e) run_all(layer.inserted, e, 1.0F / static_cast<float>(experts));
-  } else {
-    const int64_t k = work.choices;
-    sort_by_expert(x.count * k, experts, work);
-    for (int64_t e = 0; e < experts; ++e) {
-      const int64_t begin = work.ends[e], count = work.ends[e + 1] - begin;
-      if (count == 0) continue;
-      const auto choice_of = [&](int64_t i) { return work.order[begin + i]; };
-      run(
-          layer.inserted, e, count, [&](int64_t i) { return choice_of(i) / k; },
-          [&](int64_t i) { return work.gated ? work.gates[choice_of(i)] : 1.0F; });
-    }
+  const auto run = [&] { change_by_experts(weights, layer, mode, x, change, work); };
+  measure_outputs(weights, layer, x, change, work, run);
+  run();
+  if (work.scale != 1.0F) scale(work.scale, weights.config.width, change);
+  if (!layer.inserted_shared.empty()) {
+    add_change_of_all(weights, layer.inserted_shared, 0, 1.0F, x, change, work);
   }
-  if (!layer.inserted_shared.empty()) run_all(layer.inserted_shared, 0, 1.0F);
-  add(change, width, x);
+  add(change, weights.config.width, x);
 }
 
 std::vector<float> answers_of_expert(const Weights& weights, const LayerWeights& layer, int64_t expert,

@@ -8,17 +8,21 @@
 #include <vector>
 
 #include "config/dispatch.h"
+#include "runtime/output_scales.h"
 #include "runtime/weights.h"
 
 namespace megin::runtime {
 
 // Buffers for up to `rows` rows at a time; owned by a decoding state or by one encoder run.
 struct Workspace {
-  // For a model in use by `dispatch`.
-  Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch);
+  // For a model in use by `dispatch`. measured: where the outputs of expert layers are measured, which must
+  // be of an elastic router (config::is_elastic); null: they are not. Kept.
+  Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch,
+            OutputSquares* measured = nullptr);
 
   void reserve(int64_t rows);
 
+  int64_t most_choices = 1;          // experts of a row at most, in any layer
   RowBuffer states;                  // x, the running hidden states
   RowBuffer normed, output;          // of residual(): what a sublayer reads and writes
   RowBuffer of_decoder;              // rows of one decoder of a mixture
@@ -31,13 +35,15 @@ struct Workspace {
   std::vector<const float*> blocks;  // of attend()
   std::vector<float> distance_scores, biased_query;  // of attend() with relative positions
   RowBuffer router_scores;                           // [experts]
-  int64_t choices = 1;              // experts of a row at most: 1 unless the model's router takes more
-  bool gated = false;               // whether `gates` count
-  std::optional<float> fixed_gate;  // what they all are, where the dispatch says so
-  std::vector<int64_t> experts;     // [rows * choices], chosen for each row; -1: none
-  std::vector<float> gates;         // [rows * choices]
-  std::vector<int64_t> order;       // choices by expert
-  std::vector<int64_t> ends;        // [experts + 1]
+  int64_t choices = 1;               // experts of a row at most in the layer under way: mostly 1
+  float scale = 1;                   // of the experts' output in that layer
+  bool gated = false;                // whether `gates` count
+  std::optional<float> fixed_gate;   // what they all are, where the dispatch says so
+  std::vector<int64_t> experts;      // [rows * choices], chosen for each row; -1: none
+  std::vector<float> gates;          // [rows * choices]
+  std::vector<int64_t> order;        // choices by expert
+  std::vector<int64_t> ends;         // [experts + 1]
+  OutputSquares* squares = nullptr;  // where outputs are measured; mostly nowhere
 };
 
 // x[r] = sqrt(width) * embedding[token] + positions[position]; Error for an id outside the embedding.
@@ -69,27 +75,6 @@ void residual(const Weights& weights, const NormWeights& norm, Rows x, Workspace
 
 // mean[i] = the mean over x's rows of their first `width` values.
 void mean_of_rows(ConstRows x, int64_t width, float* mean);
-
-// Whether experts are drawn although the model has a router.
-bool draws_past_router(const config::ExpertConfig& experts, const config::Dispatch& dispatch);
-
-// Chooses the experts of rows of x by the learned scores of a layer, as routing/top_k_router.h in evaluation:
-// fills work.experts and work.gates from row `first` on.
-void choose_by_score(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
-                     Workspace& work);
-
-// Fills work.gates of rows of x whose expert is chosen already, one for each.
-void gate_chosen(const Weights& weights, const LayerWeights& layer, ConstRows x, Workspace& work);
-
-// Chooses the expert of row `row` by the table or the distilled router of a layer: `symbols` are those up to
-// the token, its own last. Fills work.experts.
-void choose_by_symbol(const LayerWeights& layer, std::span<const int32_t> symbols, int64_t row,
-                      Workspace& work);
-
-// The tokens of one sentence are chosen by the experts of a layer, as routing/expert_choice_router.h: fills
-// work.experts (-1: not chosen) and work.gates of rows [first, first + x.count) with a place for each expert.
-void let_experts_choose(const Weights& weights, const LayerWeights& layer, ConstRows x, int64_t first,
-                        Workspace& work);
 
 // Passes rows of x through the experts inserted behind a layer, in place: x + sum of gate * (E(x) - x).
 // Choices and mode as for feed_forward().

@@ -7,14 +7,15 @@
 
 namespace megin::runtime {
 
-Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch)
-    : weights_(std::move(weights)), dispatch_(std::move(dispatch)) {
+Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch,
+                         OutputSquares* measured)
+    : weights_(std::move(weights)), dispatch_(std::move(dispatch)), measured_(measured) {
   config::check(dispatch_, config());
 }
 
 std::unique_ptr<search::DecodingState> Transformer::begin(std::span<const search::Source> sources,
                                                           int64_t rows_per_source) const {
-  return std::make_unique<DecoderState>(*weights_, dispatch_, sources, rows_per_source);
+  return std::make_unique<DecoderState>(*weights_, dispatch_, sources, rows_per_source, measured_);
 }
 
 void Transformer::step(search::DecodingState& state, std::span<const int32_t> tokens,

@@ -171,9 +171,11 @@ TEST(Transformer, MeetsAnyNumberOfExpertsAsTheReferenceDoes) {
       config.experts = {
           .count = 5, .every = 1, .router = config::RouterKind::kFixed, .active = 5, .gate = gate};
       for (const int64_t active : {0, 1, 3, 5}) {
-        expect_equals_reference(config, {.mode = DispatchMode::kRouter, .active = active}, 6);
+        const Dispatch dispatch{.mode = DispatchMode::kRouter,
+                                .active = active > 0 ? std::vector{active} : std::vector<int64_t>{}};
+        expect_equals_reference(config, dispatch, 6);
         for (const ModelConfig& shape : other_shapes(config)) {
-          expect_equals_reference(shape, {.mode = DispatchMode::kRouter, .active = active}, 6);
+          expect_equals_reference(shape, dispatch, 6);
         }
       }
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -58,7 +59,11 @@ class Loader {
       router.weight = PackedMatrix(tensor(prefix + "weight"), experts.count, config_.width);
     }
     if (experts.biased) router.bias = tensor(prefix + "bias");
-    if (experts.router == config::RouterKind::kHash) router.table = hash_table(prefix + "table");
+    if (experts.router == config::RouterKind::kHash) {
+      const bool by_position = experts.hash == config::HashTable::kPosition;
+      (by_position ? router.positions : router.table) = hash_table(prefix + "table");
+      require_different(prefix + "table", router.positions);
+    }
     if (experts.router == config::RouterKind::kDistilled) add_distilled(prefix, router);
     return router;
   }
@@ -75,6 +80,18 @@ class Loader {
       table.push_back(static_cast<int64_t>(expert));
     }
     return table;
+  }
+
+  // Of each position: an expert that a token met twice would get more rows than there are tokens.
+  void require_different(const std::string& name, const std::vector<int64_t>& positions) const {
+    const auto k = static_cast<size_t>(config_.experts.active);
+    for (size_t at = 0; at < positions.size(); at += k) {
+      const auto own = std::span(positions).subspan(at, k);
+      const std::set<int64_t> different(own.begin(), own.end());
+      if (different.size() == k) continue;
+      fail("tensor {}: wanted {} different experts for position {}, found {}", name, k, at / k,
+           fmt::join(own, ", "));
+    }
   }
 
   // A distilled router looks at nothing but symbols, each of which adds its own to the scores. Of one that
@@ -142,6 +159,9 @@ class Loader {
       if (!shared) continue;
       layer.inserted_shared.push_back(
           residual_sublayer(fmt::format("{}inserted.shared.{}.", prefix, j), 1, width));
+    }
+    if (layer.chooses && config_.experts.scales) {
+      layer.scales = tensor(store::scale_name(config_, stack, index));
     }
     if (layer.chooses) layer.router = router(store::expert_prefix(config_, stack, index) + "router.");
     return layer;

@@ -89,6 +89,7 @@ struct RouterWeights {
   std::span<const float> bias;  // [experts]: biased
   std::vector<int64_t>
       table;  // [vocabulary of the stack], the expert of each symbol: hash, distilled by word
+  std::vector<int64_t> positions;  // [max_length, k], the experts of each position: hash by position
   // Of a distilled router that looks further: each symbol's score for each expert, [vocabulary, experts], and
   // what the scores of the symbols up to a token are multiplied by, the token's first.
   std::vector<float> symbol_scores;
@@ -113,9 +114,10 @@ struct LayerWeights {
   std::unique_ptr<Experts> shared;         // of replaced experts: what every token meets beside them
   std::vector<ResidualSublayer> inserted;  // what stands behind the layer; mostly nothing
   std::vector<ResidualSublayer> inserted_shared;
-  RouterWeights router;       // of the experts, replaced or inserted
-  bool chooses = false;       // whether its tokens choose among experts
-  uint64_t expert_layer = 0;  // its number over both stacks, encoder first; counts expert layers only
+  RouterWeights router;           // of the experts, replaced or inserted
+  std::span<const float> scales;  // [experts], of the output with so many of them a token; empty: none
+  bool chooses = false;           // whether its tokens choose among experts
+  uint64_t expert_layer = 0;      // its number over both stacks, encoder first; counts expert layers only
 };
 
 struct StackWeights {

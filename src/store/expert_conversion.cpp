@@ -314,6 +314,8 @@ ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& 
                dense.feed_forward, options.experts);
   }
   ConvertedModel result{.model = dense, .tensors = {}};
+  result.model.group_dropout = {};  // of dense models' training
+  result.model.concrete_dropout = 0;
   result.model.experts = {.count = options.experts,
                           .every = options.every,
                           .offset = options.offset,

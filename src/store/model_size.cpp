@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string_view>
 
+#include "config/dispatch.h"
 #include "store/tensor_names.h"
 
 namespace megin::store {
@@ -17,10 +18,12 @@ int64_t elements(const TensorShape& tensor) {
   return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
 }
 
-// Those that a token meets which uses `active` experts.
-int64_t active_elements(const TensorShape& tensor, int64_t active) {
+// Those that a token meets which uses `active` experts: in each expert layer, or by layer.
+int64_t active_elements(const TensorShape& tensor, std::span<const int64_t> active) {
   const int64_t all = elements(tensor);
-  return tensor.experts > 0 ? all / tensor.experts * active : all;
+  if (tensor.experts == 0) return all;
+  return all / tensor.experts *
+         config::number_of_layer(active, static_cast<uint64_t>(tensor.expert_layer), tensor.experts);
 }
 
 bool is_embedding(const TensorShape& tensor) {
@@ -37,7 +40,9 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
   if (is_embedding(tensor)) return counts.embeddings;
   if (contains(tensor.name, "positions")) return counts.positions;
   if (is_norm(tensor)) return counts.norms;
-  if (contains(tensor.name, "router.") || tensor.name.starts_with("mixture.")) return counts.routers;
+  if (contains(tensor.name, "router.") || tensor.name.ends_with(".scale") ||
+      tensor.name.starts_with("mixture."))
+    return counts.routers;
   if (contains(tensor.name, "attention") || contains(tensor.name, ".relative.")) return counts.attention;
   return counts.feed_forward;
 }
@@ -46,7 +51,7 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
 
 namespace {
 
-ParameterCounts count(const config::ModelConfig& config, int64_t active) {
+ParameterCounts count(const config::ModelConfig& config, std::span<const int64_t> active) {
   ParameterCounts counts;
   for (const TensorShape& tensor : tensor_shapes(config)) {
     field_of(counts, tensor) += active_elements(tensor, active);
@@ -62,14 +67,23 @@ config::ModelConfig of_one_component(config::ModelConfig config) {
 }  // namespace
 
 ParameterCounts count_parameters(const config::ModelConfig& config) {
-  return count(config, config.experts.count);
+  return count(config, {});
 }
 
-ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
+ParameterCounts count_active_parameters(const config::ModelConfig& config, std::span<const int64_t> active) {
   return count(of_one_component(config), active);
 }
 
+ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active) {
+  return count_active_parameters(config, {&active, 1});
+}
+
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length) {
+  return count_token_flops(config, {&active, 1}, length);
+}
+
+TokenFlops count_token_flops(const config::ModelConfig& config, std::span<const int64_t> active,
+                             int64_t length) {
   TokenFlops flops;
   for (const TensorShape& tensor : tensor_shapes(of_one_component(config))) {
     if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "config/model_config.h"
 #include "config/train_config.h"
@@ -28,6 +29,8 @@ ParameterCounts count_parameters(const config::ModelConfig& config);
 
 // Those that a sentence meets when each expert layer uses `active` of its experts, and one component of a
 // mixture: what a dense model of this cost would have. active from 1 to config.experts.count.
+// `active` may also have one number for each expert layer (encoder first).
+ParameterCounts count_active_parameters(const config::ModelConfig& config, std::span<const int64_t> active);
 ParameterCounts count_active_parameters(const config::ModelConfig& config, int64_t active);
 
 // Floating-point operations of inference, a multiply-add being two; biases, norms, activations and the
@@ -44,6 +47,8 @@ struct TokenFlops {
 
 // With `active` experts in each expert layer (all of them for an ensemble) and sides of `length` tokens; of a
 // mixture, with one of its components.
+TokenFlops count_token_flops(const config::ModelConfig& config, std::span<const int64_t> active,
+                             int64_t length);
 TokenFlops count_token_flops(const config::ModelConfig& config, int64_t active, int64_t length);
 
 // Of training on so many tokens: forward, and twice that backward. Attention is left out.

@@ -133,6 +133,18 @@ TEST(ParameterCountTest, ASentenceMeetsAsManyAsTheDenseModelHas) {
   }
 }
 
+// d 128, f 256: an expert has two matrices of 32,768 and biases of 384.
+TEST(ParameterCountTest, EachExpertLayerMayMeetItsOwnNumber) {
+  const config::ModelConfig config = preset("tiny", 1000, 4);  // two expert layers in each stack
+  const std::vector<int64_t> numbers = {1, 4, 2, 3}, one = {1, 1, 1, 1};
+  EXPECT_EQ(count_active_parameters(config, numbers).total(),
+            count_active_parameters(config, 1).total() + 6 * 65'920);
+  EXPECT_EQ(count_active_parameters(config, one).total(), count_active_parameters(config, 1).total());
+  const TokenFlops flops = count_token_flops(config, numbers, 0), least = count_token_flops(config, 1, 0);
+  EXPECT_EQ(flops.source - least.source, 3 * 2 * 65'536);
+  EXPECT_EQ(flops.target - least.target, 3 * 2 * 65'536);
+}
+
 TEST(ParameterCountTest, CountsTheOptions) {
   config::ModelConfig config = preset("tiny", 1000);
   const int64_t plain = total(config);

@@ -13,7 +13,7 @@ class Table {
   explicit Table(const config::ModelConfig& config) : config_(config) {}
 
   void add(std::string name, std::vector<int64_t> shape) {
-    tensors_.push_back({std::move(name), std::move(shape)});
+    tensors_.push_back({.name = std::move(name), .shape = std::move(shape)});
   }
 
   void add_embeddings() {
@@ -74,7 +74,11 @@ class Table {
     if (replaced && config_.experts.shared) add_feed_forward(prefix + "feed_forward.shared.", width, 0);
     if (inserted) add_sublayers(prefix + "inserted.", width, count);
     if (inserted && config_.experts.shared) add_sublayers(prefix + "inserted.shared.", width, 0);
-    if (experts) add_router(expert_prefix(config_, stack, layer) + "router.", stack);
+    if (!experts && config_.concrete_dropout > 0) add(prefix + "feed_forward.dropout.logit", {1});
+    if (!experts) return;
+    add_router(expert_prefix(config_, stack, layer) + "router.", stack);
+    if (config_.experts.scales) add_untrained(scale_name(config_, stack, layer), {count});
+    ++expert_layers_;
   }
 
   void add_sublayers(const std::string& prefix, int64_t inner, int64_t experts) {
@@ -88,7 +92,14 @@ class Table {
   // With a leading dimension of `experts`, unless that is 0.
   void add_stacked(std::string name, std::vector<int64_t> shape, int64_t experts) {
     if (experts > 0) shape.insert(shape.begin(), experts);
-    tensors_.push_back({std::move(name), std::move(shape), experts});
+    tensors_.push_back({.name = std::move(name),
+                        .shape = std::move(shape),
+                        .experts = experts,
+                        .expert_layer = experts > 0 ? expert_layers_ : 0});
+  }
+
+  void add_untrained(std::string name, std::vector<int64_t> shape) {
+    tensors_.push_back({.name = std::move(name), .shape = std::move(shape), .trained = false});
   }
 
   void add_linear(const std::string& prefix, int64_t out, int64_t in, int64_t experts = 0) {
@@ -130,16 +141,18 @@ class Table {
 
   void add_router(const std::string& prefix, config::Stack stack) {
     const config::ExpertConfig& experts = config_.experts;
-    const auto add_untrained = [&](const char* name, std::vector<int64_t> shape) {
-      tensors_.push_back({.name = prefix + name, .shape = std::move(shape), .experts = 0, .trained = false});
-    };
     if (config::is_learned(experts.router)) add(prefix + "weight", {experts.count, config_.width});
-    if (experts.router == config::RouterKind::kFixed) add_untrained("weight", {experts.count, config_.width});
+    if (experts.router == config::RouterKind::kFixed)
+      add_untrained(prefix + "weight", {experts.count, config_.width});
     if (experts.noisy) add(prefix + "noise", {experts.count, config_.width});
-    if (experts.biased) add_untrained("bias", {experts.count});
+    if (experts.biased) add_untrained(prefix + "bias", {experts.count});
     const int64_t symbols =
         stack == config::Stack::kEncoder ? config_.source_vocabulary : config_.target_vocabulary;
-    if (experts.router == config::RouterKind::kHash) add_untrained("table", {symbols});
+    if (experts.router == config::RouterKind::kHash) {
+      const bool by_position = experts.hash == config::HashTable::kPosition;
+      add_untrained(prefix + "table",
+                    by_position ? std::vector{config_.max_length, experts.active} : std::vector{symbols});
+    }
     if (experts.router == config::RouterKind::kDistilled) {
       add(prefix + "symbols", {symbols, experts.distilled_width});
       add(prefix + "centres", {experts.count, experts.distilled_width});
@@ -151,6 +164,7 @@ class Table {
 
   const config::ModelConfig& config_;
   std::vector<TensorShape> tensors_;
+  int64_t expert_layers_ = 0;  // so far
 };
 
 }  // namespace
@@ -171,6 +185,10 @@ std::string layer_prefix(config::Stack stack, int64_t layer) {
 std::string expert_prefix(const config::ModelConfig& config, config::Stack stack, int64_t layer) {
   const bool inserted = config.experts.body == config::ExpertBody::kInsert;
   return layer_prefix(stack, layer) + (inserted ? "inserted." : "feed_forward.");
+}
+
+std::string scale_name(const config::ModelConfig& config, config::Stack stack, int64_t layer) {
+  return expert_prefix(config, stack, layer) + "scale";
 }
 
 std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {

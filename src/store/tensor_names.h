@@ -23,9 +23,12 @@
 //   S.layers.I.feed_forward.router.centres [N, distilled_width]         (distilled: of each expert)
 //   S.layers.I.feed_forward.router.kernel  [5]  (distilled, cnn: of the symbols up to a token, last first)
 //   S.layers.I.feed_forward.router.table   [Vs or Vt]  (hash: each symbol's expert, as a whole number)
-//   S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of one feed-forward (shared)
+//                                          [max_length, k]  (hash, position: each position's k experts)
+//   S.layers.I.feed_forward.scale          [N]     (scales: of the output with 1 ... N experts a token)
+//   S.layers.I.feed_forward.dropout.logit  [1]     (concrete dropout: log p - log(1 - p) of the learned rate
+//   p) S.layers.I.feed_forward.shared.*       as fc1, gate and fc2 of one feed-forward (shared)
 //   S.layers.I.inserted.J.{fc1,gate,fc2,norm}.{weight,bias}  sublayer J of the layer behind I (insert)
-//   S.layers.I.inserted.router.*           as feed_forward.router.*
+//   S.layers.I.inserted.{router.*,scale}   as feed_forward.router.* and feed_forward.scale
 //   S.layers.I.inserted.shared.J.*         as inserted.J.* of one expert (shared)
 //   S.norm.{weight,bias}                   [d]  (pre-norm only: after the last layer)
 //   decoder.Z.norm.{weight,bias}           [d]  (the same of the decoders Z = 1 ... of a mixture)
@@ -51,9 +54,10 @@ namespace megin::store {
 struct TensorShape {
   std::string name;
   std::vector<int64_t> shape;
-  int64_t experts = 0;  // N when the first dimension counts experts; 0: it does not
+  int64_t experts = 0;       // N when the first dimension counts experts; 0: it does not
+  int64_t expert_layer = 0;  // of those: number of their expert layer over both stacks, encoder first
   bool trained = true;  // by gradients: not router.bias, which moves by a rule of its own, nor router.table,
-                        // nor the weight of a fixed router
+                        // nor the weight of a fixed router, nor scale
 };
 
 // "encoder" or "decoder".
@@ -67,6 +71,9 @@ std::string layer_prefix(config::Stack stack, int64_t layer);
 
 // What the names of an expert layer's tensors begin with: "encoder.layers.3.feed_forward.", or "inserted.".
 std::string expert_prefix(const config::ModelConfig& config, config::Stack stack, int64_t layer);
+
+// "decoder.layers.3.feed_forward.scale": of an expert layer of a model that has scales.
+std::string scale_name(const config::ModelConfig& config, config::Stack stack, int64_t layer);
 
 // Every tensor of a model with its shape, in the order in which they are declared and stored.
 std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config);

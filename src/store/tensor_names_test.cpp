@@ -180,5 +180,30 @@ TEST(TensorNames, ALanguageModelIsADecoderAlone) {
   EXPECT_TRUE(table(config).contains("output.weight"));
 }
 
+TEST(TensorNames, ScalesTablesByPositionAndLearnedRatesStandWhereTheyAreUsed) {
+  config::ModelConfig config = one_layer_each();
+  config.max_length = 9;
+  config.concrete_dropout = 0.1;
+  EXPECT_EQ(table(config).at("decoder.layers.0.feed_forward.dropout.logit"), Shape{1});
+  config.concrete_dropout = 0;
+  EXPECT_FALSE(table(config).contains("decoder.layers.0.feed_forward.dropout.logit"));
+  config.experts = {
+      .count = 5, .every = 1, .router = config::RouterKind::kFixed, .active = 5, .scales = true};
+  EXPECT_EQ(table(config).at("encoder.layers.0.feed_forward.scale"), Shape{5});
+  EXPECT_EQ(scale_name(config, config::Stack::kDecoder, 0), "decoder.layers.0.feed_forward.scale");
+  for (const TensorShape& tensor : tensor_shapes(config)) {
+    EXPECT_NE(tensor.trained, tensor.name.ends_with(".scale") || tensor.name.ends_with("router.weight"))
+        << tensor.name;
+    const bool second = tensor.experts > 0 && tensor.name.starts_with("decoder.");
+    EXPECT_EQ(tensor.expert_layer, second ? 1 : 0) << tensor.name;
+  }
+  config.experts = {.count = 5,
+                    .every = 1,
+                    .router = config::RouterKind::kHash,
+                    .active = 2,
+                    .hash = config::HashTable::kPosition};
+  EXPECT_EQ(table(config).at("encoder.layers.0.feed_forward.router.table"), (Shape{9, 2}));
+}
+
 }  // namespace
 }  // namespace megin::store

@@ -67,7 +67,7 @@ void EventLog::started(const nlohmann::json& facts) {
   write(line);
 }
 
-void EventLog::updated(const ProgressRecord& progress) {
+void EventLog::updated(const ProgressRecord& progress, const std::map<std::string, double>& rates) {
   const Interval& interval = progress.interval;
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
@@ -91,6 +91,7 @@ void EventLog::updated(const ProgressRecord& progress) {
     line["nll_second"] = sums.nll[1] / tokens;
     line["consistency"] = sums.consistency / tokens;
   }
+  for (const auto& [layer, rate] : rates) line["dropout_rate_" + layer] = rate;
   add_cost(line, progress.cost);
   write(line);
   scalars(progress.update, line, "train");

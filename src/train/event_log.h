@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "report/tensorboard_events.h"
 #include "train/progress_record.h"
@@ -20,8 +22,9 @@ class EventLog {
   EventLog(const std::filesystem::path& run, const ProgressRecord& progress);
 
   void started(const nlohmann::json& facts);
-  // The interval that ends there; of learned routers also a line for each expert layer.
-  void updated(const ProgressRecord& progress);
+  // The interval that ends there; of learned routers also a line for each expert layer. `rates`: see
+  // learned_dropout_rates().
+  void updated(const ProgressRecord& progress, const std::map<std::string, double>& rates = {});
   void validated(const ProgressRecord& progress, const ValidationResult& result);
   void ended(int64_t update, const std::string& reason);
 

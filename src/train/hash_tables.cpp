@@ -41,8 +41,12 @@ void fill_hash_tables(const data::PreparedData& data, TrainingState& state) {
     if (!parameter.name.ends_with("router.table")) continue;
     constexpr uint64_t kSeed = 1;  // the table is a part of the method, not of the run's draws
     const bool source = parameter.name.starts_with("encoder.");
-    const auto table = routing::hash_table(model.experts.hash, source ? counts.source : counts.target,
-                                           model.experts.count, kSeed);
+    const bool by_position = model.experts.hash == config::HashTable::kPosition;
+    const auto table =
+        by_position ? routing::position_table(source ? config::Stack::kEncoder : config::Stack::kDecoder,
+                                              model.max_length, model.experts, kSeed)
+                    : routing::hash_table(model.experts.hash, source ? counts.source : counts.target,
+                                          model.experts.count, kSeed);
     const auto values = parameters.values_of(parameter);
     std::ranges::transform(table, values.begin(), [](int64_t e) { return static_cast<float>(e); });
     if (!state.optimizer.average.empty()) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "config/active_schedule.h"
 #include "text/vocabulary.h"
 #include "train/trainer_fixture.h"
 
@@ -57,6 +58,38 @@ TEST(TrainingStep, AFixedRouterStaysAsItWasDrawn) {
   EXPECT_EQ(weights(), before);
   // round(3 t / 12) + 1, halves to even.
   EXPECT_EQ(choices, (std::vector<int64_t>{1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 4}));
+}
+
+// Of each update and each layer, or of an anchored update for all of them.
+TEST(TrainingStep, LayersMeetTheNumbersOfExpertsThatTheyDraw) {
+  config::ModelConfig model = small_model(4);
+  model.experts = {.count = 4,
+                   .every = 1,
+                   .router = config::RouterKind::kFixed,
+                   .active = 4,
+                   .gate = config::Gate::kSoftmaxOfChosen};
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.routing = {
+      .active_schedule = config::ActiveSchedule::kRandomByLayer, .first_active = 1, .anchor = 0.3};
+  Trainer trainer(model, config);
+  int anchored = 0, mixed = 0;
+  for (int64_t update = 0; update < 12; ++update) {
+    auto wanted = config::active_by_layer_at(config.routing, model.experts, update, config.max_updates,
+                                             static_cast<uint64_t>(config.seed), 4);
+    anchored += wanted.size() == 1;
+    mixed += wanted.size() == 4;
+    wanted.resize(4, wanted[0]);
+    const auto report = trainer.run({batch_of({0, 1, 2, 3})}, update);
+    ASSERT_EQ(report.routing.size(), 4u);
+    for (size_t layer = 0; layer < 4; ++layer) {
+      int64_t load = 0;
+      for (const int64_t of_expert : report.routing[layer].statistics.load) load += of_expert;
+      EXPECT_EQ(load, wanted[layer] * report.routing[layer].statistics.routed) << update << " " << layer;
+    }
+  }
+  EXPECT_GT(anchored, 0);
+  EXPECT_GT(mixed, 0);
 }
 
 config::ModelConfig routed_model(config::ExpertConfig experts) {

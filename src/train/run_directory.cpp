@@ -39,7 +39,8 @@ bool is_free(const std::string& key, const config::TrainConfig& train) {
   const config::ActiveSchedule active = train.routing.active_schedule;
   const bool ends =
       schedule == config::ScheduleKind::kCosine || schedule == config::ScheduleKind::kLinear ||
-      (active != config::ActiveSchedule::kConstant && active != config::ActiveSchedule::kRandom);
+      (active != config::ActiveSchedule::kConstant && active != config::ActiveSchedule::kRandom &&
+       active != config::ActiveSchedule::kRandomByLayer);
   if (key == "/train/max_updates" && ends) return false;
   return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
 }

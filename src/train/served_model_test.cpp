@@ -70,6 +70,11 @@ std::vector<config::ModelConfig> routed_variants() {
        .shared = true});
   add({.router = RouterKind::kHash, .shared = true});
   add({.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
+  add({.router = RouterKind::kHash, .hash = config::HashTable::kPosition});
+  add({.router = RouterKind::kHash,
+       .active = 2,
+       .gate = Gate::kMean,
+       .hash = config::HashTable::kPosition});
   return all;
 }
 
@@ -166,9 +171,37 @@ TEST(ServedModel, ServesAnyNumberOfExpertsOfAFixedRouter) {
                         .router = config::RouterKind::kFixed,
                         .active = 4,
                         .gate = gate};
-      expect_served_as_trained(config, {"router", "k=1", "k=3", "k=4"});
+      std::string by_layer = "k=1";  // 1, 2, 3, 4, 1 ...
+      for (int64_t i = 1; i < config::count_expert_layers(config); ++i) {
+        by_layer += "," + std::to_string(1 + i % 4);
+      }
+      expect_served_as_trained(config, {"router", "k=1", "k=3", "k=4", by_layer});
     }
   }
+}
+
+TEST(ServedModel, ServesSeveralDrawnExpertsAsTheyWereTrained) {
+  for (const auto body : {config::ExpertBody::kReplace, config::ExpertBody::kInsert}) {
+    for (const auto gate : {config::Gate::kSoftmaxOfChosen, config::Gate::kMean}) {
+      config::ModelConfig config = small_model();
+      config.experts = {.count = 4,
+                        .body = body,
+                        .every = 1,
+                        .router = config::RouterKind::kUniform,
+                        .active = 3,
+                        .gate = gate};
+      expect_served_as_trained(config, {"token", "sentence", "position", "batch", "ensemble", "path:2"});
+    }
+  }
+}
+
+// In use nothing is dropped and nothing rescaled.
+TEST(ServedModel, ServesModelsTrainedWithDropoutOfUnits) {
+  config::ModelConfig config = small_model();
+  config.experts = {};
+  config.group_dropout.groups = 4;
+  config.concrete_dropout = 0.3;
+  expect_served_as_trained(config, {"sentence"});
 }
 
 TEST(ServedModel, ServesMixturesAsTheyWereTrained) {

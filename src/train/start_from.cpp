@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool may_be_missing(const std::string& name) {
-  return name.find("router.") != std::string::npos || name.starts_with("mixture.");
+  return name.find("router.") != std::string::npos || name.ends_with("dropout.logit") ||
+         name.starts_with("mixture.");
 }
 
 void check_subwords(const store::ModelDirectory& model, const data::PreparedData& data) {
@@ -35,7 +36,8 @@ void check_subwords(const store::ModelDirectory& model, const data::PreparedData
 // What shapes do not say, or say less well: everything but dropout and what chooses among experts.
 config::ModelConfig architecture(config::ModelConfig config) {
   config.preset.clear();
-  config.dropout = config.attention_dropout = config.activation_dropout = 0;
+  config.dropout = config.attention_dropout = config.activation_dropout = config.concrete_dropout = 0;
+  config.group_dropout = {};
   if (config.positions != config::Positions::kLearned) config.max_length = 2;
   const config::ExpertConfig chosen;
   config.experts.router = chosen.router;
@@ -44,6 +46,7 @@ config::ModelConfig architecture(config::ModelConfig config) {
   config.experts.noisy = chosen.noisy;
   config.experts.biased = chosen.biased;
   config.experts.hash = chosen.hash;
+  config.experts.scales = chosen.scales;  // of the other's training; the new one has none
   config.experts.distilled_input = chosen.distilled_input;
   config.experts.distilled_width = chosen.distilled_width;
   return config;

@@ -96,7 +96,7 @@ class Session {
   ThreadPool pool_;
   TrainingState state_;
   store::TokenFlops token_flops_;
-  int64_t active_ = 0;  // experts of a token that these are of
+  std::vector<int64_t> active_ = {};  // experts of a token that these are of
   RunDirectory directory_;
   std::unique_ptr<data::BatchStream> stream_;
   TrainingStep step_;
@@ -206,9 +206,9 @@ std::string Session::describe() const {
 // Of a token with as many experts as it meets in the next update.
 void Session::count_token_flops() {
   const config::ExpertConfig& experts = config_.model.experts;
-  const int64_t active =
-      config::active_experts_at(config_.train.routing, experts, state_.progress.update,
-                                config_.train.max_updates, static_cast<uint64_t>(config_.train.seed));
+  const std::vector<int64_t> active = config::active_by_layer_at(
+      config_.train.routing, experts, state_.progress.update, config_.train.max_updates,
+      static_cast<uint64_t>(config_.train.seed), config::count_expert_layers(config_.model));
   if (active == active_) return;
   active_ = active;
   token_flops_ = store::count_token_flops(config_.model, active, 0);
@@ -271,7 +271,7 @@ void Session::log_interval() {
   take_time();
   Interval& interval = state_.progress.interval;
   interval.seconds = std::max(1e-9, interval.seconds);
-  log_->updated(state_.progress);
+  log_->updated(state_.progress, learned_dropout_rates(state_.model));
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
   progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,

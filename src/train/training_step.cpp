@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "config/active_schedule.h"
+#include "net/unit_dropout.h"
 #include "objective/vocabulary_loss.h"
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
@@ -100,8 +101,9 @@ net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) c
           .shared_dropout = config_.objective.shared_dropout,
           .pair = config_.objective.pair,
           .dispatch = {},
-          .active = config::active_experts_at(config_.routing, model_.config().experts, update,
-                                              config_.max_updates, static_cast<uint64_t>(config_.seed))};
+          .active = config::active_by_layer_at(config_.routing, model_.config().experts, update,
+                                               config_.max_updates, static_cast<uint64_t>(config_.seed),
+                                               config::count_expert_layers(model_.config()))};
 }
 
 void RoutingReport::add(const RoutingReport& other) {
@@ -175,6 +177,42 @@ at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record, const da
 
 namespace {
 
+constexpr std::string_view kRate = "dropout.logit";
+
+}  // namespace
+
+std::map<std::string, double> learned_dropout_rates(const model::Transformer& model) {
+  std::map<std::string, double> rates;
+  for (const net::Parameter& parameter : model.parameters().all()) {
+    if (!parameter.name.ends_with(kRate)) continue;
+    const std::string name = parameter.name;  // encoder.layers.0.feed_forward. ...
+    const size_t number = name.find("layers.") + std::string_view("layers.").size();
+    const std::string layer = name.substr(number, name.find('.', number) - number);
+    const double logit = model.parameters().values_of(parameter)[0];
+    rates[name.substr(0, name.find('.')) + "_" + layer] = 1 / (1 + std::exp(-logit));
+  }
+  return rates;
+}
+
+// Of each feed-forward, as often as there are target tokens, like the routers' losses. Undefined without
+// concrete dropout.
+at::Tensor TrainingStep::concrete_loss(const data::TokenBatch& batch) const {
+  at::Tensor sum;
+  if (model_.config().concrete_dropout == 0) return sum;
+  const net::ParameterMemory& parameters = model_.parameters();
+  for (const net::Parameter& parameter : parameters.all()) {
+    if (!parameter.name.ends_with(kRate)) continue;
+    const std::string prefix = parameter.name.substr(0, parameter.name.size() - kRate.size());
+    const at::Tensor of_layer = net::concrete_regulariser(
+        parameters.get(prefix + "fc2.weight"), parameters.get(parameter.name),
+        {.weight = config_.objective.concrete_weight, .entropy = config_.objective.concrete_entropy});
+    sum = sum.defined() ? sum + of_layer : of_layer;
+  }
+  return sum * static_cast<double>(batch.target_tokens);
+}
+
+namespace {
+
 double value_of(const at::Tensor& loss) {
   return loss.defined() ? static_cast<double>(loss.item<float>()) : 0.0;
 }
@@ -218,7 +256,8 @@ void add_counts(const data::TokenBatch& batch, const objective::VocabularyLoss& 
 void TrainingStep::accumulate_mixture(const data::TokenBatch& batch, const net::ForwardContext& context,
                                       UpdateReport& report) const {
   const MixtureLoss found = mixture_loss(model_, batch, context, config_.objective);
-  found.loss.total.backward();
+  const at::Tensor regulariser = concrete_loss(batch);
+  (regulariser.defined() ? found.loss.total + regulariser : found.loss.total).backward();
   add_counts(batch, found.loss, report);
   add_to_place({.mixture = true, .statistics = found.statistics}, report.routing);
 }
@@ -241,8 +280,11 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
   }
   const objective::VocabularyLoss loss =
       objective::vocabulary_loss(inputs, weights, pass.operations.fused(config::FusedPart::kVocabularyLoss));
-  const at::Tensor routers = routing_loss(record, batch);
-  (routers.defined() ? loss.total + routers : loss.total).backward();
+  at::Tensor total = loss.total;
+  for (const at::Tensor& beside : {routing_loss(record, batch), concrete_loss(batch)}) {
+    if (beside.defined()) total = total + beside;
+  }
+  total.backward();
   add_counts(batch, loss, report);
   add_routing(record, report.routing);
 }

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -73,6 +75,9 @@ struct UpdateReport {
 // The forms of operations that the configuration asks for.
 net::Operations operations_of(const config::TrainConfig& config);
 
+// The rate of each feed-forward that learns one (concrete dropout), by "encoder_0" and so on; of others none.
+std::map<std::string, double> learned_dropout_rates(const model::Transformer& model);
+
 class TrainingStep {
  public:
   // Keeps references to all of them. `memory`: of a model with relative positions, what it remembers of the
@@ -97,6 +102,7 @@ class TrainingStep {
   void accumulate_mixture(const data::TokenBatch& batch, const net::ForwardContext& context,
                           UpdateReport& report) const;
   at::Tensor routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const;
+  at::Tensor concrete_loss(const data::TokenBatch& batch) const;
   void move_biases(const UpdateReport& report);
   void freeze_in_average(OptimizerState& state) const;
   void mark_active(int64_t update, size_t micro_batches, OptimizerState& state) const;

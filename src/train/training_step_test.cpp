@@ -58,6 +58,19 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
               .shared = true});
   add_router("expert choice", {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
   add_router("fixed", {.router = RouterKind::kFixed, .active = 3, .gate = Gate::kSoftmaxOfChosen});
+  add_router("hash by position", {.router = RouterKind::kHash,
+                                  .active = 2,
+                                  .gate = Gate::kMean,
+                                  .hash = config::HashTable::kPosition});
+  add_router("several drawn", {.router = RouterKind::kUniform, .active = 2, .gate = Gate::kSoftmaxOfChosen});
+  add("dropout of groups", [](auto& m) {
+    m.experts = {};
+    m.group_dropout.groups = 5;
+  });
+  add("concrete dropout", [](auto& m) {
+    m.experts = {};
+    m.concrete_dropout = 0.2;
+  });
   add_router("inserted", {.body = config::ExpertBody::kInsert,
                           .sublayers = 2,
                           .router = RouterKind::kTopK,

@@ -1,0 +1,170 @@
+// megin analyze slimming --per-layer: how many experts each expert layer needs within a budget (smoe_dropout
+// spec 7.3 and 7.4), by a greedy search on a bounded piece of the files.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/error.h"
+#include "base/processors.h"
+#include "cli/layer_numbers.h"
+#include "cli/slimming.h"
+#include "report/table.h"
+#include "store/model_size.h"
+
+namespace megin::cli {
+namespace {
+
+std::string experts_option(const LayerNumbers& step) {
+  return fmt::format("k={}", fmt::join(step.active, ","));
+}
+
+// A step of the search with its time.
+struct TimedStep {
+  LayerNumbers numbers;
+  double milliseconds = 0;
+};
+
+class LayerSlimming {
+ public:
+  LayerSlimming(const AnalysisOptions& options, const runtime::ModelBundle& bundle, Console& console)
+      : budget_(parse_budget(options.budget)),
+        bundle_(bundle),
+        files_(options.files),
+        encoder_(line_encoder(options, bundle)),
+        sample_(read_sample(options, bundle, encoder_)),
+        pool_(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors()),
+        progress_({.label = "slimming", .unit = "lines"}, console) {
+    files_.most_lines = options.lines;
+  }
+
+  std::vector<TimedStep> run() {
+    const config::ModelConfig& config = bundle_.weights->config;
+    const std::vector<int64_t> numbers = numbers_of_experts(config.experts.count);
+    lower_layer_by_layer({.layers = config::count_expert_layers(config),
+                          .numbers = numbers,
+                          .loss = [this](const auto& active) { return loss(active); },
+                          .cost = [this](const auto& active) { return flops(active); },
+                          .fits = [this](const LayerNumbers& step) { return take(step); }});
+    return std::move(steps_);
+  }
+
+  bool fits(const TimedStep& step) const {
+    if (budget_.share > 0) return step.numbers.cost <= budget_.share * steps_first_cost_;
+    return budget_.milliseconds > 0 && step.milliseconds <= budget_.milliseconds;
+  }
+
+ private:
+  bool take(const LayerNumbers& numbers) {
+    if (steps_.empty()) steps_first_cost_ = numbers.cost;
+    steps_.push_back({.numbers = numbers, .milliseconds = milliseconds(numbers.active)});
+    return fits(steps_.back());
+  }
+
+  double loss(const std::vector<int64_t>& active) {
+    const runtime::Transformer model = with_experts(bundle_, active);
+    return loss_over(files_, {bundle_, model, search_, pool_}, encoder_, progress_).loss.per_token();
+  }
+
+  // Of a token of each side.
+  double flops(const std::vector<int64_t>& active) const {
+    const store::TokenFlops of = store::count_token_flops(bundle_.weights->config, active, 0);
+    return of.source + of.target;
+  }
+
+  double milliseconds(const std::vector<int64_t>& active) const {
+    constexpr int kRepeats = 11;
+    const runtime::Transformer model = with_experts(bundle_, active);
+    std::vector<double> found;
+    milliseconds_of_token(model, sample_, Timed::kWhole);  // the first one packs the weights
+    for (int repeat = 0; repeat < kRepeats; ++repeat) {
+      found.push_back(milliseconds_of_token(model, sample_, Timed::kWhole));
+    }
+    return median(found);
+  }
+
+  Budget budget_;
+  const runtime::ModelBundle& bundle_;
+  TestFiles files_;
+  runtime::LineEncoder encoder_;
+  Sample sample_;
+  ThreadPool pool_;
+  runtime::BatchedSearch search_;
+  Progress progress_;
+  std::vector<TimedStep> steps_;
+  double steps_first_cost_ = 0;
+};
+
+nlohmann::ordered_json to_json(const TimedStep& step) {
+  return {{"experts", experts_option(step.numbers)},
+          {"k", step.numbers.active},
+          {"loss", step.numbers.loss},
+          {"flops_per_token", step.numbers.cost},
+          {"milliseconds_per_token", step.milliseconds}};
+}
+
+std::string table_text(const std::vector<TimedStep>& steps) {
+  using report::Align;
+  report::Table table({{"--experts"},
+                       {"loss", Align::kRight},
+                       {"MFLOP a token", Align::kRight},
+                       {"of all", Align::kRight},
+                       {"ms a token", Align::kRight},
+                       {"of all", Align::kRight}});
+  for (const TimedStep& step : steps) {
+    table.add_row({experts_option(step.numbers), fmt::format("{:.4f}", step.numbers.loss),
+                   fmt::format("{:.2f}", step.numbers.cost / 1e6),
+                   fmt::format("{:.2f}", step.numbers.cost / steps[0].numbers.cost),
+                   fmt::format("{:.3f}", step.milliseconds),
+                   fmt::format("{:.2f}", step.milliseconds / steps[0].milliseconds)});
+  }
+  return table.text();
+}
+
+}  // namespace
+
+void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
+                   CommandContext& context) {
+  if (!options.svg.empty()) fail_usage("--svg: has no picture of --per-layer; leave one of them out");
+  LayerSlimming slimming(options, bundle, context.console);
+  const std::vector<TimedStep> steps = slimming.run();
+  const bool within = slimming.fits(steps.back());
+  if (!options.csv.empty()) {
+    std::string csv = "experts,loss,flops_per_token,milliseconds_per_token\n";
+    for (const TimedStep& step : steps) {
+      csv += fmt::format("\"{}\",{:.6f},{:.0f},{:.4f}\n", experts_option(step.numbers), step.numbers.loss,
+                         step.numbers.cost, step.milliseconds);
+    }
+    write_output(options.csv, csv, context);
+  }
+  if (context.json) {
+    nlohmann::ordered_json result = {{"model", options.paths[0]}, {"steps", nlohmann::ordered_json::array()}};
+    for (const TimedStep& step : steps) result["steps"].push_back(to_json(step));
+    if (!options.budget.empty()) {
+      result["budget"] = options.budget;
+      result["experts"] = within ? nlohmann::ordered_json(experts_option(steps.back().numbers))
+                                 : nlohmann::ordered_json(nullptr);
+    }
+    context.out << result.dump() << "\n";
+  } else {
+    context.out << table_text(steps)
+                << fmt::format(
+                       "\nLoss: over the first {} lines. FLOPs: of a token of each side. Time: reading and "
+                       "decoding the first of them, on one thread; the median of 11 runs.\n",
+                       options.lines);
+    if (within) {
+      context.out << fmt::format("Within {}: --experts {}\n", options.budget,
+                                 experts_option(steps.back().numbers));
+    }
+  }
+  if (!options.budget.empty() && !within) {
+    fail(
+        "no numbers of experts keep a token within {}; with one in every layer it takes {:.3f} ms and "
+        "{:.0f}% of "
+        "the FLOPs",
+        options.budget, steps.back().milliseconds, 100 * steps.back().numbers.cost / steps[0].numbers.cost);
+  }
+}
+
+}  // namespace megin::cli

@@ -1,0 +1,105 @@
+#include "cli/slimming.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "config/dispatch.h"
+#include "text/vocabulary.h"
+
+namespace megin::cli {
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+Budget parse_budget(const std::string& text) {
+  if (text.empty()) return {};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  const bool right = error == std::errc() && value > 0;
+  if (right && unit == "ms") return {.milliseconds = value};
+  if (right && unit == "s") return {.milliseconds = 1000 * value};
+  if (right && unit == "%" && value <= 100) return {.share = value / 100};
+  fail_usage(
+      "--budget: wanted a time for a token, as 20ms or 0.5s, or a share of the FLOPs, as 60%; found '{}'",
+      text);
+}
+
+std::vector<int64_t> numbers_of_experts(int64_t count) {
+  std::vector<int64_t> numbers;
+  for (int64_t k = 1; k < count; k *= 2) numbers.push_back(k);
+  numbers.push_back(count);
+  return numbers;
+}
+
+runtime::Transformer with_experts(const runtime::ModelBundle& bundle, std::vector<int64_t> active,
+                                  bool scaled) {
+  return {bundle.weights,
+          {.mode = config::DispatchMode::kRouter, .active = std::move(active), .scaled = scaled}};
+}
+
+runtime::LineEncoder line_encoder(const AnalysisOptions& options, const runtime::ModelBundle& bundle) {
+  return {bundle.source,
+          {.max_tokens = bundle.weights->config.max_length,
+           .tag = options.tag,
+           .warn = [](const std::string& text) { spdlog::warn(text); }}};
+}
+
+Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
+                   const runtime::LineEncoder& encoder) {
+  constexpr size_t kMostTokens = 64;
+  const auto most = std::min(kMostTokens, static_cast<size_t>(bundle.weights->config.max_length));
+  Sample sample{.source = {}, .tokens = {text::kEndId}};
+  const auto add = [&](const std::string& line) {
+    for (const int32_t token : bundle.target.encode(line)) sample.tokens.push_back(token);
+    sample.tokens.push_back(text::kEndId);
+  };
+  if (!options.files.text.empty()) {
+    text::LineReader lines(options.files.text);
+    for (std::string line; sample.tokens.size() < most && lines.next(line);) add(line);
+  } else {
+    PairReader reader(options.files);
+    TestPairs pairs;
+    reader.next(pairs);
+    for (size_t i = 0; i < pairs.sources.size() && sample.tokens.size() < 2; ++i) {
+      sample.source = {};
+      if (encoder.encode(pairs.sources[i].text, i, sample.source) == runtime::Encoding::kWhole) {
+        add(pairs.references[i]);
+      }
+    }
+  }
+  if (sample.tokens.size() < 2) fail("the files hold nothing to measure on");
+  sample.tokens.resize(std::min(sample.tokens.size(), most));
+  return sample;
+}
+
+double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample, Timed timed) {
+  const double before = system_clock().steady_seconds();
+  const auto state = model.begin({&sample.source, 1}, 1);
+  std::vector<float> log_probs(static_cast<size_t>(model.vocabulary()));
+  const double start = timed == Timed::kWhole ? before : system_clock().steady_seconds();
+  for (const int32_t token : sample.tokens) model.step(*state, {&token, 1}, log_probs);
+  return 1000 * (system_clock().steady_seconds() - start) / static_cast<double>(sample.tokens.size());
+}
+
+FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
+                   Progress& progress) {
+  if (!files.text.empty()) return text_loss(tools, files, 0, [&](int64_t lines) { progress.advance(lines); });
+  FileLoss loss;
+  PairReader reader(files);
+  TestPairs pairs;
+  for (bool more = true; more;) {
+    more = reader.next(pairs);
+    add_pair_loss(tools, encoder, files.reference, pairs, loss);
+    progress.advance(static_cast<int64_t>(pairs.sources.size()));
+  }
+  return loss;
+}
+
+}  // namespace megin::cli

@@ -1,0 +1,234 @@
+// Fewer experts a token: slimming, layer by layer too, and the scales that megin calibrate measures.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "cli/command_runner.h"
+#include "runtime/random_weights.h"
+#include "store/model_directory.h"
+#include "store/tensor_names.h"
+#include "text/subword.h"
+
+namespace megin::cli {
+
+void add_analyze_command(Program& program);
+void add_average_command(Program& program);
+void add_calibrate_command(Program& program);
+void add_evaluate_command(Program& program);
+void add_info_command(Program& program);
+
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr int64_t kExperts = 4, kLayers = 3;
+
+// A language model and one that translates, of four experts in each of three layers, a text and two sides.
+class SlimmingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    text::SubwordTraining training;
+    training.config.vocabulary = 12;
+    training.config.byte_fallback = false;
+    int line = 0;
+    write_file_atomically(path("subword"), text::train_subword(training, [&line](std::string& sentence) {
+                            sentence = line % 2 == 0 ? "ab ba abba" : "cd dc cddc";
+                            return ++line < 40;
+                          }));
+    std::string text;
+    for (int i = 0; i < 30; ++i) text += i % 3 == 0 ? "ab cddc ba\n" : "dc abba abba cd\n";
+    write_file_atomically(path("text"), text);
+    config::ModelConfig lm = model_config();
+    lm.kind = config::ModelKind::kCausalLm;
+    lm.encoder_layers = 0;
+    lm.decoder_layers = kLayers;
+    write_model("lm", lm);
+    write_model("translates", model_config());
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  config::ModelConfig model_config() const {
+    config::ModelConfig model;
+    model.width = 16;
+    model.feed_forward = 24;
+    model.heads = 2;
+    model.encoder_layers = 1;
+    model.decoder_layers = 2;
+    model.max_length = 30;
+    model.source_vocabulary = model.target_vocabulary = text::SubwordModel(path("subword")).size();
+    model.experts = {.count = kExperts,
+                     .every = 1,
+                     .router = config::RouterKind::kFixed,
+                     .active = kExperts,
+                     .gate = config::Gate::kSoftmaxOfChosen};
+    return model;
+  }
+
+  void write_model(const std::string& name, const config::ModelConfig& model) const {
+    store::ModelDescription description;
+    description.model = model;
+    const runtime::TensorSource random = runtime::random_weights(model, 3);
+    std::vector<store::TensorView> tensors;
+    for (const store::TensorShape& tensor : store::tensor_shapes(model)) {
+      tensors.push_back(store::float_tensor(tensor.name, tensor.shape, random(tensor.name)));
+    }
+    store::write_model_directory(path(name), description, tensors, {path("subword"), path("subword")});
+  }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  struct Answer {
+    int code = 0;
+    std::string output, errors;
+    nlohmann::json json() const { return nlohmann::json::parse(output); }
+  };
+  static Answer run(const std::string& command, void (*add)(Program&), std::vector<std::string> arguments) {
+    CommandRunner runner(command.c_str(), add);
+    const int code = runner.run(std::move(arguments));
+    return {code, runner.output(), runner.errors()};
+  }
+  static Answer analyze(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "slimming");
+    return run("analyze", &add_analyze_command, std::move(arguments));
+  }
+  static Answer calibrate(std::vector<std::string> arguments) {
+    return run("calibrate", &add_calibrate_command, std::move(arguments));
+  }
+  double loss_of(const std::string& model, const std::string& experts, bool unscaled = false) const {
+    std::vector<std::string> arguments = {path(model), "--text", path("text"),
+                                          "--experts", experts,  "--json"};
+    if (unscaled) arguments.push_back("--unscaled");
+    const Answer answer = run("evaluate", &add_evaluate_command, arguments);
+    EXPECT_EQ(answer.code, 0) << answer.errors;
+    return answer.json()["loss"].get<double>();
+  }
+  std::vector<float> scales(const std::string& model, const std::string& layer) const {
+    const store::ModelDirectory directory = store::open_model_directory(path(model));
+    const auto found = store::float_values(directory.weights.at(layer + ".feed_forward.scale"));
+    return {found.begin(), found.end()};
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(SlimmingTest, LowersLayersUntilTheBudgetIsMet) {
+  const Answer answer =
+      analyze({path("lm"), "--text", path("text"), "--per-layer", "--budget", "80%", "--json"});
+  ASSERT_EQ(answer.code, 0) << answer.errors;
+  const auto steps = answer.json()["steps"];
+  ASSERT_GE(steps.size(), 2u);
+  EXPECT_EQ(steps[0]["experts"], "k=4,4,4");
+  EXPECT_EQ(answer.json()["experts"], steps.back()["experts"]);
+  const double all = steps[0]["flops_per_token"];
+  EXPECT_LE(steps.back()["flops_per_token"].get<double>(), 0.8 * all);
+  EXPECT_GT(steps[steps.size() - 2]["flops_per_token"].get<double>(), 0.8 * all);
+  // Of a layer 2 * 16 * 24 + ... weights an expert: lowering one from 4 to 2 saves two experts' products.
+  EXPECT_EQ(all - steps[1]["flops_per_token"].get<double>(), 2.0 * 2 * (2 * 16 * 24));
+  double least = 1e9;
+  for (const char* one : {"k=2,4,4", "k=4,2,4", "k=4,4,2"}) least = std::min(least, loss_of("lm", one));
+  EXPECT_NEAR(steps[1]["loss"].get<double>(), least, 1e-6) << "the step that costs the least loss";
+  for (const auto& step : steps) {
+    EXPECT_NEAR(step["loss"].get<double>(), loss_of("lm", step["experts"]), 1e-6) << step;
+  }
+}
+
+TEST_F(SlimmingTest, MeasuresOnSoManyLinesAndSaysWhatDoesNotFit) {
+  const Answer all =
+      analyze({path("translates"), "--src", path("text"), "--ref", path("text"), "--per-layer"});
+  ASSERT_EQ(all.code, 0) << all.errors;
+  EXPECT_THAT(all.output, HasSubstr("k=4,4,4"));
+  EXPECT_THAT(all.output, HasSubstr("k=1,1,1")) << "without a budget the search goes to its end";
+  EXPECT_THAT(all.output, testing::Not(HasSubstr("Within")));
+  const auto first_loss = [&](const char* lines) {
+    return analyze({path("lm"), "--text", path("text"), "--per-layer", "--lines", lines, "--json"})
+        .json()["steps"][0]["loss"]
+        .get<double>();
+  };
+  EXPECT_NE(first_loss("2"), first_loss("200"));
+  EXPECT_NEAR(first_loss("200"), loss_of("lm", "router"), 1e-6);
+
+  const Answer none = analyze({path("lm"), "--text", path("text"), "--per-layer", "--budget", "1%"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.errors, HasSubstr("no numbers of experts keep a token within 1%"));
+  EXPECT_EQ(analyze({path("lm"), "--text", path("text"), "--budget", "120%"}).code, 2);
+  const Answer share = analyze({path("lm"), "--text", path("text"), "--budget", "80%"});
+  ASSERT_EQ(share.code, 0) << share.errors;
+  EXPECT_THAT(share.output, HasSubstr("Within 80%: --experts k=2\n"));
+}
+
+TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
+  ASSERT_EQ(calibrate({path("lm"), path("scaled"), "--text", path("text")}).code, 0);
+  for (const char* layer : {"decoder.layers.0", "decoder.layers.1", "decoder.layers.2"}) {
+    const std::vector<float> found = scales("scaled", layer);
+    ASSERT_EQ(found.size(), 4u);
+    EXPECT_EQ(found[3], 1.0F);
+    for (size_t k = 0; k < 3; ++k)
+      EXPECT_LT(found[k], found[k + 1]) << "means of random answers shrink with k";
+  }
+  const Answer answer = analyze({path("scaled"), "--text", path("text"), "--json", "--csv", path("csv")});
+  ASSERT_EQ(answer.code, 0) << answer.errors;
+  for (const auto& of : answer.json()["results"]) {
+    const std::string experts = "k=" + std::to_string(of["k"].get<int64_t>());
+    EXPECT_EQ(of["loss"], loss_of("scaled", experts));
+    EXPECT_EQ(of["loss_unscaled"], loss_of("lm", experts)) << "as before calibration";
+    EXPECT_EQ(of["loss_unscaled"], loss_of("scaled", experts, true));
+    const bool as_made = of["k"] == kExperts;
+    EXPECT_EQ(of["loss"] == of["loss_unscaled"], as_made) << "scales of 1 change no bit";
+  }
+  EXPECT_EQ(loss_of("scaled", "router"), loss_of("lm", "router"));
+  EXPECT_THAT(read_file(path("csv")), HasSubstr("milliseconds_per_token,loss_unscaled\n"));
+  EXPECT_THAT(analyze({path("scaled"), "--text", path("text")}).output, HasSubstr("unscaled"));
+  EXPECT_FALSE(
+      analyze({path("lm"), "--text", path("text"), "--json"}).json()["results"][0].contains("loss_unscaled"));
+
+  // The mean of calibrated models has no scales.
+  ASSERT_EQ(run("average", &add_average_command, {path("mean"), path("scaled"), path("scaled")}).code, 0);
+  EXPECT_FALSE(store::open_model_directory(path("mean")).description.model.experts.scales);
+  EXPECT_EQ(loss_of("mean", "k=2"), loss_of("lm", "k=2"));
+  const Answer info = run("info", &add_info_command, {path("scaled")});
+  EXPECT_THAT(info.output, HasSubstr("k=K,K,... (3 expert layers)"));
+  EXPECT_THAT(info.output, HasSubstr("whose outputs are scaled"));
+}
+
+TEST_F(SlimmingTest, CalibratesOnPairsAndOnSourcesAlone) {
+  ASSERT_EQ(calibrate({path("translates"), path("pairs"), "--src", path("text"), "--ref", path("text")}).code,
+            0);
+  ASSERT_EQ(calibrate({path("translates"), path("sources"), "--src", path("text")}).code, 0);
+  EXPECT_EQ(scales("pairs", "encoder.layers.0"), scales("sources", "encoder.layers.0"))
+      << "the encoder reads the same";
+  EXPECT_NE(scales("pairs", "decoder.layers.1"), scales("sources", "decoder.layers.1"));
+  ASSERT_EQ(calibrate({path("translates"), path("two"), "--src", path("text"), "--lines", "2"}).code, 0);
+  EXPECT_NE(scales("two", "encoder.layers.0"), scales("sources", "encoder.layers.0"));
+}
+
+TEST_F(SlimmingTest, CalibrationSaysWhatItWants) {
+  const Answer no_text = calibrate({path("lm"), path("out"), "--src", path("text")});
+  EXPECT_EQ(no_text.code, 2);
+  EXPECT_THAT(no_text.errors, HasSubstr("wanted --text FILE for a language model"));
+  EXPECT_EQ(calibrate({path("translates"), path("out")}).code, 2);
+  config::ModelConfig random = model_config();
+  random.experts = {.count = 2, .every = 1};
+  write_model("random", random);
+  const Answer drawn = calibrate({path("random"), path("out"), "--src", path("text")});
+  EXPECT_EQ(drawn.code, 2);
+  EXPECT_THAT(drawn.errors, HasSubstr("wanted a model whose tokens may meet any number of experts"));
+  write_file_atomically(path("empty"), "");
+  const Answer nothing = calibrate({path("lm"), path("out"), "--text", path("empty")});
+  EXPECT_EQ(nothing.code, 1);
+  EXPECT_THAT(nothing.errors, HasSubstr("found none that are not zero"));
+  EXPECT_FALSE(fs::exists(path("out")));
+  const Answer unscaled =
+      run("evaluate", &add_evaluate_command, {path("lm"), "--text", path("text"), "--unscaled"});
+  EXPECT_EQ(unscaled.code, 2);
+  EXPECT_THAT(unscaled.errors, HasSubstr("the model has no scales to leave out"));
+}
+
+}  // namespace
+}  // namespace megin::cli
