@@ -30,10 +30,11 @@ constexpr auto enum_names(NormKind) {
   return std::array<std::string_view, 2>{"layer_norm", "rms_norm"};
 }
 
-// relu, gelu (the exact form, with erf), silu; and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
-enum class Activation { kRelu, kGelu, kSilu, kReglu, kGeglu, kSwiglu };
+// relu, gelu (the exact form, with erf), silu, gelu_tanh (the form of GPT-2: x/2 (1 + tanh(sqrt(2/pi) (x +
+// 0.044715 x^3)))); and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
+enum class Activation { kRelu, kGelu, kSilu, kGeluTanh, kReglu, kGeglu, kSwiglu };
 constexpr auto enum_names(Activation) {
-  return std::array<std::string_view, 6>{"relu", "gelu", "silu", "reglu", "geglu", "swiglu"};
+  return std::array<std::string_view, 7>{"relu", "gelu", "silu", "gelu_tanh", "reglu", "geglu", "swiglu"};
 }
 constexpr bool is_gated(Activation a) {
   return a >= Activation::kReglu;
@@ -224,6 +225,9 @@ struct ModelConfig {
   Positions positions = Positions::kSinusoidal;
   int64_t max_length = 1024;  // tokens of a side, end mark included; learned positions have this many vectors
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
+  bool scale_embeddings = true;   // token embeddings times sqrt(d) before positions are added
+  bool output_bias = false;       // a number for each symbol, added to its logit
+  bool begin_vector = false;      // the decoder's first input is a vector of its own, not the end mark's
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
   ExpertConfig experts = {};
@@ -248,6 +252,10 @@ struct ModelConfig {
     field("positions", self.positions, "how positions are told");
     field("max_length", self.max_length, "longest side in tokens, end mark included");
     field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
+    field("scale_embeddings", self.scale_embeddings, "token embeddings are multiplied by the root of width");
+    field("output_bias", self.output_bias, "a bias on the logit of each symbol");
+    field("begin_vector", self.begin_vector,
+          "the decoder begins with a vector of its own, not the end mark's");
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
     field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
     field("experts", self.experts, "where the experts are");

@@ -283,7 +283,9 @@ void check_mixture_training(const RunConfig& config) {
 void check_together(const RunConfig& config) {
   check_routing(config);
   check_mixture_training(config);
-  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
+  // Two given models may still have one numbering; who opens them sees (train).
+  const bool two_given = !config.data.subword.target_model.empty();
+  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint && !two_given) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "
         "or "

@@ -24,7 +24,8 @@ int64_t active_elements(const TensorShape& tensor, int64_t active) {
 }
 
 bool is_embedding(const TensorShape& tensor) {
-  return contains(tensor.name, "embedding") || tensor.name == "output.weight";
+  return contains(tensor.name, "embedding") || tensor.name.starts_with("output.") ||
+         tensor.name == "decoder.begin";
 }
 
 bool is_norm(const TensorShape& tensor) {
