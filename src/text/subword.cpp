@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "text/byte_pair.h"
 #include "text/subword_backend.h"
 #include "text/unicode.h"
 
@@ -55,12 +56,14 @@ std::string normalise_for_subwords(std::string_view text) {
 }
 
 bool is_language_tag(std::string_view tag) {
-  return tag.size() > 3 && tag.starts_with("<2") && tag.find('>') == tag.size() - 1 &&
-         tag.find_first_of(" \t,\"") == std::string_view::npos;
+  if (tag.find_first_of(" \t,\"") != std::string_view::npos) return false;
+  if (tag.starts_with(">>")) return tag.size() > 4 && tag.find("<<") == tag.size() - 2;
+  return tag.size() > 3 && tag.starts_with("<2") && tag.find('>') == tag.size() - 1;
 }
 
 struct SubwordModel::Model {
-  void* handle = nullptr;
+  void* handle = nullptr;                          // of SentencePiece
+  std::unique_ptr<const BytePairModel> byte_pair;  // instead of it
   std::string bytes;
   std::string name;
   std::vector<int> to_model;        // of each id of megin; -1 for a special symbol the model lacks
@@ -76,6 +79,7 @@ struct SubwordModel::Model {
   }
 
   void number_pieces();
+  void number_byte_pairs();
   std::optional<int32_t> leading_tag(std::string_view line, size_t& length) const;
 };
 
@@ -100,10 +104,17 @@ void SubwordModel::Model::number_pieces() {
   for (size_t id = 0; id < pieces.size(); ++id) ids.emplace(pieces[id], static_cast<int32_t>(id));
 }
 
+void SubwordModel::Model::number_byte_pairs() {
+  pieces = {"<s>", "<pad>", "</s>", "<unk>"};
+  const auto& own = byte_pair->tables().pieces;
+  pieces.insert(pieces.end(), own.begin(), own.end());
+  for (size_t id = 0; id < pieces.size(); ++id) ids.emplace(pieces[id], static_cast<int32_t>(id));
+}
+
 // The tag symbol at the start of the line and its length in bytes with the spaces after it.
 std::optional<int32_t> SubwordModel::Model::leading_tag(std::string_view line, size_t& length) const {
-  if (!line.starts_with("<2")) return {};
-  const size_t end = line.find('>');
+  if (!line.starts_with("<2") && !line.starts_with(">>")) return {};
+  const size_t end = line.starts_with("<2") ? line.find('>') : line.find("<<") + 1;
   if (end == std::string_view::npos || !is_language_tag(line.substr(0, end + 1))) return {};
   const auto found = ids.find(std::string(line.substr(0, end + 1)));
   if (found == ids.end() || !subword_backend().ordinary(handle, to_model[static_cast<size_t>(found->second)]))
@@ -119,6 +130,11 @@ SubwordModel SubwordModel::from_bytes(std::string bytes, const std::string& name
   auto model = std::make_shared<Model>();
   model->bytes = std::move(bytes);
   model->name = name;
+  if (is_byte_pair_file(model->bytes)) {
+    model->byte_pair = std::make_unique<BytePairModel>(read_byte_pair_tables(model->bytes, name), name);
+    model->number_byte_pairs();
+    return SubwordModel(std::move(model));
+  }
   std::string error;
   model->handle = subword_backend().open(model->bytes.data(), model->bytes.size(), into(error));
   if (model->handle == nullptr) {
@@ -129,6 +145,9 @@ SubwordModel SubwordModel::from_bytes(std::string bytes, const std::string& name
 }
 
 std::vector<int32_t> SubwordModel::encode(std::string_view line) const {
+  if (model_->byte_pair) {
+    return model_->byte_pair->encode(is_valid_utf8(line) ? std::string(line) : to_utf8(line, "UTF-8"));
+  }
   const std::string text = normalise_for_subwords(line);
   std::vector<int32_t> ids;
   size_t tag_length = 0;
@@ -152,6 +171,7 @@ std::string SubwordModel::decode(std::span<const int32_t> ids) const {
     }
     if (id >= kUnknownId) in_model.push_back(model_->to_model[static_cast<size_t>(id)]);
   }
+  if (model_->byte_pair) return model_->byte_pair->decode(ids);
   std::string text, error;
   if (!subword_backend().decode(model_->handle, in_model.data(), in_model.size(), into(text), into(error))) {
     fail("{}: this subword model cannot decode a line: {}", model_->name, error);
