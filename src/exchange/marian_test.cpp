@@ -49,12 +49,12 @@ TEST_F(MarianTest, GivesPiecesWithoutAnIdTheUnknownSymbolsRow) {
   const Plan plan = read_plan(folder_);
   const auto source = text::SubwordModel::from_bytes(plan.source_subword, "source");
   const auto target = text::SubwordModel::from_bytes(plan.target_subword, "target");
-  const auto id = source.id("ö");
+  const auto id = source.id("z");
   ASSERT_TRUE(id);
-  EXPECT_EQ(target.id("ö"), id) << "one numbering for both sides";
+  EXPECT_EQ(target.id("z"), id) << "one numbering for both sides";
   EXPECT_EQ(plan.symbols[static_cast<size_t>(*id)].row, plan.symbols[text::kUnknownId].row);
   EXPECT_FALSE(plan.symbols[static_cast<size_t>(*id)].produced);
-  EXPECT_EQ(rows(plan, source.encode("Löhne")), rows(plan, source.encode("L☃hne")));
+  EXPECT_EQ(rows(plan, source.encode("nzhne")), rows(plan, source.encode("n☃hne")));
 }
 
 TEST_F(MarianTest, ComesBackBitForBit) {

@@ -169,7 +169,7 @@ std::string SubwordModel::decode(std::span<const int32_t> ids) const {
       fail("{}: wanted token ids from 0 to {}, found {}; the text was made with another model", model_->name,
            size() - 1, id);
     }
-    if (id >= kUnknownId) in_model.push_back(model_->to_model[static_cast<size_t>(id)]);
+    if (id >= kUnknownId && !model_->byte_pair) in_model.push_back(model_->to_model[static_cast<size_t>(id)]);
   }
   if (model_->byte_pair) return model_->byte_pair->decode(ids);
   std::string text, error;
