@@ -23,7 +23,8 @@ SourceTensors::SourceTensors(const fs::path& folder) {
     }
     std::set<std::string> pieces;
     const nlohmann::json index = read_json(file_);
-    for (const auto& [tensor, piece] : member<nlohmann::json>(index, "weight_map", file_).items()) {
+    const auto places = member<nlohmann::json>(index, "weight_map", file_);
+    for (const auto& [tensor, piece] : places.items()) {
       if (!piece.is_string() || fs::path(piece.get<std::string>()).has_parent_path()) {
         fail("{}: wanted names of files beside it in weight_map, found {}", file_.string(), piece.dump());
       }

@@ -6,7 +6,8 @@ namespace megin::exchange {
 
 std::vector<std::string> pieces_by_id(const std::filesystem::path& file, int64_t symbols) {
   std::vector<std::string> pieces(static_cast<size_t>(symbols));
-  for (const auto& [piece, id] : read_json(file).items()) {
+  const nlohmann::json vocabulary = read_json(file);
+  for (const auto& [piece, id] : vocabulary.items()) {
     const int64_t at = id.is_number_integer() ? id.get<int64_t>() : -1;
     if (at < 0 || at >= symbols) {
       fail("{}: '{}': wanted an id from 0 to {}, found {}", file.string(), piece, symbols - 1, id.dump());
