@@ -46,8 +46,8 @@ void read_vocabulary(const fs::path& folder, int64_t end, Plan& plan) {
     plan.symbols.push_back({.row = id});
     tables.pieces.push_back(pieces[static_cast<size_t>(id)]);
   }
-  plan.source_subword = plan.target_subword = to_bytes(tables);
   const text::BytePairModel checked(std::move(tables), (folder / "vocab.json").string());
+  plan.source_subword = plan.target_subword = to_bytes(checked.tables());
 }
 
 void add_layer(int64_t layer, std::vector<Link>& links) {

@@ -30,6 +30,10 @@ std::vector<float> their_positions(int64_t count, int64_t width) {
   return table;
 }
 
+bool is_one_character(const std::string& piece) {
+  return std::ranges::count_if(piece, [](char c) { return (c & 0xC0) != 0x80; }) == 1;
+}
+
 bool is_read(Kind kind) {
   return kind == Kind::kNormal || kind == Kind::kUserDefined || kind == Kind::kByte;
 }
@@ -53,8 +57,18 @@ std::string renumbered(const SentencePieceFile& model, const Vocabulary& vocabul
   for (const std::string& piece : vocabulary.pieces) {
     ours.pieces.push_back({.piece = piece, .score = 0, .kind = Kind::kUnused});
   }
+  float lowest = 0;
   for (const SentencePiece& piece : model.pieces) {
-    if (is_read(piece.kind)) ours.pieces[vocabulary.ids.at(piece.piece)] = piece;
+    if (!is_read(piece.kind)) continue;
+    ours.pieces[vocabulary.ids.at(piece.piece)] = piece;
+    lowest = std::min(lowest, piece.score);
+  }
+  // A character that this side's model does not know is looked up by transformers in the vocabulary of both.
+  constexpr float kUnknownPenalty = 10;  // SentencePiece's
+  for (SentencePiece& piece : ours.pieces) {
+    if (piece.kind != Kind::kUnused || !is_one_character(piece.piece)) continue;
+    piece.kind = Kind::kNormal;
+    piece.score = lowest - kUnknownPenalty;
   }
   for (int32_t id = 0; id < text::kSpecialIds; ++id) {
     ours.pieces[static_cast<size_t>(id)].kind = id == text::kUnknownId ? Kind::kUnknown : Kind::kControl;
