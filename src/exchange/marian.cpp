@@ -64,6 +64,7 @@ std::string renumbered(const SentencePieceFile& model, const Vocabulary& vocabul
     lowest = std::min(lowest, piece.score);
   }
   // A character that this side's model does not know is looked up by transformers in the vocabulary of both.
+  // (A run of them is looked up as a whole there, and here character by character.)
   constexpr float kUnknownPenalty = 10;  // SentencePiece's
   for (SentencePiece& piece : ours.pieces) {
     if (piece.kind != Kind::kUnused || !is_one_character(piece.piece)) continue;

@@ -17,7 +17,7 @@ namespace megin::exchange {
 // vocab.json numbers the pieces of both SentencePiece models. Both are written anew with megin's order of all
 // symbols: the special ones, those of vocab.json, and then pieces of either model that vocab.json lacks,
 // which transformers reads as unknown: their rows are the unknown symbol's. Pieces of the other side are
-// unused ones.
+// unused ones, but for single characters.
 Plan marian_plan(const std::filesystem::path& folder, const nlohmann::json& config);
 
 }  // namespace megin::exchange
