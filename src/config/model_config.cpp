@@ -230,6 +230,10 @@ void check(const ModelConfig& c) {
           fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
           c.target_vocabulary);
   check_attention(c);
+  require(!c.begin_vector || !is_causal_lm(c), "model.begin_vector",
+          "false in a causal_lm, whose texts begin with the end mark", c.begin_vector);
+  require(!c.begin_vector || !is_mixture(c), "model.begin_vector",
+          "false in a mixture, whose components have vectors or decoders of their own", c.begin_vector);
   check_experts(c);
   check_router(c);
   check_mixture(c);

@@ -30,10 +30,11 @@ constexpr auto enum_names(NormKind) {
   return std::array<std::string_view, 2>{"layer_norm", "rms_norm"};
 }
 
-// relu, gelu (the exact form, with erf), silu; and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
-enum class Activation { kRelu, kGelu, kSilu, kReglu, kGeglu, kSwiglu };
+// relu, gelu (the exact form, with erf), silu, gelu_tanh (the form of GPT-2: x/2 (1 + tanh(sqrt(2/pi) (x +
+// 0.044715 x^3)))); and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
+enum class Activation { kRelu, kGelu, kSilu, kGeluTanh, kReglu, kGeglu, kSwiglu };
 constexpr auto enum_names(Activation) {
-  return std::array<std::string_view, 6>{"relu", "gelu", "silu", "reglu", "geglu", "swiglu"};
+  return std::array<std::string_view, 7>{"relu", "gelu", "silu", "gelu_tanh", "reglu", "geglu", "swiglu"};
 }
 constexpr bool is_gated(Activation a) {
   return a >= Activation::kReglu;
@@ -269,6 +270,9 @@ struct ModelConfig {
   int64_t evaluation_block = 0;  // of relative positions: tokens of a segment in use; 0: max_length
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
   Initialisation initialisation = Initialisation::kFairseq;
+  bool scale_embeddings = true;   // token embeddings times sqrt(d) before positions are added
+  bool output_bias = false;       // a number for each symbol, added to its logit
+  bool begin_vector = false;      // the decoder's first input is a vector of its own, not the end mark's
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
   ExpertConfig experts = {};
@@ -300,6 +304,10 @@ struct ModelConfig {
     field("evaluation_block", self.evaluation_block, "of relative: tokens of a block in use; 0 = max_length");
     field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
     field("initialisation", self.initialisation, "how values begin");
+    field("scale_embeddings", self.scale_embeddings, "token embeddings are multiplied by the root of width");
+    field("output_bias", self.output_bias, "a bias on the logit of each symbol");
+    field("begin_vector", self.begin_vector,
+          "the decoder begins with a vector of its own, not the end mark's");
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
     field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
     field("experts", self.experts, "where the experts are");

@@ -317,7 +317,9 @@ void check_together(const RunConfig& config) {
   check_unit_dropout(config);
   require(!config.model.experts.scales, "model.experts.scales",
           "false in training: megin calibrate measures the scales of a model that is trained", true);
-  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint) {
+  // Two given models may still have one numbering; who opens them sees (train).
+  const bool two_given = !config.data.subword.target_model.empty();
+  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint && !two_given) {
     fail_usage(
         "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "
         "or "

@@ -31,7 +31,7 @@ at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardCont
   at::Tensor x = at::embedding(weight_, ids, text::kPadId);
   if (first.defined()) x = at::cat({first.unsqueeze(1), x.slice(1, 1)}, 1);
   if (noise.defined()) x = x + noise;
-  x = x * std::sqrt(static_cast<double>(config_.width));
+  if (config_.scale_embeddings) x = x * std::sqrt(static_cast<double>(config_.width));
   if (positions_.defined()) x = x + positions_.narrow(0, 0, ids.size(1));
   x = x * ids.ne(text::kPadId).to(at::kFloat).unsqueeze(-1);
   const net::DropoutSite site{.stack = stack_, .layer = 0, .place = net::DropoutSite::kEmbedding};

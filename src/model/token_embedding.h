@@ -1,4 +1,5 @@
-// Tokens to hidden states: sqrt(d) times their embedding plus positions, then dropout (thor spec 3.2).
+// Tokens to hidden states: sqrt(d) times their embedding (model.scale_embeddings) plus positions, then
+// dropout (thor spec 3.2).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -119,6 +119,8 @@ Transformer::Transformer(const config::ModelConfig& config, const config::Routin
   decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output_weight_ = parameters_.get(own_output ? "output.weight" : target);
+  if (config.output_bias) output_bias_ = parameters_.get("output.bias");
+  if (config.begin_vector) begin_ = parameters_.get("decoder.begin");
   if (!config::is_mixture(config)) return;
   if (config.mixture.kind == config::MixtureKind::kBegin) begin_ = parameters_.get("mixture.begin");
   if (!config::has_learned_prior(config)) return;
@@ -243,8 +245,11 @@ at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::Forwar
                                 SegmentMemory* memory) const {
   if (config::is_mixture(config_)) return forward_mixture(batch, context);
   const at::Tensor source = encoder_ ? run_encoder(batch, context, record, noise.source) : at::Tensor();
-  return run_decoder(batch, context,
-                     {.memory = source, .noise = noise.target, .record = record, .segments = memory});
+  const at::Tensor first =
+      begin_.defined() ? begin_.expand({context.passes * batch.sentences, config_.width}) : begin_;
+  return run_decoder(
+      batch, context,
+      {.memory = source, .noise = noise.target, .first = first, .record = record, .segments = memory});
 }
 
 at::Tensor Transformer::encode(const data::TokenBatch& batch, const net::ForwardContext& context) const {

@@ -57,6 +57,8 @@ class Transformer {
 
   // The output projection, [target vocabulary, d]: logits are states times its transpose.
   const at::Tensor& output_weight() const;
+  // What is added to them, [target vocabulary]; undefined without model.output_bias.
+  const at::Tensor& output_bias() const { return output_bias_; }
 
   const config::ModelConfig& config() const { return config_; }
   net::ParameterMemory& parameters() { return parameters_; }
@@ -84,8 +86,10 @@ class Transformer {
   routing::RandomRouter router_;
   std::unique_ptr<Stack> encoder_;  // none in a causal_lm
   std::unique_ptr<Stack> decoder_;
-  at::Tensor output_weight_;
-  at::Tensor begin_;  // of a mixture, [components, d]; undefined where it has decoders instead
+  at::Tensor output_weight_, output_bias_;
+  // What the decoder begins with: of a mixture, [components, d], or of model.begin_vector, [1, d]; undefined
+  // where that is the end mark.
+  at::Tensor begin_;
   at::Tensor prior_hidden_, prior_hidden_bias_, prior_output_, prior_output_bias_;  // where it is learned
 };
 

@@ -17,6 +17,8 @@ at::Tensor activate(at::Tensor x, config::Activation activation) {
     case config::Activation::kGelu:
     case config::Activation::kGeglu:
       return at::gelu(x);
+    case config::Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
     case config::Activation::kSilu:
     case config::Activation::kSwiglu:
       return at::silu(x);

@@ -52,8 +52,8 @@ TEST(Gradients, OfFeedForwardsWithDropout) {
   using config::Activation;
   // ReLU's kink is left to the smooth ones' shared code and to the layer tests: a difference across it is no
   // derivative.
-  for (const auto activation :
-       {Activation::kGelu, Activation::kSilu, Activation::kGeglu, Activation::kSwiglu}) {
+  for (const auto activation : {Activation::kGelu, Activation::kSilu, Activation::kGeluTanh,
+                                Activation::kGeglu, Activation::kSwiglu}) {
     config::ModelConfig config = small_model();
     config.activation = activation;
     ParameterMemory parameters(config);

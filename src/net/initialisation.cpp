@@ -96,6 +96,7 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   }
   // Inserted experts begin as what they are given plus a small constant (Dai et al. 2022).
   if (contains(name, ".inserted.") && name.ends_with("fc2.weight")) return {Rule::Kind::kConstant, 0.0};
+  if (name == "output.bias") return {Rule::Kind::kConstant, 0.0};
   if (contains(name, ".fc2.")) {
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(inner_width(parameter, config)))};
   }
@@ -103,7 +104,7 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
   if (contains(name, "mixture.prior.")) {  // as torch's linear layers begin, like fairseq's gate
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
   }
-  // Embeddings, learned positions, an untied output, what the decoders of a mixture begin with.
+  // Embeddings, learned positions, an untied output, what decoders begin with.
   return {Rule::Kind::kNormal, 1.0 / std::sqrt(d)};
 }
 

@@ -24,7 +24,20 @@ constexpr int64_t kChunksInGroup = 8;
 struct Gradients {
   at::Tensor states;         // [passes * positions, d]
   at::Tensor output_weight;  // [V, d]
+  at::Tensor output_bias;    // [V]; undefined: there is none
 };
+
+std::span<const float> bias_of(const VocabularyLossInputs& inputs) {
+  if (!inputs.output_bias.defined()) return {};
+  return {inputs.output_bias.data_ptr<float>(), static_cast<size_t>(inputs.output_bias.numel())};
+}
+
+// sums[v] += the sum of column v.
+void add_columns(const matrix::Rows& rows, const net::RowPart& columns, float* sums) {
+  for (int64_t r = 0; r < rows.count; ++r) {
+    for (int64_t v = columns.first; v < columns.first + columns.rows; ++v) sums[v] += rows.row(r)[v];
+  }
+}
 
 // Number of each position that is not padding.
 std::vector<int64_t> kept_positions(std::span<const int32_t> targets) {
@@ -113,7 +126,9 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
   const int64_t symbols = inputs.output_weight.size(0), passes = inputs.passes;
   const std::vector<int64_t> kept = kept_positions(inputs.targets);
   Gradients gradients{.states = at::zeros_like(inputs.states),
-                      .output_weight = at::zeros_like(inputs.output_weight)};
+                      .output_weight = at::zeros_like(inputs.output_weight),
+                      .output_bias = {}};
+  if (inputs.output_bias.defined()) gradients.output_bias = at::zeros_like(inputs.output_bias);
   if (kept.empty()) return gradients;  // nothing but padding
   std::vector<int32_t> labels;
   std::vector<float> position_weights;
@@ -142,7 +157,7 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
       const net::RowPart part{.first = passes * chunk.first, .rows = passes * chunk.count};
       const matrix::Rows logits =
           net::mutable_rows(buffer, {.first = part.first - first_row, .rows = part.rows});
-      matrix::multiply(to_symbols, {}, net::const_rows(states, part), logits);
+      matrix::multiply(to_symbols, bias_of(inputs), net::const_rows(states, part), logits);
       losses_of_chunk(logits, chunk, labels, weights, position_weights, losses);
       matrix::multiply(from_symbols, {}, logits, net::mutable_rows(state_gradients, part));
     });
@@ -154,6 +169,9 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
       matrix::multiply_gradient(
           {.dy = {group_logits.data + part.first, group_rows, symbols}, .x = group_states, .inputs = d},
           net::mutable_rows(gradients.output_weight, part), matrix::Sum::kAdd);
+      if (gradients.output_bias.defined()) {
+        add_columns(group_logits, part, gradients.output_bias.data_ptr<float>());
+      }
     });
   }
   gradients.states.index_copy_(0, rows, state_gradients);
@@ -170,11 +188,13 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
 // Gradients are made in the forward pass, as the loss is a scalar: backward only scales them.
 struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& states,
-                            const at::Tensor& output_weight, const VocabularyLossInputs* inputs,
-                            const VocabularyLossWeights* weights, VocabularyLoss* loss) {
+                            const at::Tensor& output_weight, const at::Tensor& output_bias,
+                            const VocabularyLossInputs* inputs, const VocabularyLossWeights* weights,
+                            VocabularyLoss* loss) {
     const Gradients gradients = compute(
-        {states, output_weight, inputs->targets, inputs->passes, inputs->position_weights}, *weights, *loss);
-    context->save_for_backward({gradients.states, gradients.output_weight});
+        {states, output_weight, inputs->targets, inputs->passes, inputs->position_weights, output_bias},
+        *weights, *loss);
+    context->save_for_backward({gradients.states, gradients.output_weight, gradients.output_bias});
     const double total = weights->cross_entropy[0] * loss->cross_entropy[0] +
                          weights->cross_entropy[1] * loss->cross_entropy[1] +
                          weights->consistency * loss->consistency;
@@ -185,8 +205,13 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
                                                  const torch::autograd::variable_list& upstream) {
     const auto saved = context->get_saved_variables();
     const at::Tensor none;
-    if (upstream[0].item<float>() == 1.0f) return {saved[0], saved[1], none, none, none};
-    return {saved[0] * upstream[0], saved[1] * upstream[0], none, none, none};
+    if (upstream[0].item<float>() == 1.0f) return {saved[0], saved[1], saved[2], none, none, none};
+    return {saved[0] * upstream[0],
+            saved[1] * upstream[0],
+            saved[2].defined() ? saved[2] * upstream[0] : none,
+            none,
+            none,
+            none};
   }
 };
 
@@ -195,7 +220,8 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
 VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
                                        const VocabularyLossWeights& weights) {
   VocabularyLoss loss;
-  loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, &inputs, &weights, &loss);
+  loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, inputs.output_bias, &inputs,
+                                      &weights, &loss);
   return loss;
 }
 
@@ -212,7 +238,8 @@ std::vector<double> chunked_cross_entropies(const VocabularyLossInputs& inputs, 
   net::for_tasks(chunks.count(), [&](int64_t number) {
     const Chunk chunk = chunks[number];
     const at::Tensor logits = at::empty({chunk.count, symbols}, at::kFloat);
-    matrix::multiply(to_symbols, {}, net::const_rows(states, {.first = chunk.first, .rows = chunk.count}),
+    matrix::multiply(to_symbols, bias_of(inputs),
+                     net::const_rows(states, {.first = chunk.first, .rows = chunk.count}),
                      net::mutable_rows(logits, {.first = 0, .rows = chunk.count}));
     for (int64_t i = 0; i < chunk.count; ++i) {
       const auto position = static_cast<size_t>(kept[static_cast<size_t>(chunk.first + i)]);

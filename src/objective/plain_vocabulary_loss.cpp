@@ -14,6 +14,11 @@ VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
   return weights;
 }
 
+const at::Tensor& no_bias() {
+  static const at::Tensor none;
+  return none;
+}
+
 namespace {
 
 // [kept, 1], or [1, 1] where all count alike.
@@ -43,7 +48,9 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
   std::array<at::Tensor, 2> log_probabilities;
   for (int64_t pass = 0; pass < inputs.passes; ++pass) {
     const at::Tensor states = inputs.states.narrow(0, pass * positions, positions).index_select(0, kept);
-    const at::Tensor logp = at::log_softmax(at::matmul(states, inputs.output_weight.t()), -1);
+    at::Tensor logits = at::matmul(states, inputs.output_weight.t());
+    if (inputs.output_bias.defined()) logits = logits + inputs.output_bias;
+    const at::Tensor logp = at::log_softmax(logits, -1);
     const at::Tensor nll = -(logp.gather(1, label) * by).sum();
     const at::Tensor smoothed = nll * (1.0 - eps - each) - (logp * by).sum() * each;
     loss.nll[pass] = nll.item<float>();

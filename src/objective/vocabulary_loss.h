@@ -29,6 +29,9 @@ struct VocabularyLossWeights {
 // The weights that an objective's configuration stands for.
 VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective);
 
+// An undefined tensor.
+const at::Tensor& no_bias();
+
 struct VocabularyLossInputs {
   const at::Tensor& states;          // [passes * positions, d], fp32, pass after pass
   const at::Tensor& output_weight;   // [V, d], fp32
@@ -37,6 +40,7 @@ struct VocabularyLossInputs {
   // [positions]: what the losses of each position are multiplied by, gradients and reported sums alike;
   // empty: 1 for all.
   std::span<const float> position_weights = {};
+  const at::Tensor& output_bias = no_bias();  // [V], fp32; undefined: none
 };
 
 struct VocabularyLoss {

@@ -79,6 +79,29 @@ TEST_P(VocabularyLossTest, AUniformPredictionCostsLogVForAnySmoothing) {
   EXPECT_NEAR(plain.cross_entropy[0], plain.nll[0], 1e-5);
 }
 
+// A bias is a column of the output weights whose state is 1.
+TEST_P(VocabularyLossTest, ABiasIsAColumnMore) {
+  const at::Tensor states = net::normal_tensor({6, 7}, 12), weight = net::normal_tensor({2000, 7}, 13);
+  const at::Tensor bias = net::normal_tensor({2000}, 14).requires_grad_(true);
+  const std::vector<int32_t> targets = {5, text::kPadId, 1999};
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 3};
+  at::Tensor x = states.clone().requires_grad_(true), w = weight.clone().requires_grad_(true);
+  const VocabularyLoss loss = GetParam()(
+      {.states = x, .output_weight = w, .targets = targets, .passes = 2, .output_bias = bias}, weights);
+  loss.total.backward();
+  const Gradients wanted = gradients(GetParam(), at::cat({states, at::ones({6, 1})}, 1),
+                                     at::cat({weight, bias.detach().unsqueeze(1)}, 1), targets, weights);
+  EXPECT_NEAR(loss.nll[0], wanted.loss.nll[0], 1e-4);
+  EXPECT_NEAR(loss.total.item<float>(), wanted.loss.total.item<float>(), 1e-3);
+  EXPECT_TRUE(at::allclose(x.grad(), wanted.states.narrow(1, 0, 7), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(w.grad(), wanted.weight.narrow(1, 0, 7), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(bias.grad(), wanted.weight.select(1, 7), 1e-4, 1e-5));
+
+  const VocabularyLossInputs one_pass{
+      .states = states.narrow(0, 0, 3), .output_weight = weight, .targets = targets, .output_bias = bias};
+  EXPECT_NEAR(chunked_nll(one_pass), wanted.loss.nll[0], 1e-4);
+}
+
 // Conformance check 3: no NaN, padding contributes nothing, both passes get a gradient.
 TEST_P(VocabularyLossTest, ExtremeLogitsStayFinite) {
   at::Tensor logits = at::full({2, 40}, -200.f);

@@ -46,6 +46,9 @@ class DecoderStep {
       embed(weights_, weights_.decoder, tokens[static_cast<size_t>(r)], position_, x.row(r));
     }
     if (position_ == 0 && !weights_.mixture.begin.empty()) begin(x);
+    for (int64_t r = 0; position_ == 0 && !weights_.begin.empty() && r < rows; ++r) {
+      embed_vector(weights_, weights_.decoder, weights_.begin, position_, x.row(r));
+    }
     if (config::decoders_of(weights_.config) == 1) {
       run_layers(0, x);
     } else {
@@ -53,7 +56,7 @@ class DecoderStep {
     }
     const int64_t vocabulary = weights_.config.target_vocabulary;
     const Rows logits{log_probs.data(), rows, vocabulary};
-    multiply(weights_.output, {}, x, logits);
+    multiply(weights_.output, weights_.output_bias, x, logits);
     log_softmax(vocabulary, logits);
   }
 

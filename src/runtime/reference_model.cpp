@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numbers>
 #include <numeric>
 #include <optional>
 
@@ -79,7 +80,7 @@ Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> token
     std::vector<double> row(d);
     for (int64_t c = 0; c < d; ++c) {
       const bool replaced = t == 0 && !first.empty();
-      row[c] = std::sqrt(static_cast<double>(d)) *
+      row[c] = (config_.scale_embeddings ? std::sqrt(static_cast<double>(d)) : 1.0) *
                (replaced ? first[static_cast<size_t>(c)] : table[static_cast<size_t>(tokens[t] * d + c)]);
       if (config_.positions == config::Positions::kSinusoidal) {
         const double k = static_cast<double>(c % half);
@@ -215,6 +216,8 @@ double ReferenceModel::act(double x) const {
     case config::Activation::kGelu:
     case config::Activation::kGeglu:
       return x * 0.5 * std::erfc(-x / std::sqrt(2.0));
+    case config::Activation::kGeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
     default:
       return x / (1 + std::exp(-x));
   }
@@ -333,6 +336,7 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
     const auto width = static_cast<size_t>(config_.width);
     first = tensors_("mixture.begin").subspan(static_cast<size_t>(component(memory)) * width, width);
   }
+  if (config_.begin_vector) first = tensors_("decoder.begin");
   const Matrix states = run_stack(embed(Stack::kDecoder, target, first), memory.empty() ? nullptr : &memory,
                                   {Stack::kDecoder, 0, sentence, target});
   const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
@@ -346,6 +350,7 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
     double total = 0;
     for (size_t v = 0; v < row.size(); ++v) {
       for (size_t c = 0; c < state.size(); ++c) row[v] += state[c] * output[v * state.size() + c];
+      if (config_.output_bias) row[v] += tensors_("output.bias")[v];
       total += std::exp(row[v]);
     }
     for (double& v : row) v -= std::log(total);

@@ -188,7 +188,7 @@ void embed(const Weights& weights, const StackWeights& stack, int32_t token, int
 void embed_vector(const Weights& weights, const StackWeights& stack, std::span<const float> values,
                   int64_t position, float* x) {
   const int64_t width = weights.config.width;
-  const float factor = std::sqrt(static_cast<float>(width));
+  const float factor = weights.config.scale_embeddings ? std::sqrt(static_cast<float>(width)) : 1.0F;
   const float* const embedding = values.data();
   if (stack.positions.empty()) {
     for (int64_t i = 0; i < width; ++i) x[i] = factor * embedding[i];

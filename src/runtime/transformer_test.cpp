@@ -329,13 +329,16 @@ TEST(Transformer, EqualsPlainLoopsInDoubleForAllOptions) {
       for (const auto positions : {Positions::kSinusoidal, Positions::kLearned, Positions::kRotary}) {
         for (const auto share : {config::ShareEmbeddings::kAll, config::ShareEmbeddings::kDecoder,
                                  config::ShareEmbeddings::kNone}) {
-          for (int activation = 0; activation < 6; ++activation) {
+          for (int activation = 0; activation < 7; ++activation) {
             ModelConfig config = small_config();
             config.norm_position = position;
             config.norm = norm;
             config.positions = positions;
             config.share_embeddings = share;
             config.activation = static_cast<Activation>(activation);
+            config.scale_embeddings = activation % 2 == 0;
+            config.output_bias = activation % 3 == 0;
+            config.begin_vector = activation % 4 == 0;
             if (share != config::ShareEmbeddings::kAll) config.source_vocabulary = 23;
             expect_equals_reference(config, {}, 4);
             if (HasFatalFailure()) return;

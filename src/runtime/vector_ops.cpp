@@ -125,6 +125,17 @@ HWY_INLINE Vector gelu(Vector x) {
   return hn::Load(Tag(), values);
 }
 
+// x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), which is the form with tanh.
+HWY_INLINE Vector gelu_tanh(Vector x) {
+  const Tag d;
+  const Vector one = hn::Set(d, 1.0F);
+  const Vector cubic = hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.044715F), one);
+  const Vector z = hn::Mul(hn::Mul(x, cubic), hn::Set(d, 1.5957691216F));
+  const Vector e = hn::Exp(d, hn::Neg(hn::Abs(z)));
+  const Vector numerator = hn::IfThenElse(hn::Ge(z, hn::Zero(d)), one, e);
+  return hn::Mul(x, hn::Div(numerator, hn::Add(one, e)));
+}
+
 template <typename Act>
 HWY_INLINE void activate_rows(int64_t width, Rows h, Act&& act) {
   for (int64_t r = 0; r < h.count; ++r) {
@@ -145,6 +156,7 @@ void activate(config::Activation activation, int64_t width, ConstRows gate, Rows
   const auto by_relu = [](Vector v) HWY_ATTR { return relu(v); };
   const auto by_gelu = [](Vector v) HWY_ATTR { return gelu(v); };
   const auto by_silu = [](Vector v) HWY_ATTR { return silu(v); };
+  const auto by_gelu_tanh = [](Vector v) HWY_ATTR { return gelu_tanh(v); };
   switch (activation) {
     case config::Activation::kRelu:
       return activate_rows(width, h, by_relu);
@@ -152,6 +164,8 @@ void activate(config::Activation activation, int64_t width, ConstRows gate, Rows
       return activate_rows(width, h, by_gelu);
     case config::Activation::kSilu:
       return activate_rows(width, h, by_silu);
+    case config::Activation::kGeluTanh:
+      return activate_rows(width, h, by_gelu_tanh);
     case config::Activation::kReglu:
       return gate_rows(width, gate, h, by_relu);
     case config::Activation::kGeglu:

@@ -25,7 +25,8 @@ void add(ConstRows y, int64_t width, Rows x);
 void scale(float factor, int64_t width, Rows x);
 
 // In place, the first `width` columns: h = act(h), or act(gate) * h where the activation is a gated one (gate
-// is not read otherwise). GELU is the exact one, x * (1 + erf(x / sqrt 2)) / 2.
+// is not read otherwise). GELU is the exact one, x * (1 + erf(x / sqrt 2)) / 2; gelu_tanh is that of GPT-2
+// (config/model_config.h).
 void activate(config::Activation activation, int64_t width, ConstRows gate, Rows h);
 
 // In place: x - log(sum of exp(x)) of each row, the first `width` columns.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "base/highway_test_targets.h"
@@ -72,6 +73,8 @@ TEST(VectorOps, ActivationsFollowTheirFormulas) {
       EXPECT_EQ(result(Activation::kRelu), std::max(v, 0.0F));
       EXPECT_EQ(result(Activation::kReglu), 3 * std::max(v, 0.0F));
       EXPECT_NEAR(result(Activation::kGelu), v * phi(v), tolerance);
+      const double inner = std::sqrt(2 / std::numbers::pi) * (v + 0.044715 * v * v * v);
+      EXPECT_NEAR(result(Activation::kGeluTanh), 0.5 * v * (1 + std::tanh(inner)), tolerance);
       EXPECT_NEAR(result(Activation::kGeglu), 3 * v * phi(v), 3 * tolerance);
       EXPECT_NEAR(result(Activation::kSilu), v / (1 + std::exp(-static_cast<double>(v))), tolerance);
       EXPECT_NEAR(result(Activation::kSwiglu), 3 * v / (1 + std::exp(-static_cast<double>(v))),

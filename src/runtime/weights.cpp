@@ -306,6 +306,8 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output = PackedMatrix(own_output ? loader.tensor("output.weight") : decoder.embedding,
                         config.target_vocabulary, config.width);
+  if (config.output_bias) output_bias = loader.tensor("output.bias");
+  if (config.begin_vector) begin = loader.tensor("decoder.begin");
   if (config.positions == config::Positions::kSinusoidal) {
     sinusoid = sinusoidal_positions(config.max_length, config.width);
     encoder.positions = decoder.positions = sinusoid;

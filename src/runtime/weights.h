@@ -144,9 +144,11 @@ struct Weights {
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;
-  TensorSource tensors;           // kept for what it keeps open
-  StackWeights encoder, decoder;  // a causal_lm has no encoder layers
-  PackedMatrix output;            // [target vocabulary, width]; no bias
+  TensorSource tensors;                // kept for what it keeps open
+  StackWeights encoder, decoder;       // a causal_lm has no encoder layers
+  PackedMatrix output;                 // [target vocabulary, width]
+  std::span<const float> output_bias;  // [target vocabulary]; empty: none
+  std::span<const float> begin;        // [width]: the decoder's first input; empty: the end mark's embedding
   MixtureWeights mixture;
   std::span<const float> content_bias, distance_bias;  // of relative positions, [attention width]
   std::vector<float> sinusoid;                         // [max_length, width]

@@ -123,6 +123,13 @@ ConfigFile read_config(const fs::path& directory) {
   }
 }
 
+void copy_files(const fs::path& from, const fs::path& to) {
+  fs::create_directory(to);
+  for (const fs::directory_entry& file : fs::directory_iterator(from)) {
+    if (file.is_regular_file()) write_file_atomically(to / file.path().filename(), read_file(file.path()));
+  }
+}
+
 // "out/" and "out" are the same directory; the temporary one must stand beside it, not in it.
 fs::path without_trailing_slash(const fs::path& path) {
   return path.has_filename() || !path.has_parent_path() ? path : path.parent_path();
@@ -190,6 +197,7 @@ void write_model_directory(const fs::path& path, const ModelDescription& descrip
     write_safetensors(directory / kWeightsFile, tensors, {{"format", "megin"}});
     write_file_atomically(directory / names.source, read_file(subwords.source));
     if (!subwords.joint()) write_file_atomically(directory / names.target, read_file(subwords.target));
+    if (!subwords.imported.empty()) copy_files(subwords.imported, directory / kImportedFolder);
     write_config(directory / kConfigFile, description, names);
   };
   write_directory_atomically(target, fill, true);
@@ -201,6 +209,7 @@ ModelDirectory open_model_directory(const fs::path& path) {
          path.string(), fs::exists(path) ? "a file" : "nothing");
   }
   ConfigFile config = read_config(path);
+  if (fs::is_directory(path / kImportedFolder)) config.subwords.imported = path / kImportedFolder;
   ModelDirectory model{.path = path,
                        .description = std::move(config.description),
                        .subwords = std::move(config.subwords),

@@ -2,7 +2,8 @@
 //
 //   model.safetensors   the tensors of tensor_names.h, fp32
 //   config.json         format version, model dimensions, languages, subword files, provenance
-//   subword.model       the SentencePiece model; source.model and target.model when the sides have their own
+//   subword.model       the subword model; source.model and target.model when the sides have their own
+//   imported/           config and tokenizer files of an imported model, which an export gives back
 //
 // Described for other programs in docs/model_format.md.
 #pragma once
@@ -18,6 +19,8 @@
 #include "store/safetensors.h"
 
 namespace megin::store {
+
+inline constexpr const char* kImportedFolder = "imported";
 
 // Where a model comes from.
 struct Provenance {
@@ -40,10 +43,11 @@ struct ModelDescription {
   Provenance provenance;
 };
 
-// SentencePiece model files; equal paths: one joint model.
+// Subword model files; equal paths: one joint model.
 struct SubwordFiles {
   std::filesystem::path source;
   std::filesystem::path target;
+  std::filesystem::path imported = {};  // folder of what an imported model's program has; empty: none
 
   bool joint() const { return source == target; }
 };

@@ -27,7 +27,8 @@ int64_t active_elements(const TensorShape& tensor, std::span<const int64_t> acti
 }
 
 bool is_embedding(const TensorShape& tensor) {
-  return contains(tensor.name, "embedding") || tensor.name == "output.weight";
+  return contains(tensor.name, "embedding") || tensor.name.starts_with("output.") ||
+         tensor.name == "decoder.begin";
 }
 
 bool is_norm(const TensorShape& tensor) {

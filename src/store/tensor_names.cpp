@@ -46,6 +46,12 @@ class Table {
     for (int64_t of = 0; of < norms; ++of) add_norm(final_norm_name(stack, of), 0);
   }
 
+  // What stands beside the stacks of a model without experts.
+  void add_ends() {
+    if (config_.begin_vector) add("decoder.begin", {1, config_.width});
+    if (config_.output_bias) add("output.bias", {config_.target_vocabulary});
+  }
+
   void add_mixture() {
     if (!config::is_mixture(config_)) return;
     const int64_t d = config_.width, components = config_.mixture.components;
@@ -196,6 +202,7 @@ std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {
   table.add_embeddings();
   if (!config::is_causal_lm(config)) table.add_stack(config::Stack::kEncoder);
   table.add_stack(config::Stack::kDecoder);
+  table.add_ends();
   table.add_mixture();
   return table.take();
 }

@@ -75,9 +75,9 @@ void SentencePieceSymbols::number_pieces() {
 
 // The tag symbol at the start of the line and its length in bytes with the spaces after it.
 std::optional<int32_t> SentencePieceSymbols::leading_tag(std::string_view line, size_t& length) const {
-  if (!line.starts_with("<2")) return {};
-  const size_t end = line.find('>');
-  if (end == std::string_view::npos) return {};
+  if (!line.starts_with("<2") && !line.starts_with(">>")) return {};
+  const size_t end = line.starts_with("<2") ? line.find('>') : line.find("<<") + 1;
+  if (end == std::string_view::npos || !is_language_tag(line.substr(0, end + 1))) return {};
   const auto found = tags_.find(std::string(line.substr(0, end + 1)));
   if (found == tags_.end() ||
       !subword_backend().ordinary(handle_, to_model_[static_cast<size_t>(found->second)]))

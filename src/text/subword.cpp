@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "text/byte_pair.h"
 #include "text/byte_vocabulary.h"
 #include "text/symbol_set.h"
 #include "text/unicode.h"
@@ -44,8 +45,9 @@ std::string normalise_for_subwords(std::string_view text) {
 }
 
 bool is_language_tag(std::string_view tag) {
-  return tag.size() > 3 && tag.starts_with("<2") && tag.find('>') == tag.size() - 1 &&
-         tag.find_first_of(" \t,\"") == std::string_view::npos;
+  if (tag.find_first_of(" \t,\"") != std::string_view::npos) return false;
+  if (tag.starts_with(">>")) return tag.size() > 4 && tag.find("<<") == tag.size() - 2;
+  return tag.size() > 3 && tag.starts_with("<2") && tag.find('>') == tag.size() - 1;
 }
 
 struct SubwordModel::Model {
@@ -63,8 +65,10 @@ SubwordModel SubwordModel::from_bytes(std::string bytes, const std::string& name
   auto model = std::make_shared<Model>();
   model->bytes = std::move(bytes);
   model->name = name;
-  model->symbols = is_byte_vocabulary_file(model->bytes) ? byte_symbols(model->bytes, name)
-                                                         : sentencepiece_symbols(model->bytes, name);
+  const bool bytes_alone = is_byte_vocabulary_file(model->bytes), pairs = is_byte_pair_file(model->bytes);
+  model->symbols = bytes_alone ? byte_symbols(model->bytes, name)
+                   : pairs     ? byte_pair_symbols(model->bytes, name)
+                               : sentencepiece_symbols(model->bytes, name);
   model->pieces = {"<s>", "<pad>", "</s>", "<unk>"};
   for (std::string& piece : model->symbols->pieces()) model->pieces.push_back(std::move(piece));
   for (size_t id = 0; id < model->pieces.size(); ++id)

@@ -1,5 +1,6 @@
 // Subword models: text to token ids and back, by SentencePiece (Kudo and Richardson 2018), whose file format
-// it is, so that models may be exchanged with its tools; or by single bytes (byte_vocabulary.h).
+// it is, so that models may be exchanged with its tools; by single bytes (byte_vocabulary.h); or by the byte
+// pairs of an imported model (byte_pair.h).
 #pragma once
 
 #include <cstdint>
@@ -36,14 +37,14 @@ struct ByteVocabulary;
 // normalised or stripped but newlines, where the vocabulary drops them.
 class SubwordModel {
  public:
-  // Throws Error naming the file when it cannot be read or is no model.
+  // Throws Error naming the file when it cannot be read or is no subword model.
   explicit SubwordModel(const std::filesystem::path& path);
 
   // The same from the bytes of such a file; `name` stands in messages.
   static SubwordModel from_bytes(std::string bytes, const std::string& name);
 
   // Token ids of one line, without begin or end mark. A language tag ("<2de>") of this model that starts the
-  // line is one id, and the space after it none.
+  // line is one id, and the space after it none. Byte pairs take the line as it is.
   std::vector<int32_t> encode(std::string_view line) const;
 
   // The text of token ids. Begin, end and padding are skipped; an unknown is " ⁇ ", of bytes U+FFFD. Throws
@@ -78,7 +79,8 @@ struct SubwordTraining {
 std::string train_subword(const SubwordTraining& training, const SentenceSource& next,
                           const std::function<void(std::string_view)>& stage = {});
 
-// Whether `tag` has the form of a language tag: "<2", a code without spaces, ">".
+// Whether `tag` has the form of a language tag: "<2", a code without spaces, ">"; or, in imported models,
+// ">>", a code, "<<".
 bool is_language_tag(std::string_view tag);
 
 }  // namespace megin::text

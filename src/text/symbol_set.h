@@ -27,5 +27,6 @@ class SymbolSet {
 // From the bytes of a file; `name` stands in messages. Throw Error for another kind of file or a damaged one.
 std::unique_ptr<const SymbolSet> sentencepiece_symbols(std::string_view bytes, const std::string& name);
 std::unique_ptr<const SymbolSet> byte_symbols(std::string_view bytes, const std::string& name);
+std::unique_ptr<const SymbolSet> byte_pair_symbols(std::string_view bytes, const std::string& name);
 
 }  // namespace megin::text

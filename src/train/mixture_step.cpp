@@ -23,9 +23,12 @@ at::Tensor joint_log_probabilities(const model::Transformer& model, const data::
   const at::Tensor joint = model.log_prior(batch, memory, in_use).clone();
   for (int64_t z = 0; z < joint.size(1); ++z) {
     const at::Tensor states = model.decode(batch, memory, all_by(z, batch), in_use);
-    const std::vector<double> losses = objective::chunked_cross_entropies(
-        {.states = states, .output_weight = model.output_weight(), .targets = batch.target_output},
-        label_smoothing);
+    const std::vector<double> losses =
+        objective::chunked_cross_entropies({.states = states,
+                                            .output_weight = model.output_weight(),
+                                            .targets = batch.target_output,
+                                            .output_bias = model.output_bias()},
+                                           label_smoothing);
     for (int64_t row = 0; row < batch.sentences; ++row) {
       const auto first = losses.begin() + row * batch.target_length;
       double sum = 0;
@@ -47,7 +50,8 @@ objective::VocabularyLoss loss_of(const model::Transformer& model, const data::T
       .states = states,
       .output_weight = model.output_weight(),
       .targets = batch.target_output,
-      .position_weights = {positions.data_ptr<float>(), static_cast<size_t>(positions.numel())}};
+      .position_weights = {positions.data_ptr<float>(), static_cast<size_t>(positions.numel())},
+      .output_bias = model.output_bias()};
   return objective::vocabulary_loss(inputs, objective::weights_of(objective),
                                     context.operations.fused(config::FusedPart::kVocabularyLoss));
 }

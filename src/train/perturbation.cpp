@@ -87,10 +87,14 @@ model::EmbeddingNoise find_adversarial_noise(const config::PerturbationConfig& c
       sides.push_back(*side);
     }
     const at::Tensor states = at::cat({first.detach(), model.forward(batch, context, nullptr, noise)});
-    const at::Tensor output_weight = model.output_weight().detach();
-    const auto loss = objective::chunked_vocabulary_loss(
-        {.states = states, .output_weight = output_weight, .targets = batch.target_output, .passes = 2},
-        weights);
+    const at::Tensor output_weight = model.output_weight().detach(), none;
+    const at::Tensor output_bias = model.output_bias().defined() ? model.output_bias().detach() : none;
+    const auto loss = objective::chunked_vocabulary_loss({.states = states,
+                                                          .output_weight = output_weight,
+                                                          .targets = batch.target_output,
+                                                          .passes = 2,
+                                                          .output_bias = output_bias},
+                                                         weights);
     const auto gradients = torch::autograd::grad({loss.total}, sides);
     size_t next = 0;
     for (at::Tensor* const side : {&noise.source, &noise.target}) {

@@ -84,6 +84,7 @@ void fill_routers(net::ParameterMemory& parameters) {
     const auto values = parameters.values_of(parameter);
     for (size_t i = 0; i < values.size(); ++i) {
       if (parameter.name.ends_with("router.table")) values[i] = static_cast<float>(i * 7 % 3);
+      if (parameter.name == "output.bias") values[i] = 0.3f * static_cast<float>(i % 5) - 0.6f;
       if (parameter.name.ends_with("router.bias")) values[i] = 0.05f * static_cast<float>(i);
       const bool inserted = parameter.name.find(".inserted.") != std::string::npos;
       if (inserted && parameter.name.ends_with("fc2.weight"))
@@ -114,7 +115,9 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
     const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
     const at::NoGradGuard no_gradients;
     const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
-    const at::Tensor expected = at::log_softmax(at::matmul(states, trained.output_weight().t()), -1);
+    at::Tensor logits = at::matmul(states, trained.output_weight().t());
+    if (trained.output_bias().defined()) logits = logits + trained.output_bias();
+    const at::Tensor expected = at::log_softmax(logits, -1);
 
     const runtime::Transformer served(weights, dispatch);
     std::vector<search::Source> sources;
@@ -211,6 +214,15 @@ TEST(ServedModel, ServesMixturesAsTheyWereTrained) {
       config.mixture = {.components = 3, .kind = kind};
       expect_served_as_trained(config, {"router", "path:0", "path:2"});
     }
+  }
+}
+
+TEST(ServedModel, ServesWhatImportedModelsHaveAsItWasTrained) {
+  for (config::ModelConfig config : variants()) {
+    config.activation = config::Activation::kGeluTanh;
+    config.scale_embeddings = false;
+    config.output_bias = config.begin_vector = true;
+    expect_served_as_trained(config, {"token"});
   }
 }
 

@@ -30,6 +30,16 @@
 namespace megin::train {
 namespace {
 
+// Whether an id means the same piece on both sides, so that one table of vectors can serve them: two models
+// of one vocabulary, as an imported Marian has them.
+bool have_one_numbering(const text::SubwordModel& source, const text::SubwordModel& target) {
+  if (source.size() != target.size()) return false;
+  for (int32_t id = 0; id < source.size(); ++id) {
+    if (source.piece(id) != target.piece(id)) return false;
+  }
+  return true;
+}
+
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
   if (config::is_text(data.task) != config::is_causal_lm(config.model)) {
     fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
@@ -44,7 +54,8 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
   };
   take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
   take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
-  if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll) {
+  if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll &&
+      !have_one_numbering(*data.source_subword, *data.target_subword)) {
     fail_usage(
         "model.share_embeddings is all, but source and target have vocabularies of their own; set it to "
         "decoder or none, or prepare the data with data.subword.joint=true");

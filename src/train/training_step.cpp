@@ -271,7 +271,8 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
   const objective::VocabularyLossInputs inputs{.states = states,
                                                .output_weight = model_.output_weight(),
                                                .targets = batch.target_output,
-                                               .passes = pass.passes};
+                                               .passes = pass.passes,
+                                               .output_bias = model_.output_bias()};
   auto weights = objective::weights_of(config_.objective);
   if (config_.objective.consistency_unit == config::ConsistencyUnit::kFairseq) {
     // Both divergences and not their mean, times target tokens by sentences (thor spec 2.5).

@@ -76,7 +76,10 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::PreparedDat
     const at::Tensor states = state.model.forward(batch, context, &record, {}, &memory);
     const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
     if (dispatch.mode == config::DispatchMode::kRouter && by_token) add_routes(record, result.routes);
-    loss += {.nats = objective::chunked_nll({states, state.model.output_weight(), batch.target_output, 1}),
+    loss += {.nats = objective::chunked_nll({.states = states,
+                                             .output_weight = state.model.output_weight(),
+                                             .targets = batch.target_output,
+                                             .output_bias = state.model.output_bias()}),
              .tokens = static_cast<uint64_t>(batch.target_tokens)};
   }
   return loss;

@@ -1,0 +1,112 @@
+#include "exchange/model_exchange.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "config/run_config.h"
+#include "exchange/foreign_json.h"
+#include "exchange/plan.h"
+
+namespace megin::exchange {
+namespace fs = std::filesystem;
+namespace {
+
+// A folder for what goes into a model directory beside its tensors; gone with the object.
+class StagingFolder {
+ public:
+  StagingFolder() {
+    std::string name = (fs::temp_directory_path() / "megin-import-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) fail("{}: cannot make a temporary folder", name);
+    path_ = name;
+  }
+  StagingFolder(const StagingFolder&) = delete;
+  StagingFolder& operator=(const StagingFolder&) = delete;
+  ~StagingFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::path& to) {
+  const bool joint = plan.source_subword == plan.target_subword;
+  store::SubwordFiles files{.source = to / "source.model",
+                            .target = to / (joint ? "source.model" : "target.model"),
+                            .imported = to / store::kImportedFolder};
+  write_file_atomically(files.source, plan.source_subword);
+  if (!joint) write_file_atomically(files.target, plan.target_subword);
+  fs::create_directory(files.imported);
+  for (const std::string& name : plan.files)
+    write_file_atomically(files.imported / name, read_file(folder / name));
+  return files;
+}
+
+void require_same_model(const store::ModelDirectory& model, const Plan& plan, const fs::path& files) {
+  const auto found = config::model_to_json(model.description.model),
+             wanted = config::model_to_json(plan.model);
+  for (const auto& [key, value] : wanted.items()) {
+    if (key == "preset" || key.ends_with("dropout")) continue;  // says nothing of what the model computes
+    if (found.at(key) == value) continue;
+    fail_usage(
+        "{}: model.{}: wanted {}, as {} has it, found {}; only a dense model of that shape is a {} model",
+        model.path.string(), key, value.dump(), (files / "config.json").string(), found.at(key).dump(),
+        plan.kind);
+  }
+  if (read_file(model.subwords.source) != plan.source_subword ||
+      read_file(model.subwords.target) != plan.target_subword) {
+    fail_usage("{}: wanted the tokenizer that {} describes, found another", model.path.string(),
+               files.string());
+  }
+}
+
+// config.json as it was, but for the numbers' type.
+std::string their_config(const fs::path& file) {
+  auto config = nlohmann::ordered_json::parse(read_file(file));
+  for (const char* const key : {"torch_dtype", "dtype"}) {
+    if (config.contains(key)) config[key] = "float32";
+  }
+  return config.dump(2) + "\n";
+}
+
+}  // namespace
+
+store::ModelDescription import_model(const fs::path& folder, const fs::path& output) {
+  const Plan plan = read_plan(folder);
+  const SourceTensors source(folder);
+  const std::vector<store::FloatTensor> tensors = import_tensors(plan, source);
+  store::ModelDescription description;
+  description.model = plan.model;
+  description.source_language = plan.source_language;
+  description.target_language = plan.target_language;
+  description.tags = plan.tags;
+  description.provenance.method = "imported " + plan.kind;
+  const StagingFolder staging;
+  write_model_directory(output, description, store::views(tensors), stage(plan, folder, staging.path()));
+  return description;
+}
+
+std::string export_model(const store::ModelDirectory& model, const fs::path& files, const fs::path& output) {
+  const Plan plan = read_plan(files);
+  require_same_model(model, plan, files);
+  std::vector<store::FloatTensor> tensors;
+  for (const store::TensorView& tensor : model.weights.tensors()) {
+    const auto values = store::float_values(tensor);
+    tensors.push_back({.name = tensor.name, .shape = tensor.shape, .values = {values.begin(), values.end()}});
+  }
+  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors);
+  write_directory_atomically(output, [&](const fs::path& directory) {
+    store::write_safetensors(directory / "model.safetensors", store::views(theirs), {{"format", "pt"}});
+    for (const std::string& name : plan.files) {
+      write_file_atomically(directory / name,
+                            name == "config.json" ? their_config(files / name) : read_file(files / name));
+    }
+  });
+  return plan.kind;
+}
+
+}  // namespace megin::exchange
