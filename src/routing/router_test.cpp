@@ -97,7 +97,9 @@ TEST(UniformRouter, DrawsSeveralExpertsForEachToken) {
   const Fixture fixture(
       {.count = 4, .router = RouterKind::kUniform, .active = 2, .gate = Gate::kSoftmaxOfChosen});
   const auto route = [&](uint64_t update) {
-    return fixture.route({.hidden = at::zeros({400, kWidth}), .length = 2, .lengths = std::vector<int64_t>(200, 1),
+    return fixture.route({.hidden = at::zeros({400, kWidth}),
+                          .length = 2,
+                          .lengths = std::vector<int64_t>(200, 1),
                           .update = update});
   };
   const Route first = route(0);

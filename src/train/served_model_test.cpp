@@ -71,10 +71,7 @@ std::vector<config::ModelConfig> routed_variants() {
   add({.router = RouterKind::kHash, .shared = true});
   add({.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
   add({.router = RouterKind::kHash, .hash = config::HashTable::kPosition});
-  add({.router = RouterKind::kHash,
-       .active = 2,
-       .gate = Gate::kMean,
-       .hash = config::HashTable::kPosition});
+  add({.router = RouterKind::kHash, .active = 2, .gate = Gate::kMean, .hash = config::HashTable::kPosition});
   return all;
 }
 

@@ -58,10 +58,9 @@ std::vector<std::pair<std::string, config::ModelConfig>> model_forms() {
               .shared = true});
   add_router("expert choice", {.router = RouterKind::kExpertChoice, .active = 2, .gate = Gate::kSoftmax});
   add_router("fixed", {.router = RouterKind::kFixed, .active = 3, .gate = Gate::kSoftmaxOfChosen});
-  add_router("hash by position", {.router = RouterKind::kHash,
-                                  .active = 2,
-                                  .gate = Gate::kMean,
-                                  .hash = config::HashTable::kPosition});
+  add_router(
+      "hash by position",
+      {.router = RouterKind::kHash, .active = 2, .gate = Gate::kMean, .hash = config::HashTable::kPosition});
   add_router("several drawn", {.router = RouterKind::kUniform, .active = 2, .gate = Gate::kSoftmaxOfChosen});
   add("dropout of groups", [](auto& m) {
     m.experts = {};

@@ -34,13 +34,14 @@ std::vector<float> gradient_of(const config::TrainConfig& config, const std::str
   return {all.begin(), all.end()};
 }
 
-// Ten target tokens and three end marks times the regulariser's derivatives: of the matrix 2 w W / (1 - p), of
-// the logit a = log(p / (1 - p)) of the rate w |W|^2 p / (1 - p) + e f a p (1 - p).
+// Ten target tokens and three end marks, times the regulariser's derivatives: of the matrix 2 w W / (1 - p),
+// of the rate's logit a = log(p / (1 - p)) w |W|^2 p / (1 - p) + e f a p (1 - p).
 TEST(ConcreteDropout, AddsItsRegulariserForEachTargetToken) {
   constexpr double kWeight = 0.01, kEntropy = 0.02, kTokens = 13, kHidden = 24;
   const std::string layer = "decoder.layers.1.feed_forward.";
   Trainer trainer(concrete_model(), one_pass(0, 0));
-  const auto matrix = trainer.model.parameters().values_of(trainer.model.parameters().find(layer + "fc2.weight"));
+  const auto matrix =
+      trainer.model.parameters().values_of(trainer.model.parameters().find(layer + "fc2.weight"));
   double squares = 0;
   for (const float value : matrix) squares += static_cast<double>(value) * value;
   const auto without = gradient_of(one_pass(0, 0), layer + "fc2.weight");
@@ -49,8 +50,8 @@ TEST(ConcreteDropout, AddsItsRegulariserForEachTargetToken) {
     EXPECT_NEAR(with[i] - without[i], kTokens * 2 * kWeight * matrix[i] / (1 - kRate), 1e-5) << i;
   }
   const double logit = std::log(kRate / (1 - kRate));
-  const double wanted = kTokens * (kWeight * squares * kRate / (1 - kRate) +
-                                   kEntropy * kHidden * logit * kRate * (1 - kRate));
+  const double wanted =
+      kTokens * (kWeight * squares * kRate / (1 - kRate) + kEntropy * kHidden * logit * kRate * (1 - kRate));
   EXPECT_NEAR(gradient_of(one_pass(kWeight, kEntropy), layer + "dropout.logit")[0] -
                   gradient_of(one_pass(0, 0), layer + "dropout.logit")[0],
               wanted, 1e-4 * std::abs(wanted) + 1e-4);
@@ -63,7 +64,8 @@ TEST(ConcreteDropout, RatesAreLearnedLayerByLayer) {
     return learned_dropout_rates(trainer.model);
   };
   Trainer untrained(concrete_model(), one_pass(0, 0));
-  for (const auto& [layer, rate] : learned_dropout_rates(untrained.model)) EXPECT_NEAR(rate, kRate, 1e-6) << layer;
+  for (const auto& [layer, rate] : learned_dropout_rates(untrained.model))
+    EXPECT_NEAR(rate, kRate, 1e-6) << layer;
   const auto by_entropy = rates_after(one_pass(0, 1)), by_weight = rates_after(one_pass(1, 0));
   EXPECT_EQ(by_entropy.size(), 4u);
   for (const char* layer : {"encoder_0", "encoder_1", "decoder_0", "decoder_1"}) {
