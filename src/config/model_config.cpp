@@ -137,6 +137,7 @@ void make_transformer_xl(ModelConfig& config) {
   config.norm_position = NormPosition::kPost;
   config.positions = Positions::kRelative;
   config.initialisation = Initialisation::kNormal;
+  config.output_bias = true;
   config.activation_dropout = config.dropout;
   config.memory = config.max_length;
   config.evaluation_block = config.max_length / 4;
