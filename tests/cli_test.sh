@@ -76,7 +76,7 @@ grep -qF '"ratio_to_first":1.0}' out || fail "megin bench: wanted the first mode
 shows '{"experts":2,"dispatch":"router","batch":1,"beam":1,' bench decode --method switch --json --quiet --vocabulary 50 --length 3 \
   --sentences 2 --repeats 1 --expert-counts 1 2 --batch 1 --beam 1
 expect 2 "experts are chosen by the model itself; wanted router" bench decode --method hash --experts ensemble --expert-counts 2
-expect 2 "--method: wanted one of dense, r_drop" bench --method swich
+expect 2 "--method: wanted one of dense, dense_group_dropout" bench --method swich
 expect 2 "--method: wanted a method with experts; found 'dense'" bench --method dense
 expect 2 "megin report" plot . --event routing
 expect 2 "Value 0 not in range" bench --batch 0

@@ -107,7 +107,7 @@ class SlimmingTest : public testing::Test {
     if (unscaled) arguments.push_back("--unscaled");
     const Answer answer = run("evaluate", &add_evaluate_command, arguments);
     EXPECT_EQ(answer.code, 0) << answer.errors;
-    return answer.json()["loss"].get<double>();
+    return answer.json()["runs"][0]["loss"].get<double>();
   }
   std::vector<float> scales(const std::string& model, const std::string& layer) const {
     const store::ModelDirectory directory = store::open_model_directory(path(model));

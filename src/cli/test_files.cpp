@@ -118,7 +118,8 @@ void read_as_bytes(const LossTools& tools, const TestFiles& files,
 
 FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void(int64_t)>& advanced) {
-  FileLoss result{.of_bytes = tools.bundle.target.byte_vocabulary() != nullptr};
+  FileLoss result;
+  result.of_bytes = tools.bundle.target.byte_vocabulary() != nullptr;
   runtime::TextScorer scorer(tools.model,
                              block_tokens > 0 ? block_tokens : runtime::block_of(tools.model.config()),
                              tools.search, tools.pool);

@@ -185,15 +185,17 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
   return gradients;
 }
 
-// Gradients are made in the forward pass, as the loss is a scalar: backward only scales them.
+// Gradients are made in the forward pass, as the loss is a scalar: backward only scales them. An empty bias
+// is none: functions take no undefined tensors.
 struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& states,
                             const at::Tensor& output_weight, const at::Tensor& output_bias,
                             const VocabularyLossInputs* inputs, const VocabularyLossWeights* weights,
                             VocabularyLoss* loss) {
-    const Gradients gradients = compute(
-        {states, output_weight, inputs->targets, inputs->passes, inputs->position_weights, output_bias},
-        *weights, *loss);
+    const at::Tensor bias = output_bias.numel() > 0 ? output_bias : at::Tensor();
+    const Gradients gradients =
+        compute({states, output_weight, inputs->targets, inputs->passes, inputs->position_weights, bias},
+                *weights, *loss);
     context->save_for_backward({gradients.states, gradients.output_weight, gradients.output_bias});
     const double total = weights->cross_entropy[0] * loss->cross_entropy[0] +
                          weights->cross_entropy[1] * loss->cross_entropy[1] +
@@ -220,8 +222,8 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
 VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
                                        const VocabularyLossWeights& weights) {
   VocabularyLoss loss;
-  loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, inputs.output_bias, &inputs,
-                                      &weights, &loss);
+  const at::Tensor bias = inputs.output_bias.defined() ? inputs.output_bias : at::empty({0}, at::kFloat);
+  loss.total = ChunkedFunction::apply(inputs.states, inputs.output_weight, bias, &inputs, &weights, &loss);
   return loss;
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFolder = "routing";
 constexpr const char* kSuffix = ".routes";
 
 RoutingSnapshot read_snapshot(const fs::path& file) {
@@ -59,15 +58,15 @@ void write_routing_snapshot(const fs::path& run, const RoutingSnapshot& snapshot
       bytes += static_cast<char>(expert >> 8);
     }
   }
-  fs::create_directories(run / kFolder);
-  write_file_atomically(run / kFolder / fmt::format("update-{}{}", snapshot.update, kSuffix),
+  fs::create_directories(run / kRoutingFolder);
+  write_file_atomically(run / kRoutingFolder / fmt::format("update-{}{}", snapshot.update, kSuffix),
                         header.dump() + "\n" + bytes);
 }
 
 std::vector<RoutingSnapshot> read_routing_snapshots(const fs::path& run) {
   std::vector<RoutingSnapshot> snapshots;
-  if (fs::is_directory(run / kFolder)) {
-    for (const auto& entry : fs::directory_iterator(run / kFolder)) {
+  if (fs::is_directory(run / kRoutingFolder)) {
+    for (const auto& entry : fs::directory_iterator(run / kRoutingFolder)) {
       if (entry.path().extension() == kSuffix) snapshots.push_back(read_snapshot(entry.path()));
     }
   }

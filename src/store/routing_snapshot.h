@@ -10,6 +10,8 @@
 
 namespace megin::store {
 
+inline constexpr const char* kRoutingFolder = "routing";  // of a run
+
 struct RoutingSnapshot {
   struct Layer {
     std::string name;               // "encoder 0"

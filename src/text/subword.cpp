@@ -65,10 +65,9 @@ SubwordModel SubwordModel::from_bytes(std::string bytes, const std::string& name
   auto model = std::make_shared<Model>();
   model->bytes = std::move(bytes);
   model->name = name;
-  const bool bytes_alone = is_byte_vocabulary_file(model->bytes), pairs = is_byte_pair_file(model->bytes);
-  model->symbols = bytes_alone ? byte_symbols(model->bytes, name)
-                   : pairs     ? byte_pair_symbols(model->bytes, name)
-                               : sentencepiece_symbols(model->bytes, name);
+  model->symbols = is_byte_pair_file(model->bytes)         ? byte_pair_symbols(model->bytes, name)
+                   : is_byte_vocabulary_file(model->bytes) ? byte_symbols(model->bytes, name)
+                                                           : sentencepiece_symbols(model->bytes, name);
   model->pieces = {"<s>", "<pad>", "</s>", "<unk>"};
   for (std::string& piece : model->symbols->pieces()) model->pieces.push_back(std::move(piece));
   for (size_t id = 0; id < model->pieces.size(); ++id)

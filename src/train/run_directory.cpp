@@ -11,6 +11,7 @@
 #include "store/averaging.h"
 #include "store/checkpoint.h"
 #include "store/model_directory.h"
+#include "store/routing_snapshot.h"
 #include "train/kept_memory.h"
 
 namespace megin::train {
@@ -147,8 +148,13 @@ void RunDirectory::set_aside(int64_t update) const {
 // What a killed session was writing.
 void RunDirectory::remove_leftovers() const {
   std::vector<fs::path> leftovers;
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    if (entry.path().filename().string().find(".tmp") != std::string::npos) leftovers.push_back(entry.path());
+  for (const fs::path& folder : {path_, path_ / store::kRoutingFolder}) {
+    if (!fs::exists(folder)) continue;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().filename().string().find(".tmp") != std::string::npos) {
+        leftovers.push_back(entry.path());
+      }
+    }
   }
   std::error_code ignored;
   for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
