@@ -185,8 +185,12 @@ std::string shape_lines(const ModelInfo& info) {
                                  : fmt::format("{} + {}", m.encoder_layers, m.decoder_layers);
   text += fmt::format("layers       {} of width {}, {} heads, feed-forward {} ({})\n", layers, m.width,
                       m.heads, m.feed_forward, enum_name(m.activation));
-  text += fmt::format("             {} ({}-norm), {} positions, up to {} tokens\n", enum_name(m.norm),
-                      enum_name(m.norm_position), enum_name(m.positions), grouped(m.max_length));
+  const std::string reads = config::has_memory(m)
+                                ? fmt::format("segments of {} tokens, which see {} before them",
+                                              grouped(m.max_length), grouped(m.memory))
+                                : fmt::format("up to {} tokens", grouped(m.max_length));
+  text += fmt::format("             {} ({}-norm), {} positions, {}\n", enum_name(m.norm),
+                      enum_name(m.norm_position), enum_name(m.positions), reads);
   if (config::is_mixture(m)) {
     return text + fmt::format("mixture      of {} translations, each with its own {}; prior {}\n",
                               m.mixture.components,
