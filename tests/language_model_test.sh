@@ -6,40 +6,10 @@ set -euo pipefail
 # shellcheck source=tests/toy_training.sh
 source "$(dirname "$0")/toy_training.sh"
 
-# The toy's English side as a running text: a third of it for validation and test.
-toy_corpus
-awk 'NR % 12 == 0 { print "" } { print }' toy.en >text
-head -n 1600 text >train.txt
-sed -n '1601,1800p' text >valid.txt
-sed -n '1801,$p' text >test.txt
-cat >toy.yaml <<'TXT'
-data:
-  task: language_model
-  output: prepared
-  corpora:
-    - paths: [train.txt]
-  split:
-    valid: [{paths: [valid.txt]}]
-    test: [{paths: [test.txt]}]
-  subword: {vocabulary: 60, byte_fallback: false}
-model:
-  width: 16
-  feed_forward: 32
-  heads: 2
-  decoder_layers: 2
-  max_length: 32
-  experts: {count: 4, body: insert, sublayers: 2}
-train:
-  method: stable_moe
-  run: run
-  threads: 1
-  max_updates: 120
-  batch_tokens: 512
-  optimizer: {kind: adam, schedule: linear, learning_rate: 2e-2, warmup: 10, clip_norm: 0.1}
-  validation: {every: 20}
+toy_text prepared 120 20
+cat >>toy.yaml <<'TXT'
   checkpoint_every: 7
   keep_checkpoints: 3
-  log_every: 4
 TXT
 "$megin" prepare toy.yaml --quiet >prepare.out 2>&1 || fail "megin prepare: $(cat prepare.out)"
 grep -q '^| train |' prepared/report.md || fail "wanted a table of the splits in report.md"

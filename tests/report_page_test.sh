@@ -17,37 +17,7 @@ must_train switch --set train.method=switch --set train.max_updates=20 --set tra
 must_train moe_tok --set train.method=moe_tok --set train.max_updates=20 --set train.validation.every=10
 
 # A language model of two seeds, which stand as one line and one row.
-awk 'NR % 12 == 0 { print "" } { print }' toy.en >text
-head -n 1600 text >train.txt
-sed -n '1601,1800p' text >valid.txt
-sed -n '1801,$p' text >test.txt
-cat >toy.yaml <<'TXT'
-data:
-  task: language_model
-  output: prepared_text
-  corpora:
-    - paths: [train.txt]
-  split:
-    valid: [{paths: [valid.txt]}]
-    test: [{paths: [test.txt]}]
-  subword: {vocabulary: 60, byte_fallback: false}
-model:
-  width: 16
-  feed_forward: 32
-  heads: 2
-  decoder_layers: 2
-  max_length: 32
-  experts: {count: 4, body: insert, sublayers: 2}
-train:
-  method: stable_moe
-  run: run
-  threads: 1
-  max_updates: 20
-  batch_tokens: 512
-  optimizer: {kind: adam, schedule: linear, learning_rate: 2e-2, warmup: 10, clip_norm: 0.1}
-  validation: {every: 10}
-  log_every: 4
-TXT
+toy_text prepared_text 20 10
 "$megin" prepare toy.yaml --quiet >prepare.out 2>&1 || fail "megin prepare: $(cat prepare.out)"
 must_train lm-1 --set train.seed=1
 must_train lm-2 --set train.seed=2

@@ -45,6 +45,43 @@ toy_corpus() {
     }'
 }
 
+# The toy's English side as a running text, a third of it for validation and test, and a recipe in toy.yaml of a language model
+# with inserted experts: PREPARED UPDATES VALIDATED, the data folder, how many updates and between validations.
+toy_text() {
+  [[ -s toy.en ]] || toy_corpus
+  awk 'NR % 12 == 0 { print "" } { print }' toy.en >text
+  head -n 1600 text >train.txt
+  sed -n '1601,1800p' text >valid.txt
+  sed -n '1801,$p' text >test.txt
+  cat >toy.yaml <<TXT
+data:
+  task: language_model
+  output: $1
+  corpora:
+    - paths: [train.txt]
+  split:
+    valid: [{paths: [valid.txt]}]
+    test: [{paths: [test.txt]}]
+  subword: {vocabulary: 60, byte_fallback: false}
+model:
+  width: 16
+  feed_forward: 32
+  heads: 2
+  decoder_layers: 2
+  max_length: 32
+  experts: {count: 4, body: insert, sublayers: 2}
+train:
+  method: stable_moe
+  run: run
+  threads: 1
+  max_updates: $2
+  batch_tokens: 512
+  optimizer: {kind: adam, schedule: linear, learning_rate: 2e-2, warmup: 10, clip_norm: 0.1}
+  validation: {every: $3}
+  log_every: 4
+TXT
+}
+
 toy_recipe() {
   cat >toy.yaml <<'TXT'
 data:
