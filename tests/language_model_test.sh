@@ -98,3 +98,23 @@ cmp bytes/model/subword.model out/subword.model || fail "average: the vocabulary
 "$megin" prepare words.yaml --task bytes --overwrite >wrong.out 2>wrong.err && fail "wanted the subwords of words.yaml to be refused"
 grep -qF "data.subword.vocabulary: wanted 8000, as data.task bytes does not read it" wrong.err || fail "prepare --task: $(cat wrong.err)"
 shown "megin generate writes bytes, and a vocabulary of bytes goes where a subword model does"
+
+# A memory over segments: what it holds belongs to a checkpoint. Two passes, which remember each its own.
+segments=(--set model.positions=relative --set model.max_length=16 --set model.memory=24 --set model.evaluation_block=8
+  --set train.method=thor --set model.experts.body=replace --set model.experts.sublayers=1 --set train.max_updates=60)
+must_train remembering "${segments[@]}"
+"$megin" train toy.yaml --set train.run=killed_remembering "${segments[@]}" --quiet >killed.out 2>&1 &
+pid=$!
+while ! [[ -e killed_remembering/checkpoints/update-21 || -e killed_remembering/checkpoints/update-28 ]] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+kill -KILL "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
+[[ $(tail -n 1 killed_remembering/log.jsonl) != *'"reason":"max_updates"'* ]] || fail "wanted to kill the training before its end"
+must_train killed_remembering --resume "${segments[@]}"
+same_run remembering killed_remembering
+"$megin" evaluate remembering --text prepared_bytes/valid.tgt --experts ensemble --json --quiet >evaluated.json
+best=$(grep '"event":"validation"' remembering/log.jsonl | grep -oE '"bits_per_byte":[0-9.]+' | cut -d: -f2 | sort -g | head -n 1)
+awk -v a="$best" -v b="$(of_json bits_per_byte)" 'BEGIN { exit !(b < 4.5 && a - b < 1e-4 && b - a < 1e-4) }' ||
+  fail "wanted the best validation's $best bits a byte, found $(cat evaluated.json)"
+"$megin" generate remembering --prompt "one two" --max-tokens 100 --quiet >written.txt
+[[ $(wc -c <written.txt) == 108 ]] || fail "generate: wanted 7 + 100 bytes and the end of the line: $(od -c written.txt)"
+shown "a model with a memory, killed and resumed: same bytes; measured as in training; writes beyond its segments"
