@@ -34,8 +34,8 @@ TEST(ParameterCountTest, PresetsHaveTheSizesOfTheirPapers) {
   EXPECT_EQ(total(preset("tiny", 10'000)), 1'325'056 + 10'000 * 128);
 }
 
-// smoe_dropout spec 2.1 and 2.2, for 204 symbols: 19,489,996 dense and 19,521,804 with experts, less the 16 of
-// each router's bias, which is zero for ever.
+// smoe_dropout spec 2.1 and 2.2, for 204 symbols: 19,489,996 dense and 19,521,804 with experts, less the 16
+// of each router's bias, which is zero for ever.
 TEST(ParameterCountTest, TransformerXlHasTheSizesOfThePaper) {
   constexpr int64_t kSymbols = 204, kRouterBias = 16;
   EXPECT_EQ(total(preset("transformer_xl", kSymbols)), 19'489'996);
