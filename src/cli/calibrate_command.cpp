@@ -140,13 +140,8 @@ void add_calibrate_command(Program& program) {
                                "megin calibrate elastic calibrated --src valid.en --ref valid.de\n"
                                "megin analyze slimming calibrated --text valid.txt"},
                   [options](CommandContext& context) { calibrate(*options, context); });
-  command.add_option("MODEL", options->model, "a model directory, or a run directory with one")
-      ->required()
-      ->type_name("");
-  command
-      .add_option("OUT", options->output, "the model directory to write; a model that is there is replaced")
-      ->required()
-      ->type_name("");
+  add_model_and_output(command, "a model directory, or a run directory with one", options->model,
+                       options->output);
   command.add_option("--text", options->files.text, "a text for a language model");
   command.add_option("--src", options->files.source, "sources for a model that translates");
   command.add_option("--ref", options->files.reference,

@@ -46,13 +46,8 @@ void add_convert_command(Program& program) {
                    "megin convert runs/dense elastic --to-experts 16 --split random\n"
                    "megin convert runs/dense upcycled --to-experts 4 --split copy --every 2"},
       [options](CommandContext& context) { convert(*options, context); });
-  command.add_option("MODEL", options->model, "a dense model directory, or a run directory with one")
-      ->required()
-      ->type_name("");
-  command
-      .add_option("OUT", options->output, "the model directory to write; a model that is there is replaced")
-      ->required()
-      ->type_name("");
+  add_model_and_output(command, "a dense model directory, or a run directory with one", options->model,
+                       options->output);
   command.add_option("--to-experts", options->experts.experts, "experts of a feed-forward")->required();
   command
       .add_option(

@@ -97,13 +97,8 @@ void add_export_command(Program& program) {
                    "megin export elastic dense --all\n"
                    "megin export opus back --format huggingface"},
       [options](CommandContext& context) { export_dense(*options, context); });
-  command.add_option("MODEL", options->model, "a model directory, or a run directory with one")
-      ->required()
-      ->type_name("");
-  command
-      .add_option("OUT", options->output, "the model directory to write; a model that is there is replaced")
-      ->required()
-      ->type_name("");
+  add_model_and_output(command, "a model directory, or a run directory with one", options->model,
+                       options->output);
   command
       .add_option("--path", options->path, "this expert in all expert layers, or E,E,... with one for each")
       ->type_name("E");

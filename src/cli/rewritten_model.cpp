@@ -14,6 +14,14 @@
 
 namespace megin::cli {
 
+void add_model_and_output(CLI::App& command, const std::string& wanted, std::string& model,
+                          std::string& output) {
+  command.add_option("MODEL", model, wanted)->required()->type_name("");
+  command.add_option("OUT", output, "the model directory to write; a model that is there is replaced")
+      ->required()
+      ->type_name("");
+}
+
 void write_rewritten(const std::string& given, const std::string& output, const std::string& how,
                      CommandContext& context, const Rewrite& rewrite) {
   namespace fs = std::filesystem;

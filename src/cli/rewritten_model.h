@@ -1,4 +1,4 @@
-// What megin convert and megin export have in common: a model directory out of another.
+// What commands have in common that make a model directory out of another (convert, export, calibrate).
 #pragma once
 
 #include <functional>
@@ -8,6 +8,10 @@
 #include "store/expert_conversion.h"
 
 namespace megin::cli {
+
+// The arguments MODEL and OUT of `command`; `wanted` says what a MODEL may be.
+void add_model_and_output(CLI::App& command, const std::string& wanted, std::string& model,
+                          std::string& output);
 
 using Rewrite = std::function<store::ConvertedModel(const config::ModelConfig& model,
                                                     const store::TensorLookup& tensors)>;
