@@ -5,23 +5,10 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/vocabulary.h"
+#include "data/small_text.h"
 
 namespace megin::data {
 namespace {
-
-constexpr int32_t kEnd = text::kEndId, kPad = text::kPadId;
-using Tokens = std::vector<int32_t>;
-
-// The text 10 11 12 / 13 / (empty) / 14 15: ten tokens with the end marks.
-MemoryExamples small_text() {
-  MemoryExamples text;
-  text.add({}, {10, 11, 12});
-  text.add({}, {13});
-  text.add({}, {});
-  text.add({}, {14, 15});
-  return text;
-}
 
 TEST(BlockStream, CutsTheTextAndShiftsItByOne) {
   const MemoryExamples text = small_text();

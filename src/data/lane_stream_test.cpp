@@ -3,23 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "text/vocabulary.h"
+#include "data/small_text.h"
 
 namespace megin::data {
 namespace {
-
-constexpr int32_t kEnd = text::kEndId, kPad = text::kPadId;
-using Tokens = std::vector<int32_t>;
-
-// 10 11 12 end 13 end end 14 15 end: ten tokens.
-MemoryExamples small_text() {
-  MemoryExamples text;
-  text.add({}, {10, 11, 12});
-  text.add({}, {13});
-  text.add({}, {});
-  text.add({}, {14, 15});
-  return text;
-}
 
 // Three lanes of four, four and two tokens, in segments of three.
 TEST(LaneStream, ReadsLanesSideBySide) {
