@@ -40,8 +40,8 @@ struct RouteRecord {
 // What the layers of a stack are given beside their hidden states.
 struct LayerInputs {
   const net::ForwardContext& context;
-  net::BatchShape shape;  // sentences (of all passes) and positions
-  at::Tensor self_mask;   // added to self-attention's scores
+  net::BatchShape shape;      // sentences (of all passes) and positions
+  at::Tensor self_mask = {};  // added to self-attention's scores
   std::shared_ptr<const net::FusedAttentionShape> self_fused = nullptr;  // the same as lengths; null: plain
   std::span<const uint64_t> sentences;                                   // numbers of one pass's sentences
   at::Tensor memory = {};  // decoder: the encoder's output, [sentences * memory_length, d]

@@ -216,13 +216,15 @@ at::Tensor Transformer::run_decoder(const data::TokenBatch& batch, const net::Fo
   const auto lengths = target_side.lengths(context.passes);
   LayerInputs inputs{.context = context,
                      .shape = {context.passes * batch.sentences, batch.target_length},
-                     .self_mask = causal_mask(batch.target_length),
-                     .self_fused = fused_shape(target_side, target_side, true, config_.heads, context),
                      .sentences = sentences,
                      .lengths = lengths,
                      .tokens = symbols(target),
                      .first_position = batch.first_position,
                      .record = run.record};
+  if (!config::has_memory(config_)) {  // else attention masks by itself
+    inputs.self_mask = causal_mask(batch.target_length);
+    inputs.self_fused = fused_shape(target_side, target_side, true, config_.heads, context);
+  }
   if (run.memory.defined()) {
     const Side source_side{batch.source, batch.source_length};
     inputs.memory = run.memory;
