@@ -109,7 +109,62 @@ void softmax_row(float* p, int64_t n, int64_t row) {
 }
 
 int64_t visible(const HeadShape& shape, int64_t t) {
-  return shape.causal ? std::min(t + 1, shape.keys) : shape.keys;
+  return shape.causal ? shape.keys - shape.queries + t + 1 : shape.keys;
+}
+
+// The scores of distances, and their gradients, stand with the farthest distance first, so that they ascend
+// with the key: those of query t's keys from 0 on begin at this column.
+int64_t first_distance(const HeadShape& shape, int64_t t) {
+  return shape.queries - 1 - t;
+}
+
+// Rows from the last to the first.
+HeadRows backwards(const HeadRows& rows, int64_t n) {
+  return {.data = rows.data + (n - 1) * rows.stride, .stride = -rows.stride};
+}
+
+// Adds to each query's scores those of the distances to the keys that it sees. scratch: [width + queries,
+// row].
+void add_distance_scores(const Head& head, const HeadShape& shape, const HeadRows& scores, int64_t columns,
+                         float scale, float* scratch) {
+  const Tag d;
+  const HeadRows distances{.data = scratch, .stride = shape.row};
+  transpose(backwards(head.distances, shape.keys), shape.keys, shape.width, distances);
+  const HeadRows by_distance{.data = scratch + shape.width * shape.row, .stride = shape.row};
+  product({.weights = {head.distance_query.data, head.distance_query.stride, 1},
+           .terms = distances,
+           .count = shape.width,
+           .out = by_distance,
+           .scale = scale},
+          shape.queries, columns);
+  for (int64_t t = 0; t < shape.queries; ++t) {
+    float* const to = scores.data + t * scores.stride;
+    const float* const from = by_distance.data + t * by_distance.stride + first_distance(shape, t);
+    // The last vector may reach into the next row, for keys that the query does not see.
+    for (int64_t s = 0; s < visible(shape, t); s += kLanes) {
+      hn::StoreU(hn::Add(hn::LoadU(d, to + s), hn::LoadU(d, from + s)), d, to + s);
+    }
+  }
+}
+
+// scores: the gradients of the scores, which become those of the distances in their place.
+void distance_gradients(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
+                        const HeadRows& scores) {
+  for (int64_t t = 0; t < shape.queries; ++t) {
+    float* const row = scores.data + t * scores.stride;
+    std::copy_backward(row, row + visible(shape, t), row + shape.keys);
+    std::fill_n(row, first_distance(shape, t), 0.0f);
+  }
+  product({.weights = {scores.data, scores.stride, 1},
+           .terms = backwards(head.distances, shape.keys),
+           .count = shape.keys,
+           .out = gradients.distance_query},
+          shape.queries, shape.width);
+  product({.weights = {scores.data, 1, scores.stride},
+           .terms = head.distance_query,
+           .count = shape.queries,
+           .out = backwards(gradients.distances, shape.keys)},
+          shape.keys, shape.width);
 }
 
 void Attend(const Head& head, const HeadShape& shape, float* scratch) {
@@ -117,12 +172,14 @@ void Attend(const Head& head, const HeadShape& shape, float* scratch) {
   transpose(head.key, shape.keys, shape.width, keys);
   const HeadRows probabilities{.data = head.probabilities, .stride = shape.row};
   const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.width));
   product({.weights = {head.query.data, head.query.stride, 1},
            .terms = keys,
            .count = shape.width,
            .out = probabilities,
-           .scale = 1.0f / std::sqrt(static_cast<float>(shape.width))},
+           .scale = scale},
           shape.queries, columns);
+  if (shape.relative) add_distance_scores(head, shape, probabilities, columns, scale, scratch);
   for (int64_t t = 0; t < shape.queries; ++t) {
     softmax_row(head.probabilities + t * shape.row, visible(shape, t), shape.row);
   }
@@ -133,7 +190,8 @@ void Attend(const Head& head, const HeadShape& shape, float* scratch) {
           shape.queries, shape.width);
 }
 
-// With dP = dO V^T: dS = P (dP - rowsum(P dP)) / sqrt(width), dQ = dS K, dK = dS^T Q, dV = P^T dO.
+// With dP = dO V^T: dS = P (dP - rowsum(P dP)) / sqrt(width), dQ = dS K, dK = dS^T Q, dV = P^T dO; of the
+// distances as of the keys, with dS moved to where a distance stands.
 void AttendBackward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
                     float* scratch) {
   const Tag d;
@@ -174,6 +232,7 @@ void AttendBackward(const Head& head, const HeadGradients& gradients, const Head
            .count = shape.queries,
            .out = gradients.value},
           shape.keys, shape.width);
+  if (shape.relative) distance_gradients(head, gradients, shape, scores);
 }
 
 }  // namespace megin::net::HWY_NAMESPACE
@@ -187,7 +246,10 @@ HWY_EXPORT(AttendBackward);
 
 int64_t attention_row(int64_t keys) {
   constexpr int64_t kMultiple = 16;  // lanes of the widest vectors
-  return (keys + kMultiple - 1) / kMultiple * kMultiple;
+  // Rows that are a multiple of this many floats apart would share a few sets of the first cache.
+  constexpr int64_t kTooEven = 64;
+  const int64_t row = (keys + kMultiple - 1) / kMultiple * kMultiple;
+  return row % kTooEven == 0 ? row + kMultiple : row;
 }
 
 int64_t attention_scratch(const HeadShape& shape) {

@@ -16,17 +16,22 @@ struct HeadShape {
   int64_t keys = 0;     // real ones
   int64_t width = 0;    // of the head
   int64_t row = 0;      // stride of the probabilities: attention_row of at least `keys`
-  bool causal = false;
+  bool causal = false;  // the queries are the last of the keys, and see none behind themselves
+  bool relative = false;
 };
 
+// `distance_query` and `distances` of relative attention only, which is causal: query i and key j have the
+// score query_i key_j + distance_query_i distances_n at n = keys - queries + i - j.
 struct Head {
   HeadRows query, key, value, output;
-  float* probabilities = nullptr;  // [queries, row]
+  HeadRows distance_query = {}, distances = {};  // [queries], [keys]
+  float* probabilities = nullptr;                // [queries, row]
 };
 
 struct HeadGradients {
   HeadRows query, key, value;  // written
-  HeadRows output;             // read
+  HeadRows distance_query = {}, distances = {};
+  HeadRows output;  // read
 };
 
 // The length of a row of probabilities: whole vectors of any instruction set. Elements beyond the keys are

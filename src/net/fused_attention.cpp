@@ -48,7 +48,8 @@ void for_heads(const Shape& shape, int64_t width, const Body& body) {
                           .keys = shape.key_lengths[sentence],
                           .width = width,
                           .row = row,
-                          .causal = shape.causal},
+                          .causal = shape.causal,
+                          .relative = shape.relative},
                 .sentence = i / shape.heads,
                 .head = i % shape.heads,
                 .scratch = scratch.data()});
@@ -169,7 +170,99 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
   }
 };
 
+// The sentences of a pass share its distances, of which each sentence has a gradient of its own until the
+// end.
+struct RelativeTensors {
+  const at::Tensor& content_query;   // [sentences * queries, d]
+  const at::Tensor& distance_query;  // the same
+  const at::Tensor& key_value;       // [sentences * keys, 2 d]
+  const at::Tensor& distances;       // [passes * keys, d], or of gradients [sentences * keys, d]
+
+  Projections projections() const { return cross_projections(content_query, key_value); }
+
+  HeadRows distance_query_of(const Shape& shape, const Task& task) const {
+    const int64_t d = distance_query.size(1);
+    return rows(distance_query.data_ptr<float>(), d, task.sentence * shape.queries,
+                task.head * task.shape.width);
+  }
+  HeadRows distances_of(const Shape& shape, const Task& task) const {
+    const int64_t passes = distances.size(0) / shape.keys;
+    const int64_t pass = task.sentence / (shape.sentences / passes);
+    return rows(distances.data_ptr<float>(), distances.size(1), pass * shape.keys,
+                task.head * task.shape.width);
+  }
+};
+
+Head relative_head(const RelativeTensors& in, const Shape& shape, const Task& task) {
+  Head head = head_of(in.projections(), shape, task);
+  head.distance_query = in.distance_query_of(shape, task);
+  head.distances = in.distances_of(shape, task);
+  return head;
+}
+
+struct RelativeFunction : torch::autograd::Function<RelativeFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& content_query,
+                            const at::Tensor& distance_query, const at::Tensor& key_value,
+                            const at::Tensor& distances, std::shared_ptr<const Shape> shape) {
+    const at::Tensor content = content_query.contiguous(), distance = distance_query.contiguous();
+    const at::Tensor kv = key_value.contiguous(), far = distances.contiguous();
+    const RelativeTensors in{content, distance, kv, far};
+    at::Tensor output = at::empty_like(content);
+    at::Tensor probabilities = empty_probabilities(*shape);
+    const int64_t d = output.size(1);
+    for_heads(*shape, d / shape->heads, [&](const Task& task) {
+      Head head = relative_head(in, *shape, task);
+      head.output =
+          rows(output.data_ptr<float>(), d, task.sentence * shape->queries, task.head * task.shape.width);
+      head.probabilities = probabilities_of(probabilities, *shape, task);
+      attend_head(head, task.shape, task.scratch);
+    });
+    context->save_for_backward({content, distance, kv, far, probabilities});
+    context->saved_data["shape"] = keep(std::move(shape));
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const Shape& shape = kept<Shape>(context->saved_data["shape"]);
+    const at::Tensor output = gradients[0].contiguous(), &far = saved[3];
+    const int64_t d = output.size(1), passes = far.size(0) / shape.keys;
+    at::Tensor content = at::empty_like(saved[0]), distance = at::empty_like(saved[1]);
+    at::Tensor key_value = at::empty_like(saved[2]);
+    at::Tensor by_sentence = at::empty({shape.sentences * shape.keys, d}, at::kFloat);
+    const RelativeTensors in{saved[0], saved[1], saved[2], far};
+    const RelativeTensors to{content, distance, key_value, by_sentence};
+    for_heads(shape, d / shape.heads, [&](const Task& task) {
+      Head head = relative_head(in, shape, task);
+      head.probabilities = probabilities_of(saved[4], shape, task);
+      const Head target = relative_head(to, shape, task);
+      attend_head_backward(head,
+                           {.query = target.query,
+                            .key = target.key,
+                            .value = target.value,
+                            .distance_query = target.distance_query,
+                            .distances = target.distances,
+                            .output = rows(output.data_ptr<float>(), d, task.sentence * shape.queries,
+                                           task.head * task.shape.width)},
+                           task.shape, task.scratch);
+    });
+    const at::Tensor distances = by_sentence.view({passes, shape.sentences / passes, shape.keys, d})
+                                     .sum(1)
+                                     .view({passes * shape.keys, d});
+    return {content, distance, key_value, distances, at::Tensor()};
+  }
+};
+
 }  // namespace
+
+at::Tensor fused_relative_attention(const RelativeInputs& in, Shape shape) {
+  shape.causal = shape.relative = true;
+  shape.query_lengths.assign(static_cast<size_t>(shape.sentences), shape.queries);
+  shape.key_lengths.assign(static_cast<size_t>(shape.sentences), shape.keys);
+  return RelativeFunction::apply(in.content_query, in.distance_query, in.key_value, in.distances,
+                                 std::make_shared<const Shape>(std::move(shape)));
+}
 
 at::Tensor fused_self_attention(const at::Tensor& projected, const std::shared_ptr<const Shape>& shape) {
   return SelfFunction::apply(projected, shape);

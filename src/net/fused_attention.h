@@ -14,11 +14,12 @@ namespace megin::net {
 struct FusedAttentionShape {
   int64_t sentences = 0;
   int64_t heads = 0;
-  int64_t queries = 0;                 // positions of the query side, padding included
-  int64_t keys = 0;                    // positions of the key side, padding included
-  bool causal = false;                 // query t sees keys 0 to t
-  std::vector<int64_t> query_lengths;  // [sentences] not padding
-  std::vector<int64_t> key_lengths;    // [sentences] not padding
+  int64_t queries = 0;                      // positions of the query side, padding included
+  int64_t keys = 0;                         // positions of the key side, padding included
+  bool causal = false;                      // query t sees keys 0 to keys - queries + t
+  bool relative = false;                    // set by fused_relative_attention
+  std::vector<int64_t> query_lengths = {};  // [sentences] not padding
+  std::vector<int64_t> key_lengths = {};    // [sentences] not padding
 };
 
 // projected: [sentences * length, 3 d], rows query, key, value. Returns [sentences * length, d].
@@ -29,5 +30,17 @@ at::Tensor fused_self_attention(const at::Tensor& projected,
 // query: [sentences * queries, d]; key_value: [sentences * keys, 2 d]. Returns [sentences * queries, d].
 at::Tensor fused_cross_attention(const at::Tensor& query, const at::Tensor& key_value,
                                  const std::shared_ptr<const FusedAttentionShape>& shape);
+
+// Of relative positions (net/relative_attention.h), causal and without padding: of the shape sentences,
+// heads, queries and keys are read. content_query and distance_query: [sentences * queries, d], the query
+// with u and with v; key_value: [sentences * keys, 2 d]; distances: [passes * keys, d], row n of a pass that
+// of distance n, shared by the sentences / passes sentences of the pass. Returns [sentences * queries, d].
+struct RelativeInputs {
+  const at::Tensor& content_query;
+  const at::Tensor& distance_query;
+  const at::Tensor& key_value;
+  const at::Tensor& distances;
+};
+at::Tensor fused_relative_attention(const RelativeInputs& inputs, FusedAttentionShape shape);
 
 }  // namespace megin::net

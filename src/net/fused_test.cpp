@@ -17,6 +17,7 @@
 #include "net/initialisation.h"
 #include "net/linear.h"
 #include "net/norm.h"
+#include "net/relative_attention.h"
 
 namespace megin::net {
 namespace {
@@ -94,6 +95,40 @@ TEST_P(Fused, SelfAttentionEqualsThePlainForm) {
       expect_equal({fused * real_rows(lengths, 7)}, {plain * real_rows(lengths, 7)});
       expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
     }
+  }
+}
+
+// Lengths that fill no whole vectors and some that do; two passes with distances of their own.
+TEST_P(Fused, RelativeAttentionEqualsThePlainForm) {
+  config::ModelConfig config = model_of_width(16);
+  config.kind = config::ModelKind::kCausalLm;
+  config.positions = config::Positions::kRelative;
+  config.encoder_layers = 0;
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 3);
+  for (const char* bias : {"content_bias", "distance_bias"}) {
+    const at::NoGradGuard no_gradients;
+    parameters.get(std::string("decoder.relative.") + bias).copy_(normal_tensor({16}, bias[0], 0.5));
+  }
+  const std::string prefix = "decoder.layers.0.self_attention.";
+  const RelativeSelfAttention attention(parameters, prefix, config);
+  for (const auto& [length, remembered] :
+       {std::pair<int64_t, int64_t>{1, 0}, {5, 16}, {16, 16}, {19, 7}, {12, 0}}) {
+    at::Tensor x = normal_tensor({4 * length, 16}, 5).requires_grad_(true);
+    at::Tensor distances = normal_tensor({2, remembered + length, 16}, 6).requires_grad_(true);
+    const at::Tensor past = normal_tensor({4, remembered, 16}, 7);
+    const at::Tensor weights = normal_tensor({4 * length, 16}, 8);
+    std::vector<at::Tensor> inputs = {x, distances};
+    for (const char* name : {"query_key_value.weight", "distance.weight", "output.weight"})
+      inputs.push_back(parameters.get(prefix + name));
+    for (const char* name : {"content_bias", "distance_bias"})
+      inputs.push_back(parameters.get(std::string("decoder.relative.") + name));
+    const auto forward = [&](const Operations& operations) {
+      return attention.forward({x, {4, length}, past, distances, operations}, {});
+    };
+    const at::Tensor plain = forward(Operations::kPlain), fused = forward(Operations::kFused);
+    expect_equal({fused}, {plain});
+    expect_equal(gradients_of(fused, weights, inputs), gradients_of(plain, weights, inputs));
   }
 }
 

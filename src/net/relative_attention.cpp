@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "net/dropout.h"
+#include "net/fused_attention.h"
 #include "net/linear.h"
 
 namespace megin::net {
@@ -33,6 +34,31 @@ at::Tensor mask(int64_t queries, int64_t keys) {
       .triu(keys - queries + 1);
 }
 
+struct Shape {
+  int64_t sentences, queries, keys, passes, heads;
+};
+
+// Returns [sentences * queries, d].
+at::Tensor attend(const RelativeInputs& in, const Shape& shape, const DropoutMask& probabilities) {
+  const auto& [sentences, queries, keys, passes, heads] = shape;
+  const int64_t inner = in.content_query.size(1), width = inner / heads;
+  const auto key_value =
+      in.key_value.view({sentences, keys, 2, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);
+  const at::Tensor distances = in.distances.view({passes, 1, keys, heads, width})
+                                   .permute({0, 1, 3, 4, 2});  // [passes, 1, heads, width, keys]
+  const auto split = [&](const at::Tensor& x) {
+    return x.view({sentences, queries, heads, width}).transpose(1, 2);
+  };
+  const double scale = 1.0 / std::sqrt(static_cast<double>(width));
+  const at::Tensor by_content = at::matmul(split(in.content_query), key_value[0].transpose(-2, -1));
+  const at::Tensor by_distance =
+      at::matmul(split(in.distance_query).view({passes, -1, heads, queries, width}), distances)
+          .view({sentences, heads, queries, keys});
+  const at::Tensor scores = (by_content + by_key(by_distance)) * scale + mask(queries, keys);
+  const at::Tensor weights = dropout(at::softmax(scores, -1), probabilities);
+  return at::matmul(weights, key_value[1]).transpose(1, 2).reshape({sentences * queries, inner});
+}
+
 }  // namespace
 
 RelativeSelfAttention::RelativeSelfAttention(const ParameterMemory& parameters, const std::string& prefix,
@@ -47,34 +73,24 @@ RelativeSelfAttention::RelativeSelfAttention(const ParameterMemory& parameters, 
 at::Tensor RelativeSelfAttention::forward(const Inputs& in, const DropoutMask& probabilities) const {
   const int64_t sentences = in.shape.sentences, length = in.shape.length, d = in.x.size(1);
   const int64_t passes = in.distances.size(0), keys = in.distances.size(1);
-  const int64_t inner = content_bias_.size(0), width = inner / heads_;
+  const int64_t inner = content_bias_.size(0);
   const at::Tensor none;
   const at::Tensor now = in.x.view({sentences, length, d});
   const at::Tensor all = in.past.defined() ? at::cat({in.past, now}, 1) : now;
   // Queries only of what is new, keys and values of everything.
-  const at::Tensor query =
-      linear(in.x, projection_.narrow(0, 0, inner), none, in.operations).view({sentences, length, inner});
-  const auto key_value =
-      linear(all.reshape({sentences * keys, d}), projection_.narrow(0, inner, 2 * inner), none, in.operations)
-          .view({sentences, keys, 2, heads_, width})
-          .permute({2, 0, 3, 1, 4})
-          .unbind(0);
+  const at::Tensor query = linear(in.x, projection_.narrow(0, 0, inner), none, in.operations);
+  const at::Tensor key_value = linear(all.reshape({sentences * keys, d}),
+                                      projection_.narrow(0, inner, 2 * inner), none, in.operations);
   const at::Tensor distances =
-      linear(in.distances.reshape({passes * keys, d}), distance_, none, in.operations)
-          .view({passes, 1, keys, heads_, width})
-          .permute({0, 1, 3, 4, 2});  // [passes, 1, heads, width, keys]
-  const auto split = [&](const at::Tensor& x) {
-    return x.view({sentences, length, heads_, width}).transpose(1, 2);
-  };
-  const double scale = 1.0 / std::sqrt(static_cast<double>(width));
-  const at::Tensor by_content = at::matmul(split(query + content_bias_), key_value[0].transpose(-2, -1));
-  const at::Tensor by_distance =
-      at::matmul(split(query + distance_bias_).view({passes, -1, heads_, length, width}), distances)
-          .view({sentences, heads_, length, keys});
-  const at::Tensor scores = (by_content + by_key(by_distance)) * scale + mask(length, keys);
-  const at::Tensor weights = dropout(at::softmax(scores, -1), probabilities);
+      linear(in.distances.reshape({passes * keys, d}), distance_, none, in.operations);
+  const at::Tensor content_query = query + content_bias_, distance_query = query + distance_bias_;
+  const bool fused = in.operations.fused(config::FusedPart::kAttention) && probabilities.probability <= 0;
   const at::Tensor mixed =
-      at::matmul(weights, key_value[1]).transpose(1, 2).reshape({sentences * length, inner});
+      fused ? fused_relative_attention(
+                  {content_query, distance_query, key_value, distances},
+                  {.sentences = sentences, .heads = heads_, .queries = length, .keys = keys})
+            : attend({content_query, distance_query, key_value, distances},
+                     {sentences, length, keys, passes, heads_}, probabilities);
   return linear(mixed, output_, none, in.operations);
 }
 

@@ -111,19 +111,26 @@ TEST(RelativeAttention, EqualsTheFormulaInLoops) {
 TEST(RelativeAttention, Gradients) {
   const Fixture fixture;
   const RelativeSelfAttention attention(fixture.parameters, kPrefix, fixture.config);
-  const DropoutMask probabilities{.probability = 0.2, .passes = 2, .keys = {4, 9}};
-  for (const int64_t remembered : {0, 3}) {
-    const at::Tensor x = normal_tensor({2 * 4, kWidth}, 3).requires_grad_(true);
-    const at::Tensor past = normal_tensor({2, remembered, kWidth}, 4);
-    // Two passes, each with distances of its own.
-    const at::Tensor distances = normal_tensor({2, remembered + 4, kWidth}, 5);
-    std::vector<at::Tensor> inputs = {x};
-    for (const Parameter& p : fixture.parameters.all()) {
-      const bool own = p.name.starts_with(kPrefix) && p.name.find(".norm.") == std::string::npos;
-      if (own || p.name.starts_with("decoder.relative.")) inputs.push_back(p.leaves[0]);
+  const DropoutMask dropped{.probability = 0.2, .passes = 2, .keys = {4, 9}};
+  for (const bool drops : {false, true}) {  // the fused form, and the plain one
+    for (const int64_t remembered : {0, 3}) {
+      const DropoutMask probabilities = drops ? dropped : DropoutMask{};
+      const at::Tensor x = normal_tensor({2 * 4, kWidth}, 3).requires_grad_(true);
+      const at::Tensor past = normal_tensor({2, remembered, kWidth}, 4);
+      // Two passes, each with distances of its own.
+      const at::Tensor distances = normal_tensor({2, remembered + 4, kWidth}, 5);
+      std::vector<at::Tensor> inputs = {x};
+      for (const Parameter& p : fixture.parameters.all()) {
+        const bool own = p.name.starts_with(kPrefix) && p.name.find(".norm.") == std::string::npos;
+        if (own || p.name.starts_with("decoder.relative.")) inputs.push_back(p.leaves[0]);
+      }
+      ASSERT_EQ(inputs.size(), 6);
+      expect_gradients(
+          [&] {
+            return attention.forward({x, {2, 4}, past, distances}, probabilities);
+          },
+          inputs);
     }
-    ASSERT_EQ(inputs.size(), 6);
-    expect_gradients([&] { return attention.forward({x, {2, 4}, past, distances}, probabilities); }, inputs);
   }
 }
 
