@@ -166,7 +166,7 @@ struct ObjectiveConfig {
     field("weight_second", self.weight_second, "of the second pass's cross-entropy; else by the method");
     field("weight_consistency", self.weight_consistency, "multiplies alpha times the consistency term");
     field("label_smoothing", self.label_smoothing,
-          "probability given to the other symbols; if not given, 0 for a causal_lm");
+          "probability given to the other symbols; if not given, 0 for a language model");
     field("pair", self.pair, "may the experts of the two passes coincide");
     field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
     field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
