@@ -33,7 +33,9 @@ config::ModelConfig masked_model() {
 
 // Rows of 6 and 4 tokens.
 data::TokenBatch two_rows() {
-  data::TokenBatch batch{.sentences = 2, .source_length = 6, .target_length = 6};
+  data::TokenBatch batch;
+  batch.sentences = 2;
+  batch.source_length = batch.target_length = 6;
   batch.source = {0, 9, 10, 11, 12, 2, 0, 13, 14, 2, 1, 1};
   batch.target_output = {1, 9, 1, 11, 1, 1, 1, 1, 15, 1, 1, 1};
   batch.sentence = {0, 1};
@@ -133,7 +135,9 @@ TEST(MaskedModel, ATokenSeesItsWholeRowAndNoOther) {
     const at::Tensor changed = made.model.forward(other, evaluation);
     EXPECT_FALSE(at::allclose(changed.narrow(0, 0, 1), states.narrow(0, 0, 1), 1e-4, 1e-4)) << "looks ahead";
     EXPECT_TRUE(at::equal(changed.narrow(0, 6, 4), states.narrow(0, 6, 4)));
-    data::TokenBatch alone{.sentences = 1, .source_length = 4, .target_length = 4};
+    data::TokenBatch alone;
+    alone.sentences = 1;
+    alone.source_length = alone.target_length = 4;
     alone.source = {0, 13, 14, 2};
     alone.sentence = {1};
     EXPECT_TRUE(at::allclose(made.model.forward(alone, evaluation), states.narrow(0, 6, 4), 1e-5, 1e-5))

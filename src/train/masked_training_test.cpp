@@ -96,7 +96,9 @@ TEST(MaskedTraining, PredictionsOfTwoPassesStandPassAfterPass) {
 
 // A batch of line ends asks for nothing.
 TEST(MaskedTraining, ABatchWithoutPredictionsChangesNoLoss) {
-  data::TokenBatch batch{.sentences = 1, .source_length = 3, .target_length = 3};
+  data::TokenBatch batch;
+  batch.sentences = 1;
+  batch.source_length = batch.target_length = 3;
   batch.source = {text::kBeginId, text::kEndId, text::kEndId};
   batch.target_output.assign(3, text::kPadId);
   batch.sentence = {0};
@@ -151,7 +153,7 @@ TEST(MaskedTraining, LearnsWithEveryKindOfObjectiveAndRouter) {
   for (auto& [name, form] : forms) {
     SCOPED_TRACE(name);
     auto& [model, train] = form;
-    train.optimizer.learning_rate = 5e-3;
+    train.optimizer.learning_rate = 1e-2;
     Trainer trainer(model, train);
     data::MaskedStream stream = stream_of(text);
     const auto mean_loss = [&](int64_t from, int64_t to) {

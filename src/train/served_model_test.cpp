@@ -244,7 +244,9 @@ TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
 
 // The states of two rows and the probabilities at their places.
 void expect_masked_as_trained(const config::ModelConfig& config, const std::vector<std::string>& modes) {
-  data::TokenBatch batch{.sentences = 2, .source_length = 7, .target_length = 7};
+  data::TokenBatch batch;
+  batch.sentences = 2;
+  batch.source_length = batch.target_length = 7;
   batch.source = {0, 5, 6, 7, 8, 9, 2, 0, 11, 12, 2, 1, 1, 1};
   batch.target_output.assign(14, text::kPadId);
   batch.sentence = {0, 1};
