@@ -199,6 +199,9 @@ nlohmann::ordered_json report(const std::vector<std::unique_ptr<Case>>& cases, c
 // Random pairs, or of a language model their targets as one text.
 std::unique_ptr<data::BatchStream> batches(const data::MemoryExamples& examples, const Options& options,
                                            const config::ModelConfig& model) {
+  if (config::is_masked_lm(model)) {
+    fail_usage("--preset: wanted one that translates or goes on with texts, found {}", options.preset);
+  }
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(
         examples,

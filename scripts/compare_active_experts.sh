@@ -56,17 +56,17 @@ export folder recipes megin updates threads blocks test experts
 run_all
 
 {
-  echo "method,seed,experts,test_bits_per_byte"
+  echo "method,seed,experts,test_bits"
   for method in $methods; do
     for seed in $seeds; do
       for way in $(ways_of "$method"); do
-        bits=$(grep -oE '"bits_per_byte":[0-9.]+' "$folder/$method-$seed.${way%%=*}.json" | cut -d: -f2)
+        bits=$(grep -oE '"bits_per_(byte|token)":[0-9.]+' "$folder/$method-$seed.${way%%=*}.json" | cut -d: -f2)
         echo "$method,$seed,${way%%=*},$bits"
       done
     done
   done
 } | tee "$folder/bits.csv"
-echo "method, experts a token: mean and standard deviation (n - 1) of the test text's bits a byte"
+echo "method, experts a token: mean and standard deviation (n - 1) of the test text's bits a byte, or a masked token"
 for method in $methods; do
   for way in $(ways_of "$method"); do
     awk -F, -v method="$method" -v experts="${way%%=*}" '$1 == method && $3 == experts { n++; sum += $4; squares += $4 * $4 }

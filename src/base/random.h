@@ -24,6 +24,7 @@ enum class Purpose : uint64_t {
   kMix = 9,
   kRouting = 10,
   kPerturbation = 11,
+  kMasking = 12,
 };
 
 // A 64-bit finaliser with full avalanche (the SplitMix64 output function; Steele, Lea, Flood 2014).

@@ -19,7 +19,7 @@ namespace {
 
 struct CalibrateOptions {
   std::string model, output, tag;
-  TestFiles files = {.source = {}, .reference = {}, .text = {}, .most_lines = 500};
+  TestFiles files = {.source = {}, .reference = {}, .text = {}, .most_lines = 500, .masking = {}};
 };
 
 // Sources alone are translated, greedily.
@@ -109,7 +109,7 @@ void calibrate(const CalibrateOptions& options, CommandContext& context) {
         options.model);
   }
   TestFiles files = options.files;
-  if (!config::is_causal_lm(config) && files.reference.empty())
+  if (!config::is_language_model(config) && files.reference.empty())
     files.reference = files.source;  // none is wanted
   check_files(files, config);
   const runtime::OutputSquares squares = measure(options, bundle, context.console);

@@ -87,12 +87,31 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
   command.add_option("--tag", options.tag, "target-language tag put before each source line, as <2de>");
 }
 
+namespace {
+
+// What a model of a kind is, and what it is for.
+struct KindText {
+  std::string_view what, use;
+};
+KindText text_of(config::ModelKind kind) {
+  switch (kind) {
+    case config::ModelKind::kEncoderDecoder:
+      return {"that translates", "use megin translate"};
+    case config::ModelKind::kCausalLm:
+      return {"that goes on with a text (causal_lm)", "use megin generate"};
+    case config::ModelKind::kMaskedLm:
+      return {"that restores masked tokens (masked_lm)", "megin evaluate --text measures it"};
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
 void require_kind(const runtime::ModelBundle& bundle, config::ModelKind wanted, const std::string& path) {
-  if (bundle.weights->config.kind == wanted) return;
-  fail_usage("{}: {}", path,
-             wanted == config::ModelKind::kCausalLm
-                 ? "wanted a language model, found one that translates; use megin translate"
-                 : "wanted a model that translates, found a language model; use megin generate");
+  const config::ModelKind found = bundle.weights->config.kind;
+  if (found == wanted) return;
+  fail_usage("{}: wanted a model {}, found one {}; {}", path, text_of(wanted).what, text_of(found).what,
+             text_of(found).use);
 }
 
 runtime::BatchedSearch batched_search(const DecodingOptions& options) {

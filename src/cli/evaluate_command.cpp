@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/decoding_options.h"
 #include "cli/test_files.h"
+#include "config/enums.h"
 #include "metric/corpus.h"
 #include "runtime/translator.h"
 
@@ -140,11 +141,11 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
   if (options.decoding.gate) json["gate"] = *options.decoding.gate;
   json["lines"] = runs[0].of_files.lines;
   json["tokens"] = runs[0].of_files.loss.tokens;
-  const bool of_text = !options.files.text.empty();
-  if (of_text) {
+  const bool of_text = !options.files.text.empty(), has_bytes = runs[0].of_files.bytes > 0;
+  if (of_text && has_bytes) {
     if (!runs[0].of_files.of_bytes) json["words"] = runs[0].of_files.words;
     json["bytes"] = runs[0].of_files.bytes;
-  } else {
+  } else if (!of_text) {
     json["left_out"] = runs[0].of_files.left_out;
   }
   for (const Evaluation& run : runs) {
@@ -152,7 +153,8 @@ nlohmann::ordered_json to_json(const EvaluateOptions& options, const std::vector
                                   {"loss", loss_of(run)},
                                   {"perplexity", run.of_files.loss.perplexity()},
                                   {"seconds", run.seconds}};
-    if (of_text) {
+    if (of_text && !has_bytes) one["bits_per_token"] = run.of_files.loss.bits_per_token();
+    if (of_text && has_bytes) {
       if (!run.of_files.of_bytes) one["word_perplexity"] = run.of_files.word_perplexity();
       one["bits_per_byte"] = run.of_files.bits_per_byte();
     }
@@ -172,10 +174,13 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
   const std::string gate = options.decoding.gate ? fmt::format(", gate {}", *options.decoding.gate) : "";
   for (const Evaluation& run : runs) {
     if (runs.size() > 1) out << fmt::format("seed {}\n", run.seed);
-    out << fmt::format("loss {:.4f} nats a token, perplexity {:.3f} ({} tokens, experts: {}{})\n",
-                       loss_of(run), run.of_files.loss.perplexity(), run.of_files.loss.tokens, run.experts,
-                       gate);
-    if (run.of_files.of_bytes) {
+    const bool masked = !options.files.text.empty() && run.of_files.bytes == 0;
+    out << fmt::format("loss {:.4f} nats a {}token, perplexity {:.3f} ({} {}tokens, experts: {}{})\n",
+                       loss_of(run), masked ? "masked " : "", run.of_files.loss.perplexity(),
+                       run.of_files.loss.tokens, masked ? "masked " : "", run.experts, gate);
+    if (masked) {
+      out << fmt::format("{:.4f} bits a masked token\n", run.of_files.loss.bits_per_token());
+    } else if (run.of_files.of_bytes) {
       out << fmt::format("{:.4f} bits a byte ({} bytes)\n", run.of_files.bits_per_byte(), run.of_files.bytes);
     } else if (!options.files.text.empty()) {
       out << fmt::format("perplexity {:.3f} a word ({} words and line ends), {:.4f} bits a byte ({} bytes)\n",
@@ -201,6 +206,13 @@ void evaluate(const EvaluateOptions& given, CommandContext& context) {
   if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
   check_files(options.files, bundle.weights->config);
+  if (const double rate = options.files.masking.rate; rate <= 0 || rate >= 1) {
+    fail_usage("--mask-rate: wanted a share above 0, below 1, found {}", rate);
+  }
+  if (!config::is_masked_lm(bundle.weights->config) && options.files.masking != config::MaskingConfig{}) {
+    fail_usage("{}: --mask-rate and --whole-words are for a masked_lm, found a {}", options.decoding.model,
+               config::enum_name(bundle.weights->config.kind));
+  }
   const bool of_text = !options.files.text.empty();
   options.loss_only = options.loss_only || of_text;
   warn_about_tags(bundle, options.decoding);
@@ -238,7 +250,8 @@ void add_evaluate_command(Program& program) {
            "language model: loss and perplexity by token and by word, and bits a byte, over blocks of "
            "--block-tokens; options "
            "of the "
-           "search are not used then.",
+           "search are not used then. Of a masked language model the loss is that of the tokens that are "
+           "masked, always the same ones of a text.",
        .examples = "megin evaluate run --src test.en --ref test.de\n"
                    "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json\n"
                    "megin evaluate run --text test.txt"},
@@ -251,6 +264,12 @@ void add_evaluate_command(Program& program) {
       .add_option("--block-tokens", options->block_tokens,
                   "blocks that the text is cut into; 0: as long as the model reads")
       ->capture_default_str();
+  command
+      .add_option("--mask-rate", options->files.masking.rate,
+                  "of a masked language model: share of the tokens that are masked")
+      ->capture_default_str();
+  command.add_flag("--whole-words", options->files.masking.whole_words,
+                   "of a masked language model: mask words, not tokens");
   command.add_option("--seeds", options->seeds, "how many seeds, from --seed on")->capture_default_str();
   command.add_flag("--loss-only", options->loss_only, "no translations and no BLEU");
 }

@@ -180,8 +180,8 @@ std::string shape_lines(const ModelInfo& info) {
   const bool same = m.source_vocabulary == m.target_vocabulary;
   std::string text = fmt::format("vocabulary   {}{}\n", grouped(m.target_vocabulary),
                                  same ? "" : fmt::format(" (source: {})", grouped(m.source_vocabulary)));
-  const std::string layers = config::is_causal_lm(m)
-                                 ? std::to_string(m.decoder_layers)
+  const std::string layers = config::is_language_model(m)
+                                 ? std::to_string(m.encoder_layers + m.decoder_layers)
                                  : fmt::format("{} + {}", m.encoder_layers, m.decoder_layers);
   text += fmt::format("layers       {} of width {}, {} heads, feed-forward {} ({})\n", layers, m.width,
                       m.heads, m.feed_forward, enum_name(m.activation));
@@ -249,20 +249,25 @@ std::string flops_table(const ModelInfo& info, int64_t length) {
     text += fmt::format("  {:<26}{:>16}{:>16}\n", name, grouped(static_cast<int64_t>(one)),
                         ensemble ? grouped(static_cast<int64_t>(all)) : "");
   };
-  const bool reads_source = !config::is_causal_lm(info.description.model);
-  if (reads_source) row("source", info.one_expert.source, info.all_experts.source);
-  row("target", info.one_expert.target, info.all_experts.target);
-  if (reads_source) {
-    row(fmt::format("+ source attention, {}", length), info.one_expert.source_attention,
+  const config::ModelConfig& model = info.description.model;
+  const bool masked = config::is_masked_lm(model);
+  if (config::has_encoder(model)) {
+    row(masked ? "text" : "source", info.one_expert.source, info.all_experts.source);
+  }
+  row(masked ? "+ output, where asked" : "target", info.one_expert.target, info.all_experts.target);
+  if (config::has_encoder(model)) {
+    row(fmt::format("+ {}attention, {}", masked ? "" : "source ", length), info.one_expert.source_attention,
         info.all_experts.source_attention);
   }
-  row(fmt::format("+ target attention, {}", length), info.one_expert.target_attention,
-      info.all_experts.target_attention);
+  if (config::has_decoder(model)) {
+    row(fmt::format("+ target attention, {}", length), info.one_expert.target_attention,
+        info.all_experts.target_attention);
+  }
   if (!dense && config::is_elastic(experts.router)) {
     for (int64_t k = 1; k < experts.count; k *= 2) {
-      const auto at = store::count_token_flops(info.description.model, k, length);
-      text += fmt::format("  {:<26}{:>16}\n", fmt::format("target with k={}", k),
-                          grouped(static_cast<int64_t>(at.target)));
+      const auto at = store::count_token_flops(model, k, length);
+      text += fmt::format("  {:<26}{:>16}\n", fmt::format("{} with k={}", masked ? "text" : "target", k),
+                          grouped(static_cast<int64_t>(masked ? at.source : at.target)));
     }
   }
   return text +
@@ -271,7 +276,7 @@ std::string flops_table(const ModelInfo& info, int64_t length) {
 
 std::string to_text(const ModelInfo& info, int64_t length) {
   std::string text = fmt::format("model        {} ({})\n", info.path.string(), human_bytes(info.bytes));
-  text += config::is_causal_lm(info.description.model)
+  text += config::is_language_model(info.description.model)
               ? fmt::format("language     {}\n", info.description.target_language)
               : fmt::format("languages    {} -> {}\n", info.description.source_language,
                             info.description.target_language);

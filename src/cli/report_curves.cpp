@@ -67,6 +67,7 @@ std::vector<Curve> curves_for(const std::vector<RunGroup>& groups) {
       curves.push_back({"validation", "perplexity", axis, "Validation perplexity, by token", Scale::kLog});
     }
     curves.push_back({"validation", "bits_per_byte", axis, "Validation, bits a byte"});
+    curves.push_back({"validation", "bits_per_token", axis, "Validation, bits a masked token"});
     curves.push_back({"validation", "word_perplexity", axis, "Validation perplexity, by word", Scale::kLog});
   }
   curves.push_back({"update", "nll", "updates", "Training loss, nats a token"});

@@ -69,12 +69,13 @@ struct SummaryColumn {
 
 // A language model has no BLEU; without one on the page the table is that of translation.
 std::vector<SummaryColumn> columns_for(const std::vector<RunGroup>& groups) {
-  bool perplexity = false, word_perplexity = false, bits = false, bleu = false;
+  bool perplexity = false, word_perplexity = false, bits = false, token_bits = false, bleu = false;
   for (const RunGroup& group : groups) {
     for (const ReportedRun* run : group.runs) {
       perplexity = perplexity || is_without_bleu(*run);
       word_perplexity = word_perplexity || last_line(*run, "validation", "word_perplexity") != nullptr;
       bits = bits || last_line(*run, "validation", "bits_per_byte") != nullptr;
+      token_bits = token_bits || last_line(*run, "validation", "bits_per_token") != nullptr;
       bleu = bleu || last_line(*run, "validation", "bleu") != nullptr;
     }
   }
@@ -93,6 +94,10 @@ std::vector<SummaryColumn> columns_for(const std::vector<RunGroup>& groups) {
   }
   if (bits) {
     columns.push_back({.heading = "bits a byte", .key = "bits_per_byte", .of_best = true, .decimals = 3});
+  }
+  if (token_bits) {
+    columns.push_back(
+        {.heading = "bits a masked token", .key = "bits_per_token", .of_best = true, .decimals = 3});
   }
   if (bleu || !perplexity) {
     columns.push_back({.heading = "BLEU", .key = "bleu", .of_best = true, .decimals = 2});
@@ -201,7 +206,8 @@ ordered_json run_summary(const ReportedRun& run) {
   if (const json* end = latest_end(run)) of["ended_by"] = end->value("reason", "");
   if (const json* best = best_validation(run)) {
     of["best"] = {{"update", best->at("update")}, {"loss", best->value("loss", 0.0)}};
-    for (const char* key : {"perplexity", "word_perplexity", "bits_per_byte", "bleu", "signature"}) {
+    for (const char* key :
+         {"perplexity", "word_perplexity", "bits_per_byte", "bits_per_token", "bleu", "signature"}) {
       if (best->contains(key)) of["best"][key] = best->at(key);
     }
   }

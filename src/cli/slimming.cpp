@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/dispatch.h"
+#include "runtime/masked_model.h"
+#include "store/model_size.h"
 #include "text/vocabulary.h"
 
 namespace megin::cli {
@@ -55,7 +57,8 @@ Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& b
                    const runtime::LineEncoder& encoder) {
   constexpr size_t kMostTokens = 64;
   const auto most = std::min(kMostTokens, static_cast<size_t>(bundle.weights->config.max_length));
-  Sample sample{.source = {}, .tokens = {text::kEndId}};
+  const bool masked = config::is_masked_lm(bundle.weights->config);
+  Sample sample{.source = {}, .tokens = {masked ? text::kBeginId : text::kEndId}};
   const auto add = [&](const std::string& line) {
     for (const int32_t token : bundle.target.encode(line)) sample.tokens.push_back(token);
     sample.tokens.push_back(text::kEndId);
@@ -79,13 +82,26 @@ Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& b
   return sample;
 }
 
+double flops_of_token(const config::ModelConfig& config, int64_t active) {
+  const store::TokenFlops flops = store::count_token_flops(config, active, 0);
+  return config::is_masked_lm(config) ? flops.source : flops.target;
+}
+
 double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample, Timed timed) {
   const double before = system_clock().steady_seconds();
+  const auto since = [&](double start) {
+    return 1000 * (system_clock().steady_seconds() - start) / static_cast<double>(sample.tokens.size());
+  };
+  if (config::is_masked_lm(model.config())) {
+    const runtime::MaskedModel masked(model.weights(), model.dispatch());
+    masked.states(std::vector<search::Source>{{.tokens = sample.tokens}});
+    return since(before);
+  }
   const auto state = model.begin({&sample.source, 1}, 1);
   std::vector<float> log_probs(static_cast<size_t>(model.vocabulary()));
   const double start = timed == Timed::kWhole ? before : system_clock().steady_seconds();
   for (const int32_t token : sample.tokens) model.step(*state, {&token, 1}, log_probs);
-  return 1000 * (system_clock().steady_seconds() - start) / static_cast<double>(sample.tokens.size());
+  return since(start);
 }
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,

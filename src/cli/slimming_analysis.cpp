@@ -25,7 +25,7 @@ struct Slimmed {
   int64_t active = 0;
   FileLoss loss;
   std::optional<FileLoss> unscaled;  // without the scales of a model that has some
-  double flops = 0;                  // of a target token
+  double flops = 0;                  // of a token (flops_of_token)
   double mebibytes = 0;              // of the weights that a token meets
   std::vector<double> milliseconds;  // of a target token, one sentence at a time; in each repeat
 };
@@ -47,7 +47,7 @@ std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::Mode
     all.push_back({.active = active,
                    .loss = loss(true),
                    .unscaled = config.experts.scales ? std::optional(loss(false)) : std::nullopt,
-                   .flops = store::count_token_flops(config, active, 0).target,
+                   .flops = flops_of_token(config, active),
                    .mebibytes = static_cast<double>(store::count_active_parameters(config, active).total()) *
                                 sizeof(float) / (1 << 20),
                    .milliseconds = {}});
@@ -99,12 +99,12 @@ nlohmann::ordered_json to_json(const Slimmed& of) {
   return json;
 }
 
-std::string table_text(const std::vector<Slimmed>& all, bool of_text) {
+std::string table_text(const std::vector<Slimmed>& all, bool has_bytes) {
   using report::Align;
   std::vector<report::Column> columns = {{"k", Align::kRight}, {"loss", Align::kRight}};
   if (all[0].unscaled) columns.push_back({"unscaled", Align::kRight});
   columns.push_back({"perplexity", Align::kRight});
-  if (of_text) columns.push_back({"bits a byte", Align::kRight});
+  if (has_bytes) columns.push_back({"bits a byte", Align::kRight});
   for (const char* name : {"MFLOP a token", "of all", "weights, MiB", "ms a token", "of all"}) {
     columns.push_back({name, Align::kRight});
   }
@@ -115,7 +115,7 @@ std::string table_text(const std::vector<Slimmed>& all, bool of_text) {
                                     fmt::format("{:.4f}", of.loss.loss.per_token())};
     if (of.unscaled) row.push_back(fmt::format("{:.4f}", of.unscaled->loss.per_token()));
     row.push_back(fmt::format("{:.3f}", of.loss.loss.perplexity()));
-    if (of_text) row.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
+    if (has_bytes) row.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
     row.insert(row.end(),
                {fmt::format("{:.2f}", of.flops / 1e6), fmt::format("{:.2f}", of.flops / last.flops),
                 fmt::format("{:.1f}", of.mebibytes), fmt::format("{:.3f}", median(of.milliseconds)),
@@ -171,7 +171,7 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
     }
     context.out << result.dump() << "\n";
   } else {
-    context.out << table_text(all, !options.files.text.empty())
+    context.out << table_text(all, all[0].loss.bytes > 0)
                 << "\nTime: decoding the files' first tokens, one sentence on one thread; the median of 11 "
                    "runs in turns.\n";
     if (all[0].loss.left_out > 0) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "runtime/batched_search.h"
+#include "runtime/masked_scorer.h"
 #include "text/byte_stream.h"
 #include "text/unicode.h"
 #include "text/vocabulary.h"
@@ -16,7 +17,7 @@ namespace megin::cli {
 void check_files(const TestFiles& files, const config::ModelConfig& model) {
   const bool pairs = !files.source.empty() && !files.reference.empty();
   const bool no_pairs = files.source.empty() && files.reference.empty();
-  if (config::is_causal_lm(model)) {
+  if (config::is_language_model(model)) {
     if (files.text.empty() || !no_pairs)
       fail_usage("wanted --text FILE for a language model, and no --src or --ref");
   } else if (!pairs || !files.text.empty()) {
@@ -77,18 +78,33 @@ bool goes_on(const TestFiles& files, const FileLoss& read) {
   return files.most_lines == 0 || read.lines < files.most_lines;
 }
 
-// Gives the scorer the lines of the text.
-void read_lines(const LossTools& tools, const TestFiles& files, const std::function<void(int64_t)>& advanced,
-                runtime::TextScorer& scorer, FileLoss& result) {
+// Gives `use` the lines of the text.
+void read_lines(const TestFiles& files, const std::function<void(int64_t)>& advanced,
+                const std::function<void(const std::string&)>& use, FileLoss& result) {
   text::LineReader lines(files.text);
   for (std::string line; goes_on(files, result) && lines.next(line); advanced(1)) {
     if (!text::is_valid_utf8(line))
       fail("{}: wanted UTF-8; convert the file (iconv -t UTF-8)", lines.where());
-    scorer.add(tools.bundle.target.encode(line));
-    result.words += text::count_words_and_ends({&line, 1});
-    result.bytes += line.size() + 1;
+    use(line);
     ++result.lines;
   }
+}
+
+// How well the model restores what is masked of the text.
+FileLoss masked_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
+                     const std::function<void(int64_t)>& advanced) {
+  const runtime::MaskedModel model(tools.model.weights(), tools.model.dispatch(), tools.model.measured());
+  const text::Masking masking(files.masking, tools.bundle.target, text::kEvaluationMaskSeed);
+  runtime::MaskedScorer scorer(
+      model, masking, {.row_tokens = block_tokens, .batch_tokens = tools.search.batch_tokens}, tools.pool);
+  FileLoss result;
+  read_lines(
+      files, advanced, [&](const std::string& line) { scorer.add(tools.bundle.target.encode(line)); },
+      result);
+  const runtime::TextScore score = scorer.finish();
+  if (score.tokens == 0) fail("{}: wanted a text with tokens to mask, found none", files.text);
+  result.loss = {.nats = -score.log_probability, .tokens = score.tokens};
+  return result;
 }
 
 // The same of a model whose tokens are bytes; a limit of lines is kept to a buffer's length.
@@ -118,6 +134,7 @@ void read_as_bytes(const LossTools& tools, const TestFiles& files,
 
 FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void(int64_t)>& advanced) {
+  if (config::is_masked_lm(tools.model.config())) return masked_loss(tools, files, block_tokens, advanced);
   FileLoss result;
   result.of_bytes = tools.bundle.target.byte_vocabulary() != nullptr;
   runtime::TextScorer scorer(tools.model,
@@ -126,7 +143,12 @@ FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block
   if (result.of_bytes) {
     read_as_bytes(tools, files, advanced, scorer, result);
   } else {
-    read_lines(tools, files, advanced, scorer, result);
+    const auto add = [&](const std::string& line) {
+      scorer.add(tools.bundle.target.encode(line));
+      result.words += text::count_words_and_ends({&line, 1});
+      result.bytes += line.size() + 1;
+    };
+    read_lines(files, advanced, add, result);
   }
   const runtime::TextScore score = scorer.finish();
   result.loss = {.nats = -score.log_probability, .tokens = score.tokens};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/train_config.h"
 #include "metric/perplexity.h"
 #include "runtime/model_bundle.h"
 #include "runtime/text_scorer.h"
@@ -16,19 +17,20 @@
 namespace megin::cli {
 
 struct TestFiles {
-  std::string source, reference;  // of a model that translates
-  std::string text;               // of a language model
-  uint64_t most_lines = 0;        // read no more of each; 0: all
+  std::string source, reference;       // of a model that translates
+  std::string text;                    // of a language model
+  uint64_t most_lines = 0;             // read no more of each; 0: all
+  config::MaskingConfig masking = {};  // of a masked_lm's text
 };
 
 // Throws UsageError where the files are not those that such a model wants.
 void check_files(const TestFiles& files, const config::ModelConfig& model);
 
 struct FileLoss {
-  metric::LogLoss loss;
+  metric::LogLoss loss;  // of a masked_lm: of the masked tokens
   uint64_t lines = 0;
   bool of_bytes = false;  // a text whose tokens are bytes: it has no words
-  uint64_t words = 0;     // of a text, line ends included
+  uint64_t words = 0;     // of a text, line ends included; of a masked_lm, as the bytes, 0
   uint64_t bytes = 0;     // the same; where tokens are bytes, as many as there are
   uint64_t left_out = 0;  // pairs with an empty side
 
@@ -70,7 +72,8 @@ void add_pair_loss(const LossTools& tools, const runtime::LineEncoder& encoder,
 
 // The loss over the text of `files` in blocks of `block_tokens` (0: as long as the model can read). Calls
 // `advanced` with each number of lines read. A model of bytes reads every byte, but newlines where its
-// vocabulary drops them.
+// vocabulary drops them. A masked_lm restores the tokens that files.masking masks by
+// text::kEvaluationMaskSeed.
 FileLoss text_loss(const LossTools& tools, const TestFiles& files, int64_t block_tokens,
                    const std::function<void(int64_t)>& advanced);
 

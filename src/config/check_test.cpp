@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <tuple>
 
 #include "base/error.h"
 #include "config/data_config.h"
@@ -142,6 +143,63 @@ TEST(ModelCheckTest, TransformerXlReadsInSegments) {
     m.encoder_layers = 2;
   });
   broken([](ModelConfig& m) { m.experts = {.count = 2, .body = ExpertBody::kInsert, .until = 2}; });
+}
+
+// smoe_dropout spec 2.3; the rest by the published base configurations of BERT and RoBERTa.
+TEST(PresetTest, MaskedLanguageModelsAreEncoders) {
+  for (const auto& [name, width, feed_forward, layers, epsilon] : {std::tuple{"tiny_mlm", 128, 512, 4, 1e-5},
+                                                                   {"bert", 768, 6144, 12, 1e-12},
+                                                                   {"roberta", 768, 3072, 12, 1e-5}}) {
+    ModelConfig c;
+    apply_model_preset(c, name);
+    EXPECT_NO_THROW(check(c)) << name;
+    EXPECT_TRUE(is_masked_lm(c) && is_language_model(c) && has_encoder(c) && !has_decoder(c)) << name;
+    EXPECT_EQ(c.width, width) << name;
+    EXPECT_EQ(c.feed_forward, feed_forward) << name;
+    EXPECT_EQ(c.encoder_layers, layers) << name;
+    EXPECT_EQ(c.decoder_layers, 0) << name;
+    EXPECT_EQ(c.norm_epsilon, epsilon) << name;
+    EXPECT_EQ(c.positions, Positions::kLearned) << name;
+    EXPECT_EQ(c.activation, Activation::kGelu) << name;
+    EXPECT_EQ(c.norm_position, NormPosition::kPost) << name;
+    EXPECT_TRUE(c.norm_embeddings && c.output_transform && c.output_bias && !c.scale_embeddings) << name;
+  }
+}
+
+TEST(ModelCheckTest, AMaskedLanguageModelHasNoDecoder) {
+  ModelConfig c;
+  apply_model_preset(c, "tiny_mlm");
+  const auto broken = [&](const std::function<void(ModelConfig&)>& change) {
+    ModelConfig other = c;
+    change(other);
+    EXPECT_THROW(check(other), UsageError);
+  };
+  broken([](ModelConfig& m) { m.decoder_layers = 1; });
+  broken([](ModelConfig& m) { m.encoder_layers = 0; });
+  broken([](ModelConfig& m) { m.begin_vector = true; });
+  broken([](ModelConfig& m) { m.positions = Positions::kRelative; });
+  broken([](ModelConfig& m) { m.share_embeddings = ShareEmbeddings::kDecoder; });
+  broken([](ModelConfig& m) { m.activation = Activation::kGeglu; });  // of the output transform
+  broken([](ModelConfig& m) {
+    m.share_embeddings = ShareEmbeddings::kNone;
+    m.source_vocabulary = 5;
+  });
+  broken([](ModelConfig& m) { m.mixture.components = 2; });
+  // What looks ahead may do so here.
+  for (const RouterKind router : {RouterKind::kSentence, RouterKind::kExpertChoice}) {
+    ModelConfig routed = c;
+    routed.experts = {.count = 4, .router = router, .gate = Gate::kSoftmax};
+    EXPECT_NO_THROW(check(routed));
+    routed.experts.body = ExpertBody::kInsert;
+    EXPECT_NO_THROW(check(routed));
+    EXPECT_EQ(count_expert_layers(routed), 1);
+  }
+  ModelConfig translation;
+  translation.norm_embeddings = true;
+  EXPECT_THROW(check(translation), UsageError);
+  translation.norm_embeddings = false;
+  translation.output_transform = true;
+  EXPECT_THROW(check(translation), UsageError);
 }
 
 TEST(ModelCheckTest, ExpertLayersMayEndBeforeTheStackDoes) {

@@ -60,8 +60,8 @@ void check_cleaning(const CleaningConfig& c) {
 }
 
 void check_subword(const SubwordConfig& c) {
-  // The four special symbols, the 256 bytes if asked for, and one of its own.
-  const int64_t least = c.byte_fallback ? 261 : 5;
+  // The four special symbols, the 256 bytes and the mask symbol if asked for, and one of its own.
+  const int64_t least = (c.byte_fallback ? 261 : 5) + (c.mask_symbol ? 1 : 0);
   if (c.model.empty()) {
     require(c.vocabulary >= least, "data.subword.vocabulary",
             fmt::format("{} or more{}", least, c.byte_fallback ? " (byte_fallback takes 256)" : ""),
@@ -100,6 +100,7 @@ void check_bytes(const DataConfig& c) {
   check_unread("data.subword.vocabulary", c.subword.vocabulary, standard.subword.vocabulary);
   check_unread("data.subword.coverage", c.subword.coverage, standard.subword.coverage);
   check_unread("data.subword.byte_fallback", c.subword.byte_fallback, standard.subword.byte_fallback);
+  check_unread("data.subword.mask_symbol", c.subword.mask_symbol, standard.subword.mask_symbol);
   check_unread("data.subword.sample", c.subword.sample, standard.subword.sample);
   check_unread("data.split.valid_pairs", c.split.valid_pairs, standard.split.valid_pairs);
   check_unread("data.split.test_pairs", c.split.test_pairs, standard.split.test_pairs);

@@ -10,14 +10,14 @@
 namespace megin::config {
 
 // translation: pairs of a source and a target, for an encoder-decoder.
-// language_model: a running text, line by line, for a causal_lm.
-// bytes: the same whose symbols are single bytes; one sequence, in which lines mean nothing.
+// language_model: a running text, line by line, for a causal_lm or a masked_lm.
+// bytes: a text for a causal_lm whose symbols are single bytes; one sequence, in which lines mean nothing.
 enum class Task { kTranslation, kLanguageModel, kBytes };
 constexpr auto enum_names(Task) {
   return std::array<std::string_view, 3>{"translation", "language_model", "bytes"};
 }
 
-// A running text for a causal_lm, not pairs.
+// A running text, not pairs.
 constexpr bool is_text(Task task) {
   return task != Task::kTranslation;
 }
@@ -96,6 +96,7 @@ struct SubwordConfig {
   double coverage = 0.9995;       // share of characters that get a symbol of their own
   bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
   bool joint = true;              // one model for both sides
+  bool mask_symbol = false;       // one of the symbols is <mask>, which no text has: for a masked_lm
   int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
   std::string model = {};         // an existing model, or vocabulary of bytes, to take over; empty: make one
   std::string target_model = {};  // the target side's when not joint
@@ -107,6 +108,8 @@ struct SubwordConfig {
     field("coverage", self.coverage, "share of characters with a symbol of their own");
     field("byte_fallback", self.byte_fallback, "spell other characters in bytes");
     field("joint", self.joint, "one model for both sides");
+    field("mask_symbol", self.mask_symbol,
+          "one of the symbols is <mask>, which no text has; true for a masked_lm");
     field("sample", self.sample, "sentences the model is trained on; 0 = all");
     field("model", self.model, "an existing SentencePiece model, or vocabulary of bytes; empty = make one");
     field("target_model", self.target_model, "the target side's when not joint");

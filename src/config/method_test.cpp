@@ -168,11 +168,49 @@ TEST_F(MethodTest, ALanguageModelIsOneKeyAway) {
   EXPECT_EQ(smoothed.model.width, 768);
   EXPECT_EQ(smoothed.train.objective.label_smoothing, 0.2);
 
-  EXPECT_EQ(error_of("model: {preset: base_lm}"),
-            "data.task: translation is for another model than model.kind causal_lm; the presets of language "
-            "models are tiny_lm, base_lm, large_lm and transformer_xl");
+  EXPECT_EQ(
+      error_of("model: {preset: base_lm}"),
+      "data.task: translation is for another model than model.kind causal_lm; the presets of language "
+      "models are tiny_lm, base_lm, large_lm and transformer_xl, of masked ones (data.task language_model) "
+      "tiny_mlm, bert and roberta");
   EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {bleu: true}}"),
             "train.validation.bleu: wanted false for a causal_lm, which translates nothing");
+}
+
+TEST_F(MethodTest, AMaskedLanguageModelIsOneKeyAway) {
+  const RunConfig mlm = load_text("{data: {task: language_model}, model: {kind: masked_lm}}");
+  EXPECT_EQ(mlm.model.preset, "tiny_mlm");
+  EXPECT_EQ(mlm.model.decoder_layers, 0);
+  EXPECT_EQ(mlm.data.target_language, mlm.data.source_language);
+  EXPECT_TRUE(mlm.data.subword.mask_symbol);
+  EXPECT_EQ(mlm.train.objective.label_smoothing, 0.0);
+  EXPECT_FALSE(mlm.train.validation.bleu);
+  EXPECT_EQ(mlm.train.validation.best_by, "loss");
+  EXPECT_EQ(mlm.train.masking, (MaskingConfig{0.15, 0.8, 0.1, false}));
+  EXPECT_EQ(load_text(to_yaml(mlm)), mlm);
+  const RunConfig bert = load_text(
+      "{data: {task: language_model}, model: {preset: bert}, train: {masking: {rate: 0.2, whole_words: "
+      "true}}}");
+  EXPECT_EQ(bert.model.kind, ModelKind::kMaskedLm);
+  EXPECT_TRUE(bert.train.masking.whole_words);
+
+  EXPECT_THAT(error_of("model: {preset: bert}"),
+              testing::HasSubstr("data.task: translation is for another model than model.kind masked_lm"));
+  EXPECT_THAT(error_of("{data: {task: bytes}, model: {preset: bert}}"),
+              testing::HasSubstr("data.task: bytes is for another model than model.kind masked_lm"));
+  EXPECT_EQ(error_of("{data: {task: language_model, subword: {mask_symbol: false}}, model: {preset: bert}}"),
+            "data.subword.mask_symbol: wanted true for a masked_lm, found false");
+  EXPECT_EQ(error_of("{data: {task: language_model}, train: {masking: {rate: 0.2}}}"),
+            "train.masking: wanted none of its keys for a causal_lm, which masks nothing, found some");
+  const std::string begin = "{data: {task: language_model}, model: {preset: bert}, train: {masking: ";
+  EXPECT_EQ(error_of(begin + "{rate: 0}}}"), "train.masking.rate: wanted a share above 0, below 1, found 0");
+  EXPECT_EQ(
+      error_of(begin + "{masked: 0.9, random: 0.2}}}"),
+      "train.masking.random: wanted a share from 0 to what train.masking.masked (0.9) leaves of 1, found "
+      "0.2");
+  EXPECT_EQ(
+      error_of("{data: {task: language_model}, model: {preset: bert}, train: {validation: {bleu: true}}}"),
+      "train.validation.bleu: wanted false for a masked_lm, which translates nothing");
 }
 
 TEST_F(MethodTest, BytesAreALanguageModel) {

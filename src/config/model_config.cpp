@@ -24,9 +24,11 @@ struct Preset {
 // Translation: fairseq's transformer_iwslt_de_en, transformer, transformer_vaswani_wmt_en_de_big; the tiny
 // one of Wu et al. 2021 for Multi30k; multilingual as Zuo et al. 2022. small is ours, for laptops. Language
 // models: base_lm and large_lm as Dai et al. 2022 (Table 7); tiny_lm is ours. Transformer-XL over bytes as in
-// Chen et al. 2023 (smoe_dropout spec 2.1, 2.2); the tiny one is ours.
+// Chen et al. 2023 (smoe_dropout spec 2.1, 2.2); the tiny one is ours. Masked language models: bert-base with
+// twice its feed-forward and roberta-base, as Chen et al. 2023 (smoe_dropout spec 2.3); tiny_mlm is ours.
 constexpr auto kTranslate = ModelKind::kEncoderDecoder;
 constexpr auto kGoOn = ModelKind::kCausalLm;
+constexpr auto kRestore = ModelKind::kMaskedLm;
 constexpr Preset kPresets[] = {
     {"tiny", kTranslate, 128, 256, 4, 4, 4, 0.3, 1024},
     {"small", kTranslate, 256, 512, 4, 3, 3, 0.3, 1024},
@@ -41,6 +43,9 @@ constexpr Preset kPresets[] = {
     {"transformer_xl_8", kGoOn, 256, 512, 8, 0, 8, 0.1, 512},
     {"transformer_xl_12", kGoOn, 256, 512, 8, 0, 12, 0.1, 512},
     {"tiny_transformer_xl", kGoOn, 128, 2048, 2, 0, 4, 0.1, 128},
+    {"tiny_mlm", kRestore, 128, 512, 4, 4, 0, 0.1, 128},
+    {"bert", kRestore, 768, 6144, 12, 12, 0, 0.1, 512},
+    {"roberta", kRestore, 768, 3072, 12, 12, 0, 0.1, 512},
 };
 
 void require_rate(double rate, std::string_view path) {
@@ -61,7 +66,8 @@ void check_experts(const ModelConfig& c) {
   require(!e.shared || e.count > 1, "model.experts.shared", "false where there is one expert anyway",
           e.shared);
   if (e.body == ExpertBody::kInsert) {
-    const int64_t least = is_causal_lm(c) ? c.decoder_layers : std::min(c.encoder_layers, c.decoder_layers);
+    const int64_t least = is_language_model(c) ? c.encoder_layers + c.decoder_layers
+                                               : std::min(c.encoder_layers, c.decoder_layers);
     require(e.until == 0, "model.experts.until", "0 for model.experts.body insert", e.until);
     require(e.layers < least, "model.experts.layers",
             fmt::format("less than the layers of a stack ({}), between which they stand", least), e.layers);
@@ -126,8 +132,8 @@ void check_mixture(const ModelConfig& c) {
   require(c.mixture.components >= 1, "model.mixture.components", "1 (no mixture) or more",
           c.mixture.components);
   if (!is_mixture(c)) return;
-  require(!is_causal_lm(c), "model.mixture.components", "1 in a causal_lm: it is of translations",
-          c.mixture.components);
+  require(!is_language_model(c), "model.mixture.components",
+          fmt::format("1 in a {}: it is of translations", enum_name(c.kind)), c.mixture.components);
   require(c.experts.count == 1 && c.experts.body == ExpertBody::kReplace, "model.mixture.components",
           "1 in a model with expert layers", c.mixture.components);
 }
@@ -142,6 +148,20 @@ void make_transformer_xl(ModelConfig& config) {
   config.memory = config.max_length;
   config.evaluation_block = config.max_length / 4;
   config.head_width = 64;
+}
+
+// What BERT and RoBERTa have in common (Devlin et al. 2019, Liu et al. 2019; the values of their published
+// base configurations).
+void make_masked_lm(ModelConfig& config) {
+  config.norm_position = NormPosition::kPost;
+  config.positions = Positions::kLearned;
+  config.activation = Activation::kGelu;
+  config.attention_dropout = config.dropout;
+  config.initialisation = Initialisation::kNormal;
+  config.scale_embeddings = false;
+  config.norm_embeddings = true;
+  config.output_transform = true;
+  config.output_bias = true;
 }
 
 void check_attention(const ModelConfig& c) {
@@ -160,7 +180,8 @@ void check_attention(const ModelConfig& c) {
             c.evaluation_block);
     return;
   }
-  require(is_causal_lm(c), "model.positions", "another kind in an encoder-decoder, which reads no segments",
+  require(is_causal_lm(c), "model.positions",
+          fmt::format("another kind in a model.kind {}, which reads no segments", enum_name(c.kind)),
           enum_name(c.positions));
   require(c.evaluation_block >= 0 && c.evaluation_block <= c.max_length, "model.evaluation_block",
           fmt::format("0 to model.max_length ({})", c.max_length), c.evaluation_block);
@@ -183,6 +204,37 @@ void check_unit_dropout(const ModelConfig& c) {
           c.group_dropout.rate);
 }
 
+// Which stacks have layers, and what stands beside them.
+void check_kind(const ModelConfig& c) {
+  const std::string_view kind = enum_name(c.kind);
+  if (has_encoder(c)) {
+    require(c.encoder_layers > 0, "model.encoder_layers", "a positive number", c.encoder_layers);
+  } else {
+    require(c.encoder_layers == 0, "model.encoder_layers", "0 in a causal_lm, which has no encoder",
+            c.encoder_layers);
+  }
+  if (has_decoder(c)) {
+    require(c.decoder_layers > 0, "model.decoder_layers", "a positive number", c.decoder_layers);
+  } else {
+    require(c.decoder_layers == 0, "model.decoder_layers", "0 in a masked_lm, which has no decoder",
+            c.decoder_layers);
+  }
+  require(!c.begin_vector || !is_language_model(c), "model.begin_vector",
+          fmt::format("false in a {}, whose texts begin with a symbol", kind), c.begin_vector);
+  if (is_masked_lm(c)) {
+    require(c.share_embeddings != ShareEmbeddings::kDecoder, "model.share_embeddings",
+            "all (one matrix for input and output) or none in a masked_lm", enum_name(c.share_embeddings));
+    require(c.source_vocabulary == c.target_vocabulary, "model.target_vocabulary",
+            fmt::format("that of the source ({}) in a masked_lm", c.source_vocabulary), c.target_vocabulary);
+    require(!c.output_transform || !is_gated(c.activation), "model.output_transform",
+            fmt::format("false with the gated activation {}", enum_name(c.activation)), c.output_transform);
+    return;
+  }
+  require(!c.norm_embeddings, "model.norm_embeddings", fmt::format("false in a {}", kind), c.norm_embeddings);
+  require(!c.output_transform, "model.output_transform", fmt::format("false in a {}", kind),
+          c.output_transform);
+}
+
 }  // namespace
 
 void apply_model_preset(ModelConfig& config, std::string_view name) {
@@ -203,6 +255,8 @@ void apply_model_preset(ModelConfig& config, std::string_view name) {
     config.norm_position = language_model ? NormPosition::kPre : NormPosition::kPost;
     config.positions = language_model ? Positions::kLearned : Positions::kSinusoidal;
     if (preset.name.find("transformer_xl") != std::string_view::npos) make_transformer_xl(config);
+    if (preset.kind == ModelKind::kMaskedLm) make_masked_lm(config);
+    if (preset.name == "bert") config.norm_epsilon = 1e-12;
     return;
   }
   fail_usage("model.preset: no preset '{}'{} wanted one of {}", name,
@@ -212,13 +266,7 @@ void apply_model_preset(ModelConfig& config, std::string_view name) {
 void check(const ModelConfig& c) {
   require(c.width > 0 && c.width % 2 == 0, "model.width", "a positive even number", c.width);
   require(c.feed_forward > 0, "model.feed_forward", "a positive number", c.feed_forward);
-  if (is_causal_lm(c)) {
-    require(c.encoder_layers == 0, "model.encoder_layers", "0 in a causal_lm, which has no encoder",
-            c.encoder_layers);
-  } else {
-    require(c.encoder_layers > 0, "model.encoder_layers", "a positive number", c.encoder_layers);
-  }
-  require(c.decoder_layers > 0, "model.decoder_layers", "a positive number", c.decoder_layers);
+  check_kind(c);
   require_rate(c.dropout, "model.dropout");
   require_rate(c.attention_dropout, "model.attention_dropout");
   require_rate(c.activation_dropout, "model.activation_dropout");
@@ -231,8 +279,6 @@ void check(const ModelConfig& c) {
           fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
           c.target_vocabulary);
   check_attention(c);
-  require(!c.begin_vector || !is_causal_lm(c), "model.begin_vector",
-          "false in a causal_lm, whose texts begin with the end mark", c.begin_vector);
   require(!c.begin_vector || !is_mixture(c), "model.begin_vector",
           "false in a mixture, whose components have vectors or decoders of their own", c.begin_vector);
   check_experts(c);

@@ -12,12 +12,14 @@ namespace megin::config {
 
 // encoder_decoder: reads a source, writes a target (Vaswani et al. 2017).
 // causal_lm: a decoder alone, which goes on with a text; the encoder has no layers and there is no source.
-enum class ModelKind { kEncoderDecoder, kCausalLm };
+// masked_lm: an encoder alone, which restores the masked tokens of a text (BERT: Devlin et al. 2019); the
+//            decoder has no layers and there is no target.
+enum class ModelKind { kEncoderDecoder, kCausalLm, kMaskedLm };
 constexpr auto enum_names(ModelKind) {
-  return std::array<std::string_view, 2>{"encoder_decoder", "causal_lm"};
+  return std::array<std::string_view, 3>{"encoder_decoder", "causal_lm", "masked_lm"};
 }
 
-// The two stacks of an encoder-decoder; a causal language model is a decoder.
+// The two stacks of an encoder-decoder; a causal language model is a decoder, a masked one an encoder.
 enum class Stack : uint64_t { kEncoder = 0, kDecoder = 1 };
 
 enum class NormPosition { kPost, kPre };
@@ -245,12 +247,12 @@ struct GroupDropoutConfig {
 struct ModelConfig {
   std::string preset = "tiny";  // fills the fields below that are not given
   ModelKind kind = ModelKind::kEncoderDecoder;
-  int64_t width = 128;         // d, of hidden states
-  int64_t feed_forward = 256;  // f, inner width of a feed-forward, and of each expert
-  int64_t heads = 4;           // attention heads; must divide width
-  int64_t head_width = 0;      // of a head; 0: width / heads
-  int64_t encoder_layers = 4;  // 0 in a causal_lm
-  int64_t decoder_layers = 4;
+  int64_t width = 128;              // d, of hidden states
+  int64_t feed_forward = 256;       // f, inner width of a feed-forward, and of each expert
+  int64_t heads = 4;                // attention heads; must divide width
+  int64_t head_width = 0;           // of a head; 0: width / heads
+  int64_t encoder_layers = 4;       // 0 in a causal_lm
+  int64_t decoder_layers = 4;       // 0 in a masked_lm
   double dropout = 0.3;             // on embeddings and on every sublayer's output
   double attention_dropout = 0.0;   // on attention probabilities
   double activation_dropout = 0.0;  // inside the feed-forward, after the activation
@@ -271,7 +273,9 @@ struct ModelConfig {
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
   Initialisation initialisation = Initialisation::kFairseq;
   bool scale_embeddings = true;   // token embeddings times sqrt(d) before positions are added
+  bool norm_embeddings = false;   // of a masked_lm: a norm over the sum of token embedding and position
   bool output_bias = false;       // a number for each symbol, added to its logit
+  bool output_transform = false;  // of a masked_lm: norm(act(W h + b)) in place of h before the output
   bool begin_vector = false;      // the decoder's first input is a vector of its own, not the end mark's
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
@@ -305,7 +309,11 @@ struct ModelConfig {
     field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
     field("initialisation", self.initialisation, "how values begin");
     field("scale_embeddings", self.scale_embeddings, "token embeddings are multiplied by the root of width");
+    field("norm_embeddings", self.norm_embeddings,
+          "of a masked_lm: a norm over the sum of embedding and position; else by the preset");
     field("output_bias", self.output_bias, "a bias on the logit of each symbol");
+    field("output_transform", self.output_transform,
+          "of a masked_lm: linear layer, activation and norm before the output; else by the preset");
     field("begin_vector", self.begin_vector,
           "the decoder begins with a vector of its own, not the end mark's");
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
@@ -318,6 +326,19 @@ struct ModelConfig {
 
 constexpr bool is_causal_lm(const ModelConfig& config) {
   return config.kind == ModelKind::kCausalLm;
+}
+constexpr bool is_masked_lm(const ModelConfig& config) {
+  return config.kind == ModelKind::kMaskedLm;
+}
+// A running text is what it reads, not pairs.
+constexpr bool is_language_model(const ModelConfig& config) {
+  return config.kind != ModelKind::kEncoderDecoder;
+}
+constexpr bool has_encoder(const ModelConfig& config) {
+  return config.kind != ModelKind::kCausalLm;
+}
+constexpr bool has_decoder(const ModelConfig& config) {
+  return config.kind != ModelKind::kMaskedLm;
 }
 
 constexpr int64_t width_of_head(const ModelConfig& config) {

@@ -152,12 +152,16 @@ void apply_task(RunConfig& config, const Given& given) {
   if (is_text(config.data.task) && !given.contains("data.target_language")) {
     config.data.target_language = config.data.source_language;
   }
-  if (!is_causal_lm(config.model)) return;
+  if (!is_language_model(config.model)) return;
   if (!given.contains("train.objective.label_smoothing")) config.train.objective.label_smoothing = 0.0;
   ValidationConfig& validation = config.train.validation;
   if (!given.contains("train.validation.bleu")) validation.bleu = false;
   if (!given.contains("train.validation.best_by")) validation.best_by = "loss";
-  if (!given.contains("model.encoder_layers")) config.model.encoder_layers = 0;
+  if (!has_encoder(config.model) && !given.contains("model.encoder_layers")) config.model.encoder_layers = 0;
+  if (!has_decoder(config.model) && !given.contains("model.decoder_layers")) config.model.decoder_layers = 0;
+  if (is_masked_lm(config.model) && !given.contains("data.subword.mask_symbol")) {
+    config.data.subword.mask_symbol = true;
+  }
 }
 
 // The preset comes first, as whatever is given wins over it.
@@ -165,10 +169,16 @@ void apply_preset(RunConfig& config, const Value& root) {
   const Value* const model = root.find("model");
   const Value* const data = root.find("data");
   const Value* const preset = model ? model->find("preset") : nullptr;
+  const Value* const kind = model ? model->find("kind") : nullptr;
   const Value* const task = data ? data->find("task") : nullptr;
   if (preset) {
     read_field(*preset, "model.preset", config.model.preset);
     at_place(preset->where, [&] { apply_model_preset(config.model, config.model.preset); });
+    return;
+  }
+  if (kind) read_field(*kind, "model.kind", config.model.kind);
+  if (is_masked_lm(config.model)) {
+    apply_model_preset(config.model, "tiny_mlm");
   } else if (task) {
     read_field(*task, "data.task", config.data.task);
     if (is_text(config.data.task)) apply_model_preset(config.model, "tiny_lm");
@@ -311,6 +321,15 @@ void check_mixture_training(const RunConfig& config) {
           "zero_grad with a mixture, which has no experts to draw", enum_name(objective.unused_expert));
 }
 
+void check_masked_lm(const RunConfig& config) {
+  const bool masked = is_masked_lm(config.model);
+  require(masked || config.train.masking == MaskingConfig{}, "train.masking",
+          fmt::format("none of its keys for a {}, which masks nothing", enum_name(config.model.kind)),
+          "some");
+  require(!masked || config.data.subword.mask_symbol, "data.subword.mask_symbol", "true for a masked_lm",
+          false);
+}
+
 void check_together(const RunConfig& config) {
   check_routing(config);
   check_mixture_training(config);
@@ -325,20 +344,23 @@ void check_together(const RunConfig& config) {
         "or "
         "share_embeddings to decoder or none");
   }
-  if (is_text(config.data.task) != is_causal_lm(config.model)) {
+  if (!is_task_of(config.data.task, config.model)) {
     fail_usage(
         "data.task: {} is for another model than model.kind {}; the presets of language models are tiny_lm, "
-        "base_lm, large_lm and transformer_xl",
+        "base_lm, large_lm and transformer_xl, of masked ones (data.task language_model) tiny_mlm, bert and "
+        "roberta",
         enum_name(config.data.task), enum_name(config.model.kind));
   }
+  check_masked_lm(config);
   if (has_memory(config.model)) {
     require(config.train.objective.perturbation.kind == Perturbation::kNone,
             "train.objective.perturbation.kind", "none with relative positions, which see what was before",
             enum_name(config.train.objective.perturbation.kind));
   }
-  if (is_causal_lm(config.model)) {
+  if (is_language_model(config.model)) {
     if (config.train.validation.bleu) {
-      fail_usage("train.validation.bleu: wanted false for a causal_lm, which translates nothing");
+      fail_usage("train.validation.bleu: wanted false for a {}, which translates nothing",
+                 enum_name(config.model.kind));
     }
     return;
   }
@@ -367,6 +389,18 @@ RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& 
   check_unread_routing(config);
   check_together(config);
   return config;
+}
+
+bool is_task_of(Task task, const ModelConfig& model) {
+  switch (model.kind) {
+    case ModelKind::kEncoderDecoder:
+      return task == Task::kTranslation;
+    case ModelKind::kCausalLm:
+      return is_text(task);
+    case ModelKind::kMaskedLm:
+      return task == Task::kLanguageModel;
+  }
+  __builtin_unreachable();
 }
 
 void require_for_prepare(const RunConfig& config) {

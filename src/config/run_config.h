@@ -32,10 +32,10 @@ struct RunConfig {
 //   1. `include: other.yaml` (relative to the file) is read first; keys of the including file win;
 //   2. `overrides` ("train.seed=2") are applied in order;
 //   3. ${NAME} is replaced (variables.h);
-//   4. fields that were not given come from the model preset, which is tiny_lm where no preset is given and
-//      data.task is language_model or bytes;
-//   5. the method sets what it is made of (below), and a causal_lm what it cannot have otherwise: no label
-//      smoothing unless given, no BLEU;
+//   4. fields that were not given come from the model preset, which where none is given is tiny_mlm for
+//      model.kind masked_lm, else tiny_lm for data.task language_model and bytes;
+//   5. the method sets what it is made of (below), and a language model what it cannot have otherwise: no
+//      label smoothing unless given, no BLEU, of a masked_lm a mask symbol;
 //   6. train.data, when not given, is data.output;
 //   7. every value is checked.
 // What it returns, printed with to_yaml and read again, gives the same.
@@ -49,6 +49,9 @@ struct RunConfig {
 // Throws UsageError with file, line and column for what is wrong in it, Error when a file cannot be read.
 RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& overrides,
                           const Environment& environment = process_environment);
+
+// Whether data of this task is what such a model reads.
+bool is_task_of(Task task, const ModelConfig& model);
 
 // Throw UsageError naming the field that a command cannot do without: data.output and data.corpora;
 // train.data and train.run.

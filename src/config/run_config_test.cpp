@@ -120,7 +120,7 @@ TEST_F(RunConfigTest, ThePresetFillsWhatIsNotGiven) {
             "recipe.yaml:1:17: model.preset: no preset 'smal'; did you mean 'small'? wanted one of tiny, "
             "small, iwslt, "
             "base, big, multilingual, tiny_lm, base_lm, large_lm, transformer_xl, "
-            "transformer_xl_8, transformer_xl_12, tiny_transformer_xl");
+            "transformer_xl_8, transformer_xl_12, tiny_transformer_xl, tiny_mlm, bert, roberta");
 }
 
 TEST_F(RunConfigTest, IncludesAreReadFirstAndLaterKeysWin) {

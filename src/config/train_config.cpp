@@ -76,6 +76,13 @@ void check_routing(const RoutingConfig& c) {
   require(c.distillation > 0.0, "train.routing.distillation", "a positive number", c.distillation);
 }
 
+void check_masking(const MaskingConfig& c) {
+  require(c.rate > 0.0 && c.rate < 1.0, "train.masking.rate", "a share above 0, below 1", c.rate);
+  require(c.masked >= 0.0 && c.masked <= 1.0, "train.masking.masked", "a share from 0 to 1", c.masked);
+  require(c.random >= 0.0 && c.masked + c.random <= 1.0, "train.masking.random",
+          fmt::format("a share from 0 to what train.masking.masked ({}) leaves of 1", c.masked), c.random);
+}
+
 }  // namespace
 
 void check(const TrainConfig& c) {
@@ -87,6 +94,7 @@ void check(const TrainConfig& c) {
   require(c.accumulate >= 1, "train.accumulate", "1 or more", c.accumulate);
   check_objective(c.objective);
   check_routing(c.routing);
+  check_masking(c.masking);
   check_optimizer(c.optimizer);
   check_validation(c.validation);
   require(c.log_every >= 1, "train.log_every", "1 or more updates", c.log_every);

@@ -166,7 +166,7 @@ struct ObjectiveConfig {
     field("weight_second", self.weight_second, "of the second pass's cross-entropy; else by the method");
     field("weight_consistency", self.weight_consistency, "multiplies alpha times the consistency term");
     field("label_smoothing", self.label_smoothing,
-          "probability given to the other symbols; if not given, 0 for a causal_lm");
+          "probability given to the other symbols; if not given, 0 for a language model");
     field("pair", self.pair, "may the experts of the two passes coincide");
     field("unused_expert", self.unused_expert, "experts that no pass of an update drew");
     field("shared_dropout", self.shared_dropout, "one dropout mask for both passes; else by the method");
@@ -245,6 +245,24 @@ struct RoutingConfig {
   bool operator==(const RoutingConfig&) const = default;
 };
 
+// Which tokens of a text a masked_lm is to restore, and what it sees in their place (Devlin et al. 2019,
+// section 3.1). Drawn anew in each epoch (dynamic masking: Liu et al. 2019, section 4.1).
+struct MaskingConfig {
+  double rate = 0.15;        // share of the tokens that are predicted
+  double masked = 0.8;       // of these: share seen as the mask symbol
+  double random = 0.1;       // share seen as a symbol drawn at random; the rest is seen as it is
+  bool whole_words = false;  // words are drawn, not tokens: all tokens of a word or none
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("rate", self.rate, "of a masked_lm: share of the tokens that are predicted");
+    field("masked", self.masked, "of these: share seen as the mask symbol");
+    field("random", self.random, "of these: share seen as a random symbol; the rest is seen as it is");
+    field("whole_words", self.whole_words, "words are drawn, not tokens: all tokens of one or none");
+  }
+  bool operator==(const MaskingConfig&) const = default;
+};
+
 enum class OptimizerKind { kAdam, kAdamW, kRAdam };
 constexpr auto enum_names(OptimizerKind) {
   return std::array<std::string_view, 3>{"adam", "adamw", "radam"};
@@ -290,7 +308,7 @@ struct ValidationConfig {
   int64_t every = 500;           // updates between validations; 0: only at the end
   bool bleu = true;              // translate the validation set and score it
   int64_t beam = 1;              // 1: greedy
-  int64_t sentences = 0;         // of the set used for BLEU, or a causal_lm's blocks; 0: all
+  int64_t sentences = 0;         // of the set used for BLEU, or a language model's blocks; 0: all
   std::string experts = "auto";  // routing used: a dispatch mode (dispatch.h), or auto
   int64_t patience = 0;          // stop after so many validations without a better one; 0: never
   std::string best_by = "bleu";  // bleu or loss: what decides the best checkpoint and the patience
@@ -298,16 +316,16 @@ struct ValidationConfig {
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
     field("every", self.every, "updates between validations; 0 = only at the end");
-    field("bleu", self.bleu, "translate the validation set and score it; false for a causal_lm");
+    field("bleu", self.bleu, "translate the validation set and score it; false for a language model");
     field("beam", self.beam, "beam width of that translation; 1 = greedy");
     field("sentences", self.sentences,
-          "how many of the set are translated, or blocks of a causal_lm; 0 = all");
+          "how many of the set are translated, or blocks of a language model; 0 = all");
     field("experts", self.experts,
           "routing used: sentence, token, position, batch, ensemble, path:..., router, k=K or "
           "k=K,K,...; auto = ensemble "
           "for random experts, token for uniform, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
-    field("best_by", self.best_by, "bleu or loss; loss for a causal_lm");
+    field("best_by", self.best_by, "bleu or loss; loss for a language model");
   }
   bool operator==(const ValidationConfig&) const = default;
 };
@@ -351,6 +369,7 @@ struct TrainConfig {
   Method method = Method::kThor;
   ObjectiveConfig objective = {};
   RoutingConfig routing = {};
+  MaskingConfig masking = {};
   OptimizerConfig optimizer = {};
   ValidationConfig validation = {};
   int64_t log_every = 50;           // updates between log lines
@@ -376,6 +395,7 @@ struct TrainConfig {
     field("method", self.method, "sets passes, experts and dropout sharing");
     field("objective", self.objective, "the loss");
     field("routing", self.routing, "how routers are trained");
+    field("masking", self.masking, "what a masked_lm is to restore");
     field("optimizer", self.optimizer, "the optimiser and its schedule");
     field("validation", self.validation, "what is measured, and how often");
     field("log_every", self.log_every, "updates between log lines");

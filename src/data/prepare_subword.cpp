@@ -72,10 +72,17 @@ text::SubwordModel train_on(const config::DataConfig& config, const PairSpool& t
   return text::SubwordModel::from_bytes(text::train_subword(training, next, stage), "the new subword model");
 }
 
-text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags) {
+text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags,
+                             bool mask_symbol) {
   text::SubwordModel model{std::filesystem::path(path)};
   if (model.byte_vocabulary() != nullptr) {
     fail("{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes", path);
+  }
+  if (mask_symbol && !model.mask_id()) {
+    fail(
+        "{}: this subword model has no mask symbol (<mask> or [MASK]), which a masked_lm needs; take one that "
+        "was trained with data.subword.mask_symbol, or leave data.subword.model empty to train one",
+        path);
   }
   for (const std::string& tag : tags) {
     if (!model.id(tag)) {
@@ -108,8 +115,8 @@ std::vector<std::string> language_tags(const config::DataConfig& config) {
 SubwordPair make_subwords(const config::DataConfig& config, const PairSpool& train, Console& console) {
   const config::SubwordConfig& subword = config.subword;
   if (!subword.model.empty()) {
-    const text::SubwordModel source = take_over(subword.model, language_tags(config));
-    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {});
+    const text::SubwordModel source = take_over(subword.model, language_tags(config), subword.mask_symbol);
+    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {}, subword.mask_symbol);
     return {source, target, "taken over from a given model"};
   }
   std::string description = fmt::format("{}, trained here", config::enum_name(subword.kind));

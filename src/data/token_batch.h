@@ -12,7 +12,8 @@ namespace megin::data {
 
 // Row-major, one row a sentence, padded on the right with text::kPadId. A plain value.
 // Of blocks of a text the source is empty, and the target continues in `target_input` what stands before the
-// block: no marks are added.
+// block: no marks are added. Of a text whose tokens are to be restored the target has the source's columns:
+// see masked_stream.h.
 struct TokenBatch {
   int64_t sentences = 0;               // or blocks
   int64_t source_length = 0;           // columns of `source`: the longest source with its end mark

@@ -35,7 +35,7 @@ Layer::Layer(const net::ParameterMemory& parameters, const config::ModelConfig& 
       self_attention_norm_(parameters, store::layer_prefix(stack, index) + "self_attention.norm.", config),
       feed_forward_(make_feed_forward(parameters, config, stack, index)),
       feed_forward_norm_(parameters, store::layer_prefix(stack, index) + "feed_forward.norm.", config) {
-  if (stack == config::Stack::kDecoder && !config::is_causal_lm(config)) {
+  if (stack == config::Stack::kDecoder && config::has_encoder(config)) {
     const std::string prefix = store::layer_prefix(stack, index) + "cross_attention.";
     cross_attention_.emplace(parameters, prefix, config);
     cross_attention_norm_.emplace(parameters, prefix + "norm.", config);

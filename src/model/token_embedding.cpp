@@ -24,6 +24,7 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
     case config::Positions::kRelative:
       break;
   }
+  if (config.norm_embeddings) norm_.emplace(parameters, "embedding_norm.", config);
 }
 
 at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context,
@@ -33,6 +34,7 @@ at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardCont
   if (noise.defined()) x = x + noise;
   if (config_.scale_embeddings) x = x * std::sqrt(static_cast<double>(config_.width));
   if (positions_.defined()) x = x + positions_.narrow(0, 0, ids.size(1));
+  if (norm_) x = norm_->forward(x.view({-1, config_.width}), context.operations).view(x.sizes());
   x = x * ids.ne(text::kPadId).to(at::kFloat).unsqueeze(-1);
   const net::DropoutSite site{.stack = stack_, .layer = 0, .place = net::DropoutSite::kEmbedding};
   return net::dropout(x.view({-1, config_.width}), net::dropout_mask(context, config_.dropout, site));

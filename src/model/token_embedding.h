@@ -1,13 +1,15 @@
-// Tokens to hidden states: sqrt(d) times their embedding (model.scale_embeddings) plus positions, then
-// dropout (thor spec 3.2).
+// Tokens to hidden states: sqrt(d) times their embedding (model.scale_embeddings) plus positions, normed
+// where the model does that (model.norm_embeddings), then dropout (thor spec 3.2).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
 #include "config/model_config.h"
 #include "net/forward_context.h"
+#include "net/norm.h"
 #include "net/parameters.h"
 
 namespace megin::model {
@@ -29,6 +31,7 @@ class TokenEmbedding {
   config::Stack stack_;
   at::Tensor weight_;
   at::Tensor positions_;  // [max_length, d]; undefined for rotary and relative positions
+  std::optional<net::Norm> norm_;
 };
 
 }  // namespace megin::model

@@ -113,12 +113,15 @@ Transformer::Transformer(const config::ModelConfig& config, const config::Routin
   const bool joint = config.share_embeddings == config::ShareEmbeddings::kAll;
   const std::string source = joint ? "embedding.weight" : "source_embedding.weight";
   const std::string target = joint ? "embedding.weight" : "target_embedding.weight";
-  if (!config::is_causal_lm(config)) {
+  if (config::has_encoder(config)) {
     encoder_ = std::make_unique<Stack>(*this, config::Stack::kEncoder, source);
   }
-  decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
+  if (config::has_decoder(config)) {
+    decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
+  }
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   output_weight_ = parameters_.get(own_output ? "output.weight" : target);
+  if (config.output_transform) output_transform_.emplace(parameters_, config);
   if (config.output_bias) output_bias_ = parameters_.get("output.bias");
   if (config.begin_vector) begin_ = parameters_.get("decoder.begin");
   if (!config::is_mixture(config)) return;
@@ -131,6 +134,10 @@ Transformer::Transformer(const config::ModelConfig& config, const config::Routin
 }
 
 Transformer::~Transformer() = default;
+
+at::Tensor Transformer::transformed(const at::Tensor& states, net::Operations operations) const {
+  return output_transform_ ? output_transform_->forward(states, operations) : states;
+}
 
 const at::Tensor& Transformer::output_weight() const {
   return output_weight_;
@@ -247,6 +254,7 @@ at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::Forwar
                                 SegmentMemory* memory) const {
   if (config::is_mixture(config_)) return forward_mixture(batch, context);
   const at::Tensor source = encoder_ ? run_encoder(batch, context, record, noise.source) : at::Tensor();
+  if (!decoder_) return source;
   const at::Tensor first =
       begin_.defined() ? begin_.expand({context.passes * batch.sentences, config_.width}) : begin_;
   return run_decoder(

@@ -1,17 +1,19 @@
-// The Transformer (Vaswani et al. 2017) with dense or expert feed-forwards, as an encoder-decoder or as a
-// decoder alone, a causal language model: the training side, teacher-forced. Serving the same weights is
-// runtime's work.
+// The Transformer (Vaswani et al. 2017) with dense or expert feed-forwards, as an encoder-decoder, as a
+// decoder alone, a causal language model, or as an encoder alone, a masked one: the training side,
+// teacher-forced. Serving the same weights is runtime's work.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "config/model_config.h"
 #include "data/token_batch.h"
+#include "model/output_transform.h"
 #include "model/segment_memory.h"
 #include "net/forward_context.h"
 #include "net/parameters.h"
@@ -39,7 +41,8 @@ class Transformer {
   // context.dispatch says which experts are used. Differentiable. What routers have to say beside goes into
   // `record`, unless it is null. With relative positions a batch whose first_position is not 0 sees what
   // `memory` remembers of the rows before, as far back as the configuration says; afterwards it remembers
-  // this batch too, and nothing else when first_position is 0. Null: each batch stands alone.
+  // this batch too, and nothing else when first_position is 0. Null: each batch stands alone. A masked_lm
+  // reads of the batch only the source, and the states are the encoder's, of the source's shape.
   at::Tensor forward(const data::TokenBatch& batch, const net::ForwardContext& context,
                      RouteRecord* record = nullptr, const EmbeddingNoise& noise = {},
                      SegmentMemory* memory = nullptr) const;
@@ -54,6 +57,10 @@ class Transformer {
   // 2019).
   at::Tensor log_prior(const data::TokenBatch& batch, const at::Tensor& memory,
                        const net::ForwardContext& context) const;
+
+  // What the output projection multiplies in place of these rows of states, [rows, d]: of a model without an
+  // output transform the rows themselves.
+  at::Tensor transformed(const at::Tensor& states, net::Operations operations) const;
 
   // The output projection, [target vocabulary, d]: logits are states times its transpose.
   const at::Tensor& output_weight() const;
@@ -85,7 +92,8 @@ class Transformer {
   net::ParameterMemory parameters_;
   routing::RandomRouter router_;
   std::unique_ptr<Stack> encoder_;  // none in a causal_lm
-  std::unique_ptr<Stack> decoder_;
+  std::unique_ptr<Stack> decoder_;  // none in a masked_lm
+  std::optional<OutputTransform> output_transform_;
   at::Tensor output_weight_, output_bias_;
   // What the decoder begins with: of a mixture, [components, d], or of model.begin_vector, [1, d]; undefined
   // where that is the end mark.

@@ -72,6 +72,9 @@ class EncoderRun {
       embed(weights_, weights_.encoder, sources_[s].tokens[static_cast<size_t>(position)], position,
             encoded_.states.row(row));
     });
+    if (weights_.config.norm_embeddings) {
+      normalise(weights_.embedding_norm, encoded_.states, encoded_.states);
+    }
   }
 
   void choose_experts(const LayerWeights& layer, size_t index, ConstRows in) {

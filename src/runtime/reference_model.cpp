@@ -94,7 +94,7 @@ Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> token
     }
     x.push_back(row);
   }
-  return x;
+  return config_.norm_embeddings ? norm_by(x, "embedding_norm") : x;
 }
 
 Matrix ReferenceModel::rotated(Matrix x) const {
@@ -328,7 +328,7 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
                                  uint64_t sentence) const {
   using config::Stack;
   Matrix memory;
-  if (!config::is_causal_lm(config_)) {
+  if (config::has_encoder(config_)) {
     memory = run_stack(embed(Stack::kEncoder, source), nullptr, {Stack::kEncoder, 0, sentence, source});
   }
   std::span<const float> first;
@@ -339,6 +339,24 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
   if (config_.begin_vector) first = tensors_("decoder.begin");
   const Matrix states = run_stack(embed(Stack::kDecoder, target, first), memory.empty() ? nullptr : &memory,
                                   {Stack::kDecoder, 0, sentence, target});
+  return output(states);
+}
+
+Matrix ReferenceModel::states(std::span<const int32_t> tokens, uint64_t sentence) const {
+  using config::Stack;
+  return run_stack(embed(Stack::kEncoder, tokens), nullptr, {Stack::kEncoder, 0, sentence, tokens});
+}
+
+Matrix ReferenceModel::log_probs_at(const Matrix& states) const {
+  if (!config_.output_transform) return output(states);
+  Matrix hidden = linear(states, "output_transform", 0, config_.width);
+  for (auto& row : hidden) {
+    for (double& value : row) value = act(value);
+  }
+  return output(norm_by(hidden, "output_transform_norm"));
+}
+
+Matrix ReferenceModel::output(const Matrix& states) const {
   const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
                      : config_.share_embeddings == config::ShareEmbeddings::kDecoder
                          ? "target_embedding.weight"

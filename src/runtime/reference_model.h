@@ -24,6 +24,10 @@ class ReferenceModel {
   // source.
   Matrix log_probs(std::span<const int32_t> source, std::span<const int32_t> target, uint64_t sentence) const;
 
+  // Of a masked_lm: the final states of `tokens`, [length][width], and the log-probabilities at their places.
+  Matrix states(std::span<const int32_t> tokens, uint64_t sentence) const;
+  Matrix log_probs_at(const Matrix& states) const;
+
  private:
   struct Place {
     config::Stack stack;
@@ -35,6 +39,7 @@ class ReferenceModel {
 
   // first: stands in place of the first token's vector; empty: nothing does.
   Matrix embed(config::Stack stack, std::span<const int32_t> tokens, std::span<const float> first = {}) const;
+  Matrix output(const Matrix& states) const;  // log-probabilities
   Matrix run_stack(Matrix x, const Matrix* memory, const Place& place) const;
   int64_t component(const Matrix& memory) const;
   Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal) const;

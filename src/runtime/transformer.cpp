@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/error.h"
 #include "runtime/decoder.h"
 
 namespace megin::runtime {
@@ -15,6 +16,9 @@ Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatc
 
 std::unique_ptr<search::DecodingState> Transformer::begin(std::span<const search::Source> sources,
                                                           int64_t rows_per_source) const {
+  if (!config::has_decoder(config())) {
+    fail_usage("wanted a model that says the next token, found a masked language model");
+  }
   return std::make_unique<DecoderState>(*weights_, dispatch_, sources, rows_per_source, measured_);
 }
 

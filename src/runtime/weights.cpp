@@ -137,7 +137,7 @@ class Loader {
       layer.self_output = linear(prefix + "self_attention.output.", d, heads);
     }
     layer.self_norm = norm(prefix + "self_attention.norm.");
-    if (stack == Stack::kDecoder && !config::is_causal_lm(config_)) {
+    if (stack == Stack::kDecoder && config::has_encoder(config_)) {
       layer.cross_query = linear(prefix + "cross_attention.query.", heads, d);
       layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * heads, d);
       layer.cross_output = linear(prefix + "cross_attention.output.", d, heads);
@@ -300,11 +300,17 @@ const FeedForward& Experts::all() const {
 Weights::Weights(const ModelConfig& model_config, TensorSource source)
     : config(model_config), tensors(std::move(source)) {
   const Loader loader(config, tensors);
-  if (!config::is_causal_lm(config)) encoder = load_stack(loader, config, Stack::kEncoder);
-  decoder = load_stack(loader, config, Stack::kDecoder);
+  if (config::has_encoder(config)) encoder = load_stack(loader, config, Stack::kEncoder);
+  if (config::has_decoder(config)) decoder = load_stack(loader, config, Stack::kDecoder);
+  if (config.norm_embeddings) embedding_norm = loader.norm("embedding_norm.");
+  if (config.output_transform) {
+    output_transform = loader.linear("output_transform.", config.width, config.width);
+    output_transform_norm = loader.norm("output_transform_norm.");
+  }
   mixture = load_mixture(loader, config);
   const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
-  output = PackedMatrix(own_output ? loader.tensor("output.weight") : decoder.embedding,
+  const StackWeights& last = config::has_decoder(config) ? decoder : encoder;
+  output = PackedMatrix(own_output ? loader.tensor("output.weight") : last.embedding,
                         config.target_vocabulary, config.width);
   if (config.output_bias) output_bias = loader.tensor("output.bias");
   if (config.begin_vector) begin = loader.tensor("decoder.begin");

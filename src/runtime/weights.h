@@ -144,8 +144,11 @@ struct Weights {
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;
-  TensorSource tensors;                // kept for what it keeps open
-  StackWeights encoder, decoder;       // a causal_lm has no encoder layers
+  TensorSource tensors;           // kept for what it keeps open
+  StackWeights encoder, decoder;  // a causal_lm has no encoder layers, a masked_lm no decoder's
+  // Of a masked_lm that has them: the norm over embeddings, and what stands before the output.
+  NormWeights embedding_norm, output_transform_norm;
+  Linear output_transform;
   PackedMatrix output;                 // [target vocabulary, width]
   std::span<const float> output_bias;  // [target vocabulary]; empty: none
   std::span<const float> begin;        // [width]: the decoder's first input; empty: the end mark's embedding

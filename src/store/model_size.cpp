@@ -26,13 +26,13 @@ int64_t active_elements(const TensorShape& tensor, std::span<const int64_t> acti
          config::number_of_layer(active, static_cast<uint64_t>(tensor.expert_layer), tensor.experts);
 }
 
-bool is_embedding(const TensorShape& tensor) {
-  return contains(tensor.name, "embedding") || tensor.name.starts_with("output.") ||
-         tensor.name == "decoder.begin";
-}
-
 bool is_norm(const TensorShape& tensor) {
   return contains(tensor.name, "norm.");
+}
+
+bool is_embedding(const TensorShape& tensor) {
+  return (contains(tensor.name, "embedding") && !is_norm(tensor)) || tensor.name.starts_with("output.") ||
+         tensor.name == "decoder.begin";
 }
 
 // The field of the counts that a tensor belongs to.
@@ -104,7 +104,7 @@ TokenFlops count_token_flops(const config::ModelConfig& config, std::span<const 
   const double look = (relative ? 6.0 : 4.0) * static_cast<double>(config::attention_width(config));
   const double tokens = static_cast<double>(length);
   flops.source_attention = look * tokens * static_cast<double>(config.encoder_layers);
-  const double of_source = config::is_causal_lm(config) ? 0.0 : tokens;
+  const double of_source = config::has_encoder(config) ? tokens : 0.0;
   const double seen = of_source + static_cast<double>(config.memory) + (tokens + 1) / 2;
   flops.target_attention = look * seen * static_cast<double>(config.decoder_layers);
   return flops;

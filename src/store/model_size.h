@@ -14,7 +14,7 @@ struct ParameterCounts {
   int64_t embeddings = 0;    // with the output projection
   int64_t positions = 0;     // learned positions only
   int64_t attention = 0;     // self and cross, projections and biases
-  int64_t feed_forward = 0;  // of layers without experts, inserted ones included
+  int64_t feed_forward = 0;  // of layers without experts, inserted ones included, and an output transform
   int64_t experts = 0;       // of experts, with the norms of inserted ones
   int64_t routers = 0;       // what chooses among them
   int64_t norms = 0;
@@ -39,7 +39,8 @@ ParameterCounts count_active_parameters(const config::ModelConfig& config, int64
 struct TokenFlops {
   double source = 0;            // a source token: the encoder, and the keys and values it gives the decoder
   double memory = 0;            // the latter alone
-  double target = 0;            // a target token: the decoder and the projection to the vocabulary
+  double target = 0;            // a target token: the decoder and the projection to the vocabulary; of a
+                                // masked_lm a predicted token, whose encoder is the source's
   double source_attention = 0;  // scores and weighted sums of a source token in a sentence of `length` tokens
   double target_attention =
       0;  // of a target token: all `length` source tokens, half of as many target tokens

@@ -22,11 +22,15 @@ class Table {
       add("embedding.weight", {config_.target_vocabulary, d});
       return;
     }
-    if (!config::is_causal_lm(config_)) add("source_embedding.weight", {config_.source_vocabulary, d});
-    add("target_embedding.weight", {config_.target_vocabulary, d});
+    if (config::has_encoder(config_)) add("source_embedding.weight", {config_.source_vocabulary, d});
+    if (config::has_decoder(config_)) add("target_embedding.weight", {config_.target_vocabulary, d});
     if (config_.share_embeddings == config::ShareEmbeddings::kNone) {
       add("output.weight", {config_.target_vocabulary, d});
     }
+  }
+
+  void add_embedding_norm() {
+    if (config_.norm_embeddings) add_norm("embedding_norm", 0);
   }
 
   void add_stack(config::Stack stack) {
@@ -46,8 +50,12 @@ class Table {
     for (int64_t of = 0; of < norms; ++of) add_norm(final_norm_name(stack, of), 0);
   }
 
-  // What stands beside the stacks of a model without experts.
+  // What stands before and behind the stacks beside the embeddings.
   void add_ends() {
+    if (config_.output_transform) {
+      add_linear("output_transform", config_.width, config_.width);
+      add_norm("output_transform_norm", 0);
+    }
     if (config_.begin_vector) add("decoder.begin", {1, config_.width});
     if (config_.output_bias) add("output.bias", {config_.target_vocabulary});
   }
@@ -67,7 +75,7 @@ class Table {
   void add_layer(config::Stack stack, int64_t layer) {
     const std::string prefix = layer_prefix(stack, layer);
     add_self_attention(prefix + "self_attention.");
-    if (stack == config::Stack::kDecoder && !config::is_causal_lm(config_)) {
+    if (stack == config::Stack::kDecoder && config::has_encoder(config_)) {
       add_cross_attention(prefix + "cross_attention.");
     }
     const bool experts = config::is_expert_layer(config_, stack, layer);
@@ -200,8 +208,9 @@ std::string scale_name(const config::ModelConfig& config, config::Stack stack, i
 std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {
   Table table(config);
   table.add_embeddings();
-  if (!config::is_causal_lm(config)) table.add_stack(config::Stack::kEncoder);
-  table.add_stack(config::Stack::kDecoder);
+  table.add_embedding_norm();
+  if (config::has_encoder(config)) table.add_stack(config::Stack::kEncoder);
+  if (config::has_decoder(config)) table.add_stack(config::Stack::kDecoder);
   table.add_ends();
   table.add_mixture();
   return table.take();

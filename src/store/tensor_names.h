@@ -4,6 +4,10 @@
 //   source_embedding.weight                [Vs, d]  (decoder, none)
 //   target_embedding.weight                [Vt, d]  (decoder, none)
 //   output.weight                          [Vt, d]  (none)
+//   embedding_norm.{weight,bias}           [d]      (masked_lm, norm_embeddings)
+//   output_transform.{weight,bias}         [d, d], [d]  (masked_lm, output_transform)
+//   output_transform_norm.{weight,bias}    [d]      (the same)
+//   output.bias                            [Vt]     (output_bias)
 //   {encoder,decoder}.positions.weight     [max_length, d]  (learned positions)
 //   decoder.relative.{content,distance}_bias  [a]  (relative positions: u and v of Dai et al. 2019)
 //   S.layers.I.self_attention.query_key_value.{weight,bias}   [3a, d], [3a]   rows: query, key, value
@@ -39,8 +43,9 @@
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
 // leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count
 // from 0; of a mixture of decoders, layer i of decoder z has the number z * decoder_layers + i. A causal_lm
-// has the decoder alone, without cross-attention and source_embedding. a is the width of all heads together,
-// mostly d; with relative positions self_attention has no biases. All tensors are fp32.
+// has the decoder alone, without cross-attention and source_embedding; a masked_lm the encoder alone, without
+// target_embedding (with share_embeddings none it has source_embedding and output). a is the width of all
+// heads together, mostly d; with relative positions self_attention has no biases. All tensors are fp32.
 #pragma once
 
 #include <cstdint>

@@ -180,6 +180,28 @@ TEST(TensorNames, ALanguageModelIsADecoderAlone) {
   EXPECT_TRUE(table(config).contains("output.weight"));
 }
 
+TEST(TensorNames, AMaskedLanguageModelIsAnEncoderAlone) {
+  config::ModelConfig config = one_layer_each();
+  config.kind = config::ModelKind::kMaskedLm;
+  config.decoder_layers = 0;
+  config.norm_embeddings = config.output_transform = config.output_bias = true;
+  std::map<std::string, Shape> wanted = {
+      {"embedding.weight", {10, 4}},       {"embedding_norm.weight", {4}},
+      {"embedding_norm.bias", {4}},        {"output_transform.weight", {4, 4}},
+      {"output_transform.bias", {4}},      {"output_transform_norm.weight", {4}},
+      {"output_transform_norm.bias", {4}}, {"output.bias", {10}}};
+  std::map<std::string, Shape> found = table(config);
+  std::erase_if(found, [](const auto& tensor) { return tensor.first.starts_with("encoder.layers.0."); });
+  EXPECT_EQ(found, wanted);
+  config.share_embeddings = config::ShareEmbeddings::kNone;
+  found = table(config);
+  EXPECT_TRUE(found.contains("source_embedding.weight") && found.contains("output.weight"));
+  EXPECT_FALSE(found.contains("target_embedding.weight"));
+  config.norm_embeddings = config.output_transform = false;
+  EXPECT_FALSE(table(config).contains("output_transform.weight"));
+  EXPECT_FALSE(table(config).contains("embedding_norm.weight"));
+}
+
 TEST(TensorNames, ScalesTablesByPositionAndLearnedRatesStandWhereTheyAreUsed) {
   config::ModelConfig config = one_layer_each();
   config.max_length = 9;

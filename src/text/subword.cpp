@@ -108,6 +108,11 @@ std::optional<int32_t> SubwordModel::id(std::string_view piece) const {
   return found == model_->ids.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::optional<int32_t> SubwordModel::mask_id() const {
+  const std::optional<int32_t> found = id(kMaskPiece);
+  return found ? found : id("[MASK]");
+}
+
 const std::string& SubwordModel::bytes() const {
   return model_->bytes;
 }

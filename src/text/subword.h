@@ -54,9 +54,11 @@ class SubwordModel {
   int64_t size() const;                 // symbols, special ones included
   std::string piece(int32_t id) const;  // as the model spells it: "▁the", "<s>", "<0x0A>". Same error
   std::optional<int32_t> id(std::string_view piece) const;  // nothing for a piece it does not have
-  const ByteVocabulary* byte_vocabulary() const;            // null where symbols are not bytes
-  const std::string& bytes() const;                         // the model file
-  uint64_t checksum() const;                                // of bytes()
+  std::optional<int32_t> mask_id()
+      const;  // of the mask symbol, "<mask>" or BERT's "[MASK]"; nothing: it has none
+  const ByteVocabulary* byte_vocabulary() const;  // null where symbols are not bytes
+  const std::string& bytes() const;               // the model file
+  uint64_t checksum() const;                      // of bytes()
 
  private:
   struct Model;
@@ -68,7 +70,8 @@ class SubwordModel {
 using SentenceSource = std::function<bool(std::string& sentence)>;
 
 struct SubwordTraining {
-  config::SubwordConfig config;   // kind, vocabulary, coverage, byte_fallback; the rest is for the caller
+  config::SubwordConfig config;  // kind, vocabulary, coverage, byte_fallback, mask_symbol; the rest is for
+                                 // the caller
   std::vector<std::string> tags;  // language tags ("<2de>"), each one symbol that is never split
 };
 

@@ -55,6 +55,20 @@ std::vector<std::string> pieces(const SubwordModel& model, const std::vector<int
   return list;
 }
 
+TEST(Subword, AMaskSymbolIsOneOfTheVocabularyThatNoTextHas) {
+  EXPECT_FALSE(model().mask_id().has_value());
+  SubwordTraining training;
+  training.config.mask_symbol = true;
+  const SubwordModel masked = SubwordModel::from_bytes(train(312, {"<2de>"}, training), "test");
+  EXPECT_EQ(masked.size(), 312);
+  ASSERT_TRUE(masked.mask_id().has_value());
+  EXPECT_GE(*masked.mask_id(), kSpecialIds);
+  EXPECT_EQ(masked.piece(*masked.mask_id()), "<mask>");
+  const std::vector<int32_t> ids = masked.encode("The <mask> paints <mask>");
+  EXPECT_THAT(ids, testing::Not(testing::Contains(*masked.mask_id())));
+  EXPECT_EQ(masked.decode(ids), "The <mask> paints <mask>");
+}
+
 TEST(Subword, SpecialSymbolsStandWhereFairseqPutsThem) {
   EXPECT_EQ(model().piece(kBeginId), "<s>");
   EXPECT_EQ(model().piece(kPadId), "<pad>");

@@ -72,6 +72,8 @@ Options trainer_options(const SubwordTraining& training) {
       {"num_threads", "8"},
       {"minloglevel", "3"},
   };
+  // A control symbol: no text is ever encoded as it.
+  if (config.mask_symbol) options.emplace_back("control_symbols", kMaskPiece);
   if (!training.tags.empty()) options.emplace_back("user_defined_symbols", tag_list(training.tags));
   return options;
 }

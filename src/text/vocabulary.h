@@ -13,4 +13,7 @@ inline constexpr int32_t kEndId = 2;      // </s>: ends a sentence, and is the d
 inline constexpr int32_t kUnknownId = 3;  // <unk>
 inline constexpr int32_t kSpecialIds = 4;
 
+// How a vocabulary of ours spells the mask symbol of a masked_lm, which has no number of its own.
+inline constexpr const char* kMaskPiece = "<mask>";
+
 }  // namespace megin::text

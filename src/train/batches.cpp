@@ -2,6 +2,7 @@
 
 #include "data/block_stream.h"
 #include "data/lane_stream.h"
+#include "data/masked_stream.h"
 #include "data/pair_stream.h"
 
 namespace megin::train {
@@ -15,6 +16,15 @@ std::unique_ptr<data::BatchStream> training_batches(const config::RunConfig& con
         data.train, data::LaneStreamOptions{.block_tokens = config.model.max_length,
                                             .max_tokens = train.batch_tokens,
                                             .end_marks = config::has_end_marks(data.task)});
+  }
+  if (config::is_masked_lm(config.model)) {
+    return std::make_unique<data::MaskedStream>(
+        data.train,
+        data::MaskedStreamOptions{.row_tokens = config.model.max_length,
+                                  .max_tokens = train.batch_tokens,
+                                  .seed = seed,
+                                  .shuffle = true},
+        text::Masking(train.masking, *data.target_subword, seed));
   }
   if (config::is_causal_lm(config.model)) {
     return std::make_unique<data::BlockStream>(
@@ -41,6 +51,16 @@ std::unique_ptr<data::BatchStream> validation_batches(const config::TrainConfig&
                                             .lane_tokens = config::kEvaluationPart,
                                             .tokens = train.validation.sentences * model.max_length,
                                             .end_marks = config::has_end_marks(data.task)});
+  }
+  if (config::is_masked_lm(model)) {
+    return std::make_unique<data::MaskedStream>(
+        data.valid,
+        data::MaskedStreamOptions{.row_tokens = model.max_length,
+                                  .max_tokens = train.batch_tokens,
+                                  .seed = 0,
+                                  .shuffle = false,
+                                  .rows = train.validation.sentences},
+        text::Masking(train.masking, *data.target_subword, text::kEvaluationMaskSeed));
   }
   if (config::is_causal_lm(model)) {
     return std::make_unique<data::BlockStream>(

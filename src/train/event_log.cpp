@@ -137,6 +137,7 @@ void EventLog::validated(const ProgressRecord& progress, const ValidationResult&
                          {"experts", result.routing}, {"seconds", result.seconds}};
   add_cost(line, progress.cost);
   if (result.word_perplexity) line["word_perplexity"] = *result.word_perplexity;
+  if (result.bits_per_token) line["bits_per_token"] = *result.bits_per_token;
   if (result.bits_per_byte) line["bits_per_byte"] = *result.bits_per_byte;
   if (result.bleu) {
     line["bleu"] = *result.bleu;

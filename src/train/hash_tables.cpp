@@ -36,6 +36,7 @@ void fill_hash_tables(const data::PreparedData& data, TrainingState& state) {
   const config::ModelConfig& model = state.model.config();
   if (model.experts.count == 1 || model.experts.router != config::RouterKind::kHash) return;
   const Frequencies counts = count_symbols(data, model);
+  const bool of_pairs = !config::is_language_model(model);
   net::ParameterMemory& parameters = state.model.parameters();
   for (const net::Parameter& parameter : parameters.all()) {
     if (!parameter.name.ends_with("router.table")) continue;
@@ -43,10 +44,11 @@ void fill_hash_tables(const data::PreparedData& data, TrainingState& state) {
     const bool source = parameter.name.starts_with("encoder.");
     const bool by_position = model.experts.hash == config::HashTable::kPosition;
     const auto table =
-        by_position ? routing::position_table(source ? config::Stack::kEncoder : config::Stack::kDecoder,
-                                              model.max_length, model.experts, kSeed)
-                    : routing::hash_table(model.experts.hash, source ? counts.source : counts.target,
-                                          model.experts.count, kSeed);
+        by_position
+            ? routing::position_table(source ? config::Stack::kEncoder : config::Stack::kDecoder,
+                                      model.max_length, model.experts, kSeed)
+            : routing::hash_table(model.experts.hash, of_pairs && source ? counts.source : counts.target,
+                                  model.experts.count, kSeed);
     const auto values = parameters.values_of(parameter);
     std::ranges::transform(table, values.begin(), [](int64_t e) { return static_cast<float>(e); });
     if (!state.optimizer.average.empty()) {

@@ -5,6 +5,7 @@
 
 #include "objective/vocabulary_loss.h"
 #include "text/vocabulary.h"
+#include "train/predictions.h"
 
 namespace megin::train {
 namespace {
@@ -38,10 +39,13 @@ model::EmbeddingNoise draw_sides(const config::PerturbationConfig& config, const
                                  const model::Transformer& model, const net::ForwardContext& context,
                                  const Draw& draw) {
   const int64_t width = model.config().width;
-  const bool has_source = !config::is_causal_lm(model.config());
+  const bool has_source = config::has_encoder(model.config());
+  const bool has_target = config::has_decoder(model.config());
   model::EmbeddingNoise noise;
   if (has_source) noise.source = draw_side(kSource, batch, width, context, draw);
-  if (config.target || !has_source) noise.target = draw_side(kTarget, batch, width, context, draw);
+  if (has_target && (config.target || !has_source)) {
+    noise.target = draw_side(kTarget, batch, width, context, draw);
+  }
   return noise;
 }
 
@@ -89,9 +93,10 @@ model::EmbeddingNoise find_adversarial_noise(const config::PerturbationConfig& c
     const at::Tensor states = at::cat({first.detach(), model.forward(batch, context, nullptr, noise)});
     const at::Tensor output_weight = model.output_weight().detach(), none;
     const at::Tensor output_bias = model.output_bias().defined() ? model.output_bias().detach() : none;
-    const auto loss = objective::chunked_vocabulary_loss({.states = states,
+    const Predictions predictions = predictions_of(model, states, batch, 2, context.operations);
+    const auto loss = objective::chunked_vocabulary_loss({.states = predictions.states,
                                                           .output_weight = output_weight,
-                                                          .targets = batch.target_output,
+                                                          .targets = predictions.targets,
                                                           .passes = 2,
                                                           .output_bias = output_bias},
                                                          weights);

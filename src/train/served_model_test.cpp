@@ -7,6 +7,7 @@
 
 #include "model/transformer.h"
 #include "net/initialisation.h"
+#include "runtime/masked_model.h"
 #include "runtime/transformer.h"
 #include "text/vocabulary.h"
 
@@ -239,6 +240,88 @@ TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   expect_served_as_trained(relative, {"sentence", "token", "ensemble", "path:1"});
   relative.norm_position = config::NormPosition::kPost;
   expect_served_as_trained(relative, {"token"});
+}
+
+// The states of two rows and the probabilities at their places.
+void expect_masked_as_trained(const config::ModelConfig& config, const std::vector<std::string>& modes) {
+  data::TokenBatch batch;
+  batch.sentences = 2;
+  batch.source_length = batch.target_length = 7;
+  batch.source = {0, 5, 6, 7, 8, 9, 2, 0, 11, 12, 2, 1, 1, 1};
+  batch.target_output.assign(14, text::kPadId);
+  batch.sentence = {0, 1};
+  model::Transformer trained(config);
+  net::initialise(trained.parameters(), config, 6);
+  fill_routers(trained.parameters());
+  const net::ParameterMemory& parameters = trained.parameters();
+  const auto weights = std::make_shared<runtime::Weights>(
+      config, [&](const std::string& name) { return parameters.values_of(parameters.find(name)); });
+  const std::vector<search::Source> rows = {{{0, 5, 6, 7, 8, 9, 2}, 0}, {{0, 11, 12, 2}, 1}};
+  for (const std::string& mode : modes) {
+    const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
+    const at::NoGradGuard no_gradients;
+    const at::Tensor states = trained.forward(batch, {.dispatch = dispatch});
+    at::Tensor logits = at::matmul(trained.transformed(states, {}), trained.output_weight().t());
+    if (trained.output_bias().defined()) logits = logits + trained.output_bias();
+    const at::Tensor expected = at::log_softmax(logits, -1);
+    const runtime::MaskedModel served(weights, dispatch);
+    const runtime::TokenStates found = served.states(rows);
+    for (int64_t row = 0; row < 2; ++row) {
+      for (int64_t t = 0; found.offsets[row] + t < found.offsets[row + 1]; ++t) {
+        const int64_t at = found.offsets[row] + t;
+        std::vector<float> state(found.row(at).begin(), found.row(at).end());
+        EXPECT_TRUE(
+            at::allclose(at::from_blob(state.data(), {config.width}), states[row * 7 + t], 1e-4, 1e-4))
+            << mode << " row " << row << " token " << t;
+        std::vector<float> log_probs = served.log_probs(found, std::vector<int64_t>{at});
+        EXPECT_TRUE(at::allclose(at::from_blob(log_probs.data(), {40}), expected[row * 7 + t], 1e-4, 1e-4))
+            << mode << " row " << row << " token " << t;
+      }
+    }
+  }
+}
+
+config::ModelConfig masked_language_model() {
+  config::ModelConfig config = small_model();
+  config.kind = config::ModelKind::kMaskedLm;
+  config.decoder_layers = 0;
+  config.positions = config::Positions::kLearned;
+  config.activation = config::Activation::kGelu;
+  config.scale_embeddings = false;
+  config.norm_embeddings = config.output_transform = config.output_bias = true;
+  config.experts = {};
+  return config;
+}
+
+TEST(ServedModel, ServesMaskedLanguageModelsAsTheyWereTrained) {
+  expect_masked_as_trained(masked_language_model(), {"sentence"});
+  config::ModelConfig rotary = masked_language_model();
+  rotary.positions = config::Positions::kRotary;
+  rotary.norm = config::NormKind::kRmsNorm;
+  rotary.norm_position = config::NormPosition::kPre;
+  rotary.activation = config::Activation::kSilu;
+  rotary.share_embeddings = config::ShareEmbeddings::kNone;
+  rotary.experts.count = 3;
+  expect_masked_as_trained(rotary, {"sentence", "token", "position", "batch", "ensemble", "path:1"});
+  for (const config::ModelConfig& routed : routed_variants()) {
+    SCOPED_TRACE(enum_names(routed.experts.router)[static_cast<size_t>(routed.experts.router)]);
+    config::ModelConfig config = masked_language_model();
+    config.experts = routed.experts;
+    expect_masked_as_trained(config, {"router"});
+    config.experts.body = config::ExpertBody::kInsert;
+    config.experts.every = 2;
+    config.experts.sublayers = 2;
+    config.experts.feed_forward = 20;
+    expect_masked_as_trained(config, {"router"});
+  }
+  config::ModelConfig fixed = masked_language_model();
+  fixed.experts = {.count = 4,
+                   .every = 1,
+                   .feed_forward = 12,
+                   .router = config::RouterKind::kFixed,
+                   .active = 4,
+                   .gate = config::Gate::kSoftmaxOfChosen};
+  expect_masked_as_trained(fixed, {"router", "k=1", "k=3", "k=4,1,2"});
 }
 
 TEST(ServedModel, ServesInsertedExpertsAsTheyWereTrained) {

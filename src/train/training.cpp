@@ -41,9 +41,16 @@ bool have_one_numbering(const text::SubwordModel& source, const text::SubwordMod
 }
 
 void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
-  if (config::is_text(data.task) != config::is_causal_lm(config.model)) {
+  if (!config::is_task_of(data.task, config.model)) {
     fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
                config::enum_name(data.task), config::enum_name(config.model.kind));
+  }
+  if (config::is_masked_lm(config.model) && !data.target_subword->mask_id()) {
+    fail_usage(
+        "{}: wanted data whose vocabulary has a mask symbol, as model.kind is masked_lm, found none; prepare "
+        "it again with this recipe (data.subword.mask_symbol true), into another data.output if others use "
+        "it",
+        data.folder.string());
   }
   const auto take = [](int64_t& field, int64_t found, const char* name) {
     if (field != 0 && field != found) {
@@ -323,6 +330,7 @@ void Session::validate_now() {
   std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update,
                                  result.loss, std::exp(result.loss));
   if (result.word_perplexity) line += fmt::format(" ({:.2f} a word)", *result.word_perplexity);
+  if (result.bits_per_token) line += fmt::format(", {:.3f} bits a masked token", *result.bits_per_token);
   if (result.bits_per_byte) line += fmt::format(", {:.3f} bits a byte", *result.bits_per_byte);
   if (result.bleu) line += fmt::format(", BLEU {:.2f} ({})", *result.bleu, result.search);
   note(fmt::format("{}, experts {}, {:.1f} s{}", line, result.routing, result.seconds,

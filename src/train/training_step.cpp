@@ -17,6 +17,7 @@
 #include "train/mixture_step.h"
 #include "train/perturbation.h"
 #include "train/plain_adam.h"
+#include "train/predictions.h"
 
 namespace megin::train {
 namespace {
@@ -268,9 +269,10 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
   if (config::is_mixture(model_.config())) return accumulate_mixture(batch, pass, report);
   model::RouteRecord record;
   const at::Tensor states = forward(batch, pass, record);
-  const objective::VocabularyLossInputs inputs{.states = states,
+  const Predictions predictions = predictions_of(model_, states, batch, pass.passes, pass.operations);
+  const objective::VocabularyLossInputs inputs{.states = predictions.states,
                                                .output_weight = model_.output_weight(),
-                                               .targets = batch.target_output,
+                                               .targets = predictions.targets,
                                                .passes = pass.passes,
                                                .output_bias = model_.output_bias()};
   auto weights = objective::weights_of(config_.objective);

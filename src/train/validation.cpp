@@ -18,6 +18,7 @@
 #include "text/vocabulary.h"
 #include "train/batches.h"
 #include "train/mixture_step.h"
+#include "train/predictions.h"
 
 namespace megin::train {
 namespace {
@@ -76,9 +77,11 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::PreparedDat
     const at::Tensor states = state.model.forward(batch, context, &record, {}, &memory);
     const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
     if (dispatch.mode == config::DispatchMode::kRouter && by_token) add_routes(record, result.routes);
-    loss += {.nats = objective::chunked_nll({.states = states,
+    const Predictions predictions =
+        predictions_of(state.model, states, batch, context.passes, context.operations);
+    loss += {.nats = objective::chunked_nll({.states = predictions.states,
                                              .output_weight = state.model.output_weight(),
-                                             .targets = batch.target_output,
+                                             .targets = predictions.targets,
                                              .output_bias = state.model.output_bias()}),
              .tokens = static_cast<uint64_t>(batch.target_tokens)};
   }
@@ -146,6 +149,8 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   result.loss = loss.per_token();
   if (data.task == config::Task::kBytes) {
     result.bits_per_byte = loss.bits_per_token();
+  } else if (config::is_masked_lm(model)) {
+    result.bits_per_token = loss.bits_per_token();
     // Words are only known of the whole text.
   } else if (config::is_causal_lm(state.model.config()) && config.validation.sentences == 0) {
     result.word_perplexity = loss.perplexity_per(text::count_words_and_ends(data.valid_text.target));

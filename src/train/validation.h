@@ -17,9 +17,10 @@
 namespace megin::train {
 
 struct ValidationResult {
-  double loss = 0;                        // nats a token, not smoothed
+  double loss = 0;                        // nats a token (of a masked_lm, a masked one), not smoothed
   std::optional<double> word_perplexity;  // of a causal_lm, over the whole set: a word or line end
   std::optional<double> bits_per_byte;    // of a text of bytes
+  std::optional<double> bits_per_token;   // of a masked_lm: for each masked token, as the loss
   std::optional<double> bleu;             // sacreBLEU's default
   std::string signature;                  // of the BLEU
   std::string routing;                    // the dispatch used, as --experts takes it
