@@ -41,7 +41,7 @@ class SourceMemory {
 struct DecoderState : search::DecodingState {
   DecoderState(const Weights& weights, const config::Dispatch& dispatch,
                std::span<const search::Source> sources, int64_t rows_per_source,
-               OutputSquares* measured = nullptr);
+               Measurements measured = {});
 
   Workspace work;                   // first: the encoder runs in it while the members below are made
   std::vector<uint64_t> sentences;  // of each source
