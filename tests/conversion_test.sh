@@ -71,3 +71,32 @@ refused 1 'wanted a model directory or a run directory with a model, found nothi
 "$megin" export dense out --mean >refused.out 2>&1 && fail "a dense model has no experts to export"
 [[ ! -e out ]] || fail "an export that was refused left a model"
 shown "what cannot be is refused, and nothing is left behind"
+
+smoe=(--set train.method=smoe_dropout --set model.experts.count=4 --set model.experts.feed_forward=8 --set model.experts.every=1
+  "${by_loss[@]}")
+must_train smoe "${smoe[@]}" --set train.max_updates=60
+"$megin" analyze votes smoe --src source --ref reference --active 1 --json --quiet >votes.json || fail "megin analyze votes"
+[[ $(grep -o '"votes"' votes.json | wc -l) == 2 ]] || fail "wanted votes of two layers, found $(cat votes.json)"
+"$megin" convert smoe two --keep-experts 2 --votes votes.json --quiet >keep.out || fail "megin convert --keep-experts 2"
+must_train two_tuned --from two "${smoe[@]}" --set model.experts.count=2 --set train.max_updates=40
+awk -v before="$(loss two)" -v after="$(loss two_tuned)" 'BEGIN { exit !(after < before) }' ||
+  fail "wanted training to help the model of the two most voted experts: $(loss two) before, $(loss two_tuned) after"
+shown "two of four experts by votes are a model that trains: $(loss two) before, $(loss two_tuned) after"
+
+"$megin" convert smoe one --keep-experts 1 --votes votes.json --quiet >keep.out || fail "megin convert --keep-experts 1"
+student=(--set train.method=dense --set model.feed_forward=8 "${by_loss[@]}")
+distil=(--set train.objective.teacher.model=smoe --set train.objective.teacher.temperature=2)
+must_train student --from one "${student[@]}" "${distil[@]}" --set train.max_updates=40
+grep -q '"distillation":' student/log.jsonl || fail "wanted the log to tell the distillation: $(tail -n 3 student/log.jsonl)"
+must_train resumed --from one "${student[@]}" "${distil[@]}" --set train.max_updates=20
+must_train resumed --resume "${student[@]}" "${distil[@]}" --set train.max_updates=40
+same_run student resumed
+refused 1 "has other weights" resumed --resume "${student[@]}" "${distil[@]}" --set train.objective.teacher.model=two_tuned \
+  --set train.max_updates=60
+refused 2 "train.objective.passes: wanted 1 with train.objective.teacher.model" wrong --set train.method=r_drop "${distil[@]}"
+shown "a dense student of one expert's width learns from the model with all of them, and resumes to the same bytes"
+
+"$megin" export student theirs --format huggingface --quiet >export.out || fail "megin export --format huggingface"
+"$megin" import theirs again --quiet >import.out || fail "megin import"
+[[ $(loss student) == "$(loss again)" ]] || fail "wanted the loss $(loss student) after export and import, found $(loss again)"
+shown "a model of megin's own becomes a checkpoint of transformers and comes back with its loss of $(loss student)"

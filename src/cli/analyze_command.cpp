@@ -21,8 +21,8 @@ struct Analysis {
 
 constexpr std::array kAnalyses = {
     Analysis{"fluctuation", 12, &analyze_fluctuation}, Analysis{"experts", 1, &analyze_experts},
-    Analysis{"similarity", 1, &analyze_similarity}, Analysis{"consistency", 12, &analyze_consistency},
-    Analysis{"slimming", 1, &analyze_slimming}};
+    Analysis{"similarity", 1, &analyze_similarity},    Analysis{"consistency", 12, &analyze_consistency},
+    Analysis{"slimming", 1, &analyze_slimming},        Analysis{"votes", 1, &analyze_votes}};
 
 void analyze(const std::string& what, const AnalysisOptions& options, CommandContext& context) {
   std::string names;
@@ -69,6 +69,9 @@ void add_analyze_command(Program& program) {
            "for each expert layer: from all experts downwards, the layer is lowered that costs the least "
            "loss for "
            "the FLOPs it saves.\n"
+           "votes MODEL: how many tokens of --text, or of --src and --ref, choose each expert of each layer, "
+           "from "
+           "one pass over them; its --json is what megin convert --keep-experts reads.\n"
            "Loads and confidence over a training, and the pictures of fluctuation and consistency beside "
            "them, are in `megin report`.",
        .examples = "megin analyze fluctuation runs/switch --svg fluctuation.svg --csv fluctuation.csv\n"
@@ -78,20 +81,23 @@ void add_analyze_command(Program& program) {
                    "megin evaluate runs/thor --src test.en --ref test.de --seeds 20 --json > thor.json\n"
                    "megin analyze consistency thor.json switch.json --svg violins.svg\n"
                    "megin analyze slimming elastic --text valid.txt --budget 2ms\n"
-                   "megin analyze slimming elastic --text valid.txt --per-layer --budget 60%"},
+                   "megin analyze slimming elastic --text valid.txt --per-layer --budget 60%\n"
+                   "megin analyze votes runs/smoe --text task.txt --json > votes.json"},
       [call](CommandContext& context) { analyze(call->what, call->options, context); });
-  command.add_option("WHAT", call->what, "fluctuation, experts, similarity, consistency or slimming")
+  command.add_option("WHAT", call->what, "fluctuation, experts, similarity, consistency, slimming or votes")
       ->required();
   command.add_option("PATH", call->options.paths, "a run, a model or files, as said above")->required();
   command.add_option("--svg", call->options.svg, "file for the picture (fluctuation, consistency, slimming)");
   command.add_option("--csv", call->options.csv, "file for all numbers");
-  command.add_option("--top", call->options.top, "of experts: symbols shown of each")->capture_default_str();
+  command.add_option("--top", call->options.top, "of experts: symbols shown of each; of votes: experts")
+      ->capture_default_str();
   command.add_option("--key", call->options.key, "of consistency: bleu or loss")->capture_default_str();
-  command.add_option("--text", call->options.files.text, "of slimming: a text for a language model");
-  command.add_option("--src", call->options.files.source, "of slimming: sources for one that translates");
-  command.add_option("--ref", call->options.files.reference, "of slimming: and their references");
+  command.add_option("--text", call->options.files.text, "of slimming, votes: a text for a language model");
+  command.add_option("--src", call->options.files.source,
+                     "of slimming, votes: sources for one that translates");
+  command.add_option("--ref", call->options.files.reference, "of slimming, votes: and their references");
   command.add_option("--tag", call->options.tag,
-                     "of slimming: target-language tag put before each source line");
+                     "of slimming, votes: target-language tag put before each source line");
   command
       .add_option("--budget", call->options.budget,
                   "of slimming: most time for a token, as 20ms, or FLOPs relative to all experts', as 60%")
@@ -99,9 +105,12 @@ void add_analyze_command(Program& program) {
   command.add_flag("--per-layer", call->options.per_layer, "of slimming: a number of experts for each layer");
   command
       .add_option("--lines", call->options.lines,
-                  "of slimming --per-layer: of the files, which its loss is over")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""))
-      ->capture_default_str();
+                  "most lines read of the files: of slimming --per-layer 200 if not given, of votes all")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""));
+  command
+      .add_option("--active", call->options.active,
+                  "of votes: experts that a token votes for; else as the model has it, or half of them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}).description(""));
   add_threads_option(command, call->options.threads);
 }
 

@@ -1,78 +1,24 @@
 // megin calibrate: measures how large the output of expert layers is by the number of experts a token, and
 // writes a model with the factors that make it alike (runtime/output_scales.h).
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <map>
 #include <memory>
 
 #include "base/error.h"
-#include "base/progress.h"
 #include "cli/command.h"
-#include "cli/model_path.h"
+#include "cli/measured_run.h"
 #include "cli/rewritten_model.h"
-#include "cli/test_files.h"
+#include "runtime/model_bundle.h"
 #include "store/tensor_names.h"
 
 namespace megin::cli {
 namespace {
 
 struct CalibrateOptions {
-  std::string model, output, tag;
-  TestFiles files = {.source = {}, .reference = {}, .text = {}, .most_lines = 500, .masking = {}};
+  std::string model, output;
+  ReadFiles read;
 };
-
-// Sources alone are translated, greedily.
-void translate_sources(const LossTools& tools, const CalibrateOptions& options, Progress& progress) {
-  runtime::TranslatorOptions translating{.search = tools.search, .lines = {.tag = options.tag}};
-  translating.search.search.beam = 1;
-  const runtime::Translator translator(tools.model, tools.bundle.source, tools.bundle.target, translating);
-  text::LineReader lines(options.files.source);
-  uint64_t read = 0;
-  translator.translate(
-      [&](runtime::TranslationInput& line, bool&) {
-        if (read == options.files.most_lines || !lines.next(line.text)) return false;
-        ++read;
-        progress.advance();
-        return true;
-      },
-      [](const runtime::TranslatedLine&) {}, [] {}, tools.pool);
-}
-
-void read_pairs(const LossTools& tools, const CalibrateOptions& options, Progress& progress) {
-  const runtime::LineEncoder encoder(tools.bundle.source,
-                                     {.max_tokens = tools.model.max_length(),
-                                      .tag = options.tag,
-                                      .warn = [](const std::string& text) { spdlog::warn(text); }});
-  PairReader reader(options.files);
-  FileLoss loss;
-  TestPairs pairs;
-  for (bool more = true; more;) {
-    more = reader.next(pairs);
-    add_pair_loss(tools, encoder, options.files.reference, pairs, loss);
-    progress.advance(static_cast<int64_t>(pairs.sources.size()));
-  }
-}
-
-// One thread: sums of numbers depend on their order.
-runtime::OutputSquares measure(const CalibrateOptions& options, const runtime::ModelBundle& bundle,
-                               Console& console) {
-  const config::ModelConfig& config = bundle.weights->config;
-  runtime::OutputSquares squares(config::count_expert_layers(config), config.experts.count);
-  const runtime::Transformer model(bundle.weights, {.mode = config::DispatchMode::kRouter}, &squares);
-  const runtime::BatchedSearch search;
-  ThreadPool pool(1);
-  const LossTools tools{bundle, model, search, pool};
-  Progress progress({.label = "calibrate", .unit = "lines"}, console);
-  if (!options.files.text.empty()) {
-    text_loss(tools, options.files, 0, [&](int64_t lines) { progress.advance(lines); });
-  } else if (options.files.reference.empty()) {
-    translate_sources(tools, options, progress);
-  } else {
-    read_pairs(tools, options, progress);
-  }
-  return squares;
-}
 
 store::ConvertedModel with_scales(const config::ModelConfig& model, const store::TensorLookup& tensors,
                                   const runtime::OutputSquares& squares) {
@@ -108,11 +54,13 @@ void calibrate(const CalibrateOptions& options, CommandContext& context) {
         "that megin convert made)",
         options.model);
   }
-  TestFiles files = options.files;
-  if (!config::is_language_model(config) && files.reference.empty())
-    files.reference = files.source;  // none is wanted
-  check_files(files, config);
-  const runtime::OutputSquares squares = measure(options, bundle, context.console);
+  runtime::OutputSquares squares(config::count_expert_layers(config), config.experts.count);
+  run_over(options.read,
+           {.bundle = bundle,
+            .dispatch = {.mode = config::DispatchMode::kRouter},
+            .measured = {.squares = &squares},
+            .label = "calibrate"},
+           context.console);
   write_rewritten(options.model, options.output,
                   fmt::format("scales for 1 to {} experts a token", config.experts.count), context,
                   [&](const config::ModelConfig& model, const store::TensorLookup& tensors) {
@@ -142,14 +90,7 @@ void add_calibrate_command(Program& program) {
                   [options](CommandContext& context) { calibrate(*options, context); });
   add_model_and_output(command, "a model directory, or a run directory with one", options->model,
                        options->output);
-  command.add_option("--text", options->files.text, "a text for a language model");
-  command.add_option("--src", options->files.source, "sources for a model that translates");
-  command.add_option("--ref", options->files.reference,
-                     "and their translations; without them the model translates by itself");
-  command.add_option("--tag", options->tag, "target-language tag put before each source line, as <2de>");
-  command.add_option("--lines", options->files.most_lines, "most lines that are read")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""))
-      ->capture_default_str();
+  add_read_files(command, options->read);
 }
 
 }  // namespace megin::cli

@@ -39,14 +39,8 @@ void export_foreign(const ExportOptions& options, CommandContext& context) {
   const store::ModelDirectory model = store::open_model_directory(find_model(options.model));
   const std::filesystem::path files =
       options.files.empty() ? model.subwords.imported : std::filesystem::path(options.files);
-  if (files.empty()) {
-    fail_usage(
-        "{}: wanted a model that megin import wrote, found one without the files of another program; give "
-        "them "
-        "with --files, if it was trained from such a model",
-        model.path.string());
-  }
-  const std::string kind = exchange::export_model(model, files, options.output);
+  const std::string kind = files.empty() ? exchange::export_own_model(model, options.output)
+                                         : exchange::export_model(model, files, options.output);
   if (!context.json) {
     context.out << fmt::format("{}: a {} checkpoint\n", options.output, kind);
     return;
@@ -85,17 +79,20 @@ void add_export_command(Program& program) {
   CLI::App& command = program.add(
       {.name = "export",
        .summary = "Make a dense model out of one with experts, or a checkpoint of another program",
-       .details = "Writes a dense model directory: one expert of each expert "
-                  "layer (--path), the mean of the experts' "
-                  "weights (--mean), or all of them as one wide feed-forward "
-                  "(--all, of models that give all experts "
-                  "equal shares, as megin convert makes them). With --format "
-                  "huggingface, a dense model that megin import wrote, or that was "
-                  "trained from such a one, as the checkpoint that it came from.",
+       .details =
+           "Writes a dense model directory: one expert of each expert "
+           "layer (--path), the mean of the experts' "
+           "weights (--mean), or all of them as one wide feed-forward "
+           "(--all, of models that give all experts "
+           "equal shares, as megin convert makes them). With --format "
+           "huggingface, a dense model as transformers reads it: one that megin import wrote, or that "
+           "was trained from such a one, as the checkpoint that it came from; a causal_lm of megin's own "
+           "as gpt2 and an encoder_decoder as marian, where these have its settings.",
        .examples = "megin export runs/thor first --path 0\n"
                    "megin export runs/thor merged --mean\n"
                    "megin export elastic dense --all\n"
-                   "megin export opus back --format huggingface"},
+                   "megin export opus back --format huggingface\n"
+                   "megin export runs/dense marian --format huggingface"},
       [options](CommandContext& context) { export_dense(*options, context); });
   add_model_and_output(command, "a model directory, or a run directory with one", options->model,
                        options->output);
@@ -106,10 +103,10 @@ void add_export_command(Program& program) {
   command.add_option("--format", options->format, "megin, or huggingface: as transformers reads it")
       ->capture_default_str();
   command
-      .add_option(
-          "--files", options->files,
-          "with huggingface: the folder of the imported model's config and tokenizer; imported/ in MODEL "
-          "if not given")
+      .add_option("--files", options->files,
+                  "with huggingface: the folder of the imported model's config and tokenizer; if not given, "
+                  "imported/ "
+                  "in MODEL, or made up for a model of megin's own")
       ->type_name("DIR");
   command.add_flag("--all", options->all, "all experts side by side");
 }

@@ -20,6 +20,8 @@ std::string experts_option(const LayerNumbers& step) {
   return fmt::format("k={}", fmt::join(step.active, ","));
 }
 
+constexpr uint64_t kLines = 200;  // that losses are over, if not given
+
 // A step of the search with its time.
 struct TimedStep {
   LayerNumbers numbers;
@@ -36,7 +38,7 @@ class LayerSlimming {
         sample_(read_sample(options, bundle, encoder_)),
         pool_(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors()),
         progress_({.label = "slimming", .unit = "lines"}, console) {
-    files_.most_lines = options.lines;
+    files_.most_lines = options.lines.value_or(kLines);
   }
 
   std::vector<TimedStep> run() {
@@ -152,7 +154,7 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
                 << fmt::format(
                        "\nLoss: over the first {} lines. FLOPs: of a token of each side. Time: reading and "
                        "decoding the first of them, on one thread; the median of 11 runs.\n",
-                       options.lines);
+                       options.lines.value_or(kLines));
     if (within) {
       context.out << fmt::format("Within {}: --experts {}\n", options.budget,
                                  experts_option(steps.back().numbers));

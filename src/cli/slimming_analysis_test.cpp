@@ -2,22 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
-#include "base/files.h"
-#include "cli/command_runner.h"
-#include "runtime/random_weights.h"
-#include "store/model_directory.h"
-#include "store/tensor_names.h"
-#include "text/subword.h"
+#include "cli/small_models.h"
 
 namespace megin::cli {
 
 void add_analyze_command(Program& program);
 void add_average_command(Program& program);
 void add_calibrate_command(Program& program);
-void add_evaluate_command(Program& program);
 void add_info_command(Program& program);
 
 namespace {
@@ -25,75 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr int64_t kExperts = 4, kLayers = 3;
-
-// A language model and one that translates, of four experts in each of three layers, a text and two sides.
-class SlimmingTest : public testing::Test {
+class SlimmingTest : public SmallModelsTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    text::SubwordTraining training;
-    training.config.vocabulary = 12;
-    training.config.byte_fallback = false;
-    int line = 0;
-    write_file_atomically(path("subword"), text::train_subword(training, [&line](std::string& sentence) {
-                            sentence = line % 2 == 0 ? "ab ba abba" : "cd dc cddc";
-                            return ++line < 40;
-                          }));
-    std::string text;
-    for (int i = 0; i < 30; ++i) text += i % 3 == 0 ? "ab cddc ba\n" : "dc abba abba cd\n";
-    write_file_atomically(path("text"), text);
-    config::ModelConfig lm = model_config();
-    lm.kind = config::ModelKind::kCausalLm;
-    lm.encoder_layers = 0;
-    lm.decoder_layers = kLayers;
-    write_model("lm", lm);
-    write_model("translates", model_config());
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  config::ModelConfig model_config() const {
-    config::ModelConfig model;
-    model.width = 16;
-    model.feed_forward = 24;
-    model.heads = 2;
-    model.encoder_layers = 1;
-    model.decoder_layers = 2;
-    model.max_length = 30;
-    model.source_vocabulary = model.target_vocabulary = text::SubwordModel(path("subword")).size();
-    model.experts = {.count = kExperts,
-                     .every = 1,
-                     .router = config::RouterKind::kFixed,
-                     .active = kExperts,
-                     .gate = config::Gate::kSoftmaxOfChosen};
-    return model;
-  }
-
-  void write_model(const std::string& name, const config::ModelConfig& model) const {
-    store::ModelDescription description;
-    description.model = model;
-    const runtime::TensorSource random = runtime::random_weights(model, 3);
-    std::vector<store::TensorView> tensors;
-    for (const store::TensorShape& tensor : store::tensor_shapes(model)) {
-      tensors.push_back(store::float_tensor(tensor.name, tensor.shape, random(tensor.name)));
-    }
-    store::write_model_directory(path(name), description, tensors, {path("subword"), path("subword")});
-  }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  struct Answer {
-    int code = 0;
-    std::string output, errors;
-    nlohmann::json json() const { return nlohmann::json::parse(output); }
-  };
-  static Answer run(const std::string& command, void (*add)(Program&), std::vector<std::string> arguments) {
-    CommandRunner runner(command.c_str(), add);
-    const int code = runner.run(std::move(arguments));
-    return {code, runner.output(), runner.errors()};
-  }
   static Answer analyze(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "slimming");
     return run("analyze", &add_analyze_command, std::move(arguments));
@@ -101,21 +25,11 @@ class SlimmingTest : public testing::Test {
   static Answer calibrate(std::vector<std::string> arguments) {
     return run("calibrate", &add_calibrate_command, std::move(arguments));
   }
-  double loss_of(const std::string& model, const std::string& experts, bool unscaled = false) const {
-    std::vector<std::string> arguments = {path(model), "--text", path("text"),
-                                          "--experts", experts,  "--json"};
-    if (unscaled) arguments.push_back("--unscaled");
-    const Answer answer = run("evaluate", &add_evaluate_command, arguments);
-    EXPECT_EQ(answer.code, 0) << answer.errors;
-    return answer.json()["runs"][0]["loss"].get<double>();
-  }
   std::vector<float> scales(const std::string& model, const std::string& layer) const {
     const store::ModelDirectory directory = store::open_model_directory(path(model));
     const auto found = store::float_values(directory.weights.at(layer + ".feed_forward.scale"));
     return {found.begin(), found.end()};
   }
-
-  fs::path folder_;
 };
 
 TEST_F(SlimmingTest, LowersLayersUntilTheBudgetIsMet) {
@@ -223,7 +137,7 @@ TEST_F(SlimmingTest, CalibrationSaysWhatItWants) {
   const Answer nothing = calibrate({path("lm"), path("out"), "--text", path("empty")});
   EXPECT_EQ(nothing.code, 1);
   EXPECT_THAT(nothing.errors, HasSubstr("found none that are not zero"));
-  EXPECT_FALSE(fs::exists(path("out")));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
   const Answer unscaled =
       run("evaluate", &add_evaluate_command, {path("lm"), "--text", path("text"), "--unscaled"});
   EXPECT_EQ(unscaled.code, 2);

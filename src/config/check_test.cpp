@@ -259,6 +259,24 @@ TEST(ModelCheckTest, NamesTheFirstFieldThatCannotBe) {
 TEST(TrainCheckTest, NamesTheFirstFieldThatCannotBe) {
   EXPECT_EQ(train_error([](auto& c) { c.objective.passes = 3; }),
             "train.objective.passes: wanted 1 or 2, found 3");
+  EXPECT_EQ(
+      train_error([](auto& c) {
+        c.objective.passes = 2;
+        c.objective.teacher.model = "runs/smoe";
+      }),
+      "train.objective.passes: wanted 1 with train.objective.teacher.model, whose predictions are of one "
+      "pass, found 2");
+  EXPECT_EQ(train_error([](auto& c) { c.objective.teacher.temperature = 2; }),
+            "train.objective.teacher.model: wanted a model to learn from with the other keys of "
+            "train.objective.teacher, found none");
+  EXPECT_EQ(train_error([](auto& c) {
+              c.objective.teacher = {.model = "runs/smoe"};
+              c.objective.weight_first = 0;
+            }),
+            "")
+      << "a teacher alone teaches, too";
+  EXPECT_EQ(train_error([](auto& c) { c.objective.teacher = {.model = "runs/smoe", .temperature = 0}; }),
+            "train.objective.teacher.temperature: wanted a positive number, found 0");
   EXPECT_EQ(train_error([](auto& c) { c.objective.weight_first = 0; }),
             "train.objective.weight_first: wanted a cross-entropy with a positive weight, or nothing is "
             "learnt, found 0");

@@ -317,6 +317,8 @@ void check_mixture_training(const RunConfig& config) {
   require(objective.passes == 1, "train.objective.passes", "1 with a mixture", objective.passes);
   require(objective.weight_first == 1.0, "train.objective.weight_first",
           "1 with a mixture: probabilities of components have no weights", objective.weight_first);
+  require(objective.teacher.model.empty(), "train.objective.teacher.model",
+          "none with a mixture, whose components share out the sentences", objective.teacher.model);
   require(objective.unused_expert == UnusedExpert::kZeroGrad, "train.objective.unused_expert",
           "zero_grad with a mixture, which has no experts to draw", enum_name(objective.unused_expert));
 }

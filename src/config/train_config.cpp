@@ -14,8 +14,17 @@ void check_objective(const ObjectiveConfig& c) {
   require(c.weight_second >= 0.0, "train.objective.weight_second", "0 or more", c.weight_second);
   require(c.weight_consistency >= 0.0, "train.objective.weight_consistency", "0 or more",
           c.weight_consistency);
-  require(c.weight_first > 0.0 || (c.passes == 2 && c.weight_second > 0.0), "train.objective.weight_first",
-          "a cross-entropy with a positive weight, or nothing is learnt", c.weight_first);
+  const TeacherConfig& d = c.teacher;
+  const bool distils = !d.model.empty();
+  require(c.weight_first > 0.0 || (c.passes == 2 && c.weight_second > 0.0) || (distils && d.weight > 0.0),
+          "train.objective.weight_first", "a cross-entropy with a positive weight, or nothing is learnt",
+          c.weight_first);
+  require(d.weight >= 0.0, "train.objective.teacher.weight", "0 or more", d.weight);
+  require(d.temperature > 0.0, "train.objective.teacher.temperature", "a positive number", d.temperature);
+  require(distils || d == TeacherConfig{}, "train.objective.teacher.model",
+          "a model to learn from with the other keys of train.objective.teacher", "none");
+  require(!distils || c.passes == 1, "train.objective.passes",
+          "1 with train.objective.teacher.model, whose predictions are of one pass", c.passes);
   const PerturbationConfig& p = c.perturbation;
   require(p.kind == Perturbation::kNone || c.passes == 2, "train.objective.perturbation.kind",
           "none with one pass: it is the second pass that is perturbed", enum_name(p.kind));

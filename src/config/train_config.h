@@ -136,6 +136,22 @@ constexpr auto enum_names(Expectation) {
   return std::array<std::string_view, 2>{"hard", "soft"};
 }
 
+// A second term of the loss: the divergence from what a teacher, a model that is trained already, predicts
+// (Hinton et al. 2015).
+struct TeacherConfig {
+  std::string model = {};    // model directory, or a run with one; empty: none
+  double weight = 1.0;       // of T^2 KL(teacher || model), beside weight_first of the cross-entropy
+  double temperature = 1.0;  // T, that both models' logits are divided by
+
+  template <typename Self, typename Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("model", self.model, "model whose predictions are learned, too; empty = none");
+    field("weight", self.weight, "of the divergence from the teacher");
+    field("temperature", self.temperature, "that logits of both are divided by");
+  }
+  bool operator==(const TeacherConfig&) const = default;
+};
+
 struct ObjectiveConfig {
   int64_t passes = 1;               // forward passes over each micro-batch: 1, or 2 with a consistency term
   double alpha = 5.0;               // weight of the consistency term CR (Zuo et al. 2022, eq. 3)
@@ -151,6 +167,7 @@ struct ObjectiveConfig {
   bool fixed_first = false;     // consistency trains the second pass alone (SMART)
   ConsistencyUnit consistency_unit = ConsistencyUnit::kToken;
   PerturbationConfig perturbation = {};
+  TeacherConfig teacher = {};
   Expectation expectation = Expectation::kHard;  // of a mixture: hard or soft EM
   // Of concrete dropout (Gal et al. 2017, eq. 3 to 4; defaults of its code): what is added for each
   // feed-forward is concrete_weight |W2|^2 / (1 - p) - concrete_entropy f H(p), H(p) = -p log p - (1 - p)
@@ -173,6 +190,7 @@ struct ObjectiveConfig {
     field("fixed_first", self.fixed_first, "consistency trains the second pass alone; else by the method");
     field("consistency_unit", self.consistency_unit, "what alpha counts; else by the method");
     field("perturbation", self.perturbation, "of the second pass's embeddings");
+    field("teacher", self.teacher, "another model to learn from");
     field("expectation", self.expectation,
           "of a mixture: a sentence trains its likeliest component, or all by their share");
     field("concrete_weight", self.concrete_weight, "of concrete dropout: weight of the second matrix's norm");

@@ -37,12 +37,15 @@ void read_vocabulary(const fs::path& folder, int64_t end, Plan& plan) {
   const std::vector<std::string> pieces = pieces_by_id(folder / "vocab.json", plan.their_symbols);
   text::BytePairTables tables{
       .pieces = {}, .merges = read_merges(folder / "merges.txt"), .end = pieces[static_cast<size_t>(end)]};
-  plan.symbols = {{.row = -1, .produced = false},  // <s>, <pad>, </s>, <unk>
-                  {.row = -1, .produced = false},
-                  {.row = end},
-                  {.row = -1, .produced = false}};
+  for (const char* const special : kSpecialPieces) {
+    const auto row = static_cast<int64_t>(std::ranges::find(pieces, special) - pieces.begin());
+    const bool has = row < plan.their_symbols;
+    plan.symbols.push_back({.row = has ? row : -1, .produced = has});
+  }
+  plan.symbols[text::kEndId] = {.row = end};
+  const std::vector<Symbol> special = plan.symbols;
   for (int64_t id = 0; id < plan.their_symbols; ++id) {
-    if (id == end) continue;
+    if (std::ranges::find(special, id, &Symbol::row) != special.end()) continue;
     plan.symbols.push_back({.row = id});
     tables.pieces.push_back(pieces[static_cast<size_t>(id)]);
   }

@@ -86,16 +86,24 @@ void read_vocabulary(const fs::path& folder, const TheirSettings& theirs, Plan& 
   const int64_t end = theirs.number("eos_token_id", 0), pad = theirs.number("pad_token_id", 58100);
   theirs.require_within("eos_token_id", end, plan.their_symbols);
   theirs.require_within("pad_token_id", pad, plan.their_symbols);
-  theirs.require("decoder_start_token_id", pad, int64_t{58100});
+  const int64_t start = theirs.number("decoder_start_token_id", 58100);
+  if (start != pad && start != end) {
+    fail("{}: decoder_start_token_id: wanted the padding symbol ({}) or the end mark ({}), found {}",
+         (folder / "config.json").string(), pad, end, start);
+  }
+  plan.model.begin_vector = start == pad;
   const auto unknown = static_cast<int64_t>(std::ranges::find(pieces, "<unk>") - pieces.begin());
   if (unknown == plan.their_symbols)
     fail("{}: wanted a piece <unk>, found none", (folder / "vocab.json").string());
 
-  plan.symbols = {{.row = -1, .produced = false}, {.row = pad}, {.row = end}, {.row = unknown}};
+  const auto begin = static_cast<int64_t>(std::ranges::find(pieces, "<s>") - pieces.begin());
+  const bool begins = begin < plan.their_symbols;
+  plan.symbols = {
+      {.row = begins ? begin : -1, .produced = begins}, {.row = pad}, {.row = end}, {.row = unknown}};
   Vocabulary vocabulary;
   for (const char* const special : {"<s>", "<pad>", "</s>", "<unk>"}) vocabulary.add(special);
   for (int64_t id = 0; id < plan.their_symbols; ++id) {
-    if (id == pad || id == end || id == unknown) continue;
+    if (id == begin || id == pad || id == end || id == unknown) continue;
     plan.symbols.push_back({.row = id});
     vocabulary.add(pieces[static_cast<size_t>(id)]);
   }
@@ -172,7 +180,7 @@ config::ModelConfig model_of(const TheirSettings& theirs) {
   model.activation_dropout = theirs.real("activation_dropout", 0.0);
   model.positions = config::Positions::kLearned;
   model.scale_embeddings = theirs.flag("scale_embedding", false);
-  model.output_bias = model.begin_vector = true;
+  model.output_bias = true;
   theirs.check(model);
   return model;
 }

@@ -1,6 +1,7 @@
 // Marian translation models as transformers stores them (MarianMTModel; the opus-mt models): norms after the
 // sublayers, one table of vectors for source, target and output, and a bias on the logits. The decoder begins
-// with the padding symbol's vector (model.begin_vector).
+// with the padding symbol's vector (model.begin_vector), or with the end mark's, as in models that megin
+// wrote.
 //
 // Positions: sin then cos of t w_k, w_k = 10000^(-2k/d), from t = 0 on. megin's sinusoid is fairseq's, with
 // other frequencies, so these come as learned positions, a table of its own for each side.

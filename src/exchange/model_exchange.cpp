@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/run_config.h"
 #include "exchange/foreign_json.h"
+#include "exchange/own_models.h"
 #include "exchange/plan.h"
 
 namespace megin::exchange {
@@ -46,9 +47,9 @@ store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::pa
   return files;
 }
 
-void require_same_model(const store::ModelDirectory& model, const Plan& plan, const fs::path& files) {
-  const auto found = config::model_to_json(model.description.model),
-             wanted = config::model_to_json(plan.model);
+void require_same_model(const store::ModelDirectory& model, const config::ModelConfig& config,
+                        const Plan& plan, const fs::path& files) {
+  const auto found = config::model_to_json(config), wanted = config::model_to_json(plan.model);
   for (const auto& [key, value] : wanted.items()) {
     if (key == "preset" || key.ends_with("dropout")) continue;  // says nothing of what the model computes
     if (found.at(key) == value) continue;
@@ -57,6 +58,9 @@ void require_same_model(const store::ModelDirectory& model, const Plan& plan, co
         model.path.string(), key, value.dump(), (files / "config.json").string(), found.at(key).dump(),
         plan.kind);
   }
+}
+
+void require_same_tokenizer(const store::ModelDirectory& model, const Plan& plan, const fs::path& files) {
   if (read_file(model.subwords.source) != plan.source_subword ||
       read_file(model.subwords.target) != plan.target_subword) {
     fail_usage("{}: wanted the tokenizer that {} describes, found another", model.path.string(),
@@ -71,6 +75,18 @@ std::string their_config(const fs::path& file) {
     if (config.contains(key)) config[key] = "float32";
   }
   return config.dump(2) + "\n";
+}
+
+void write_checkpoint(const Plan& plan, const std::vector<store::FloatTensor>& tensors, const fs::path& files,
+                      const fs::path& output) {
+  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors);
+  write_directory_atomically(output, [&](const fs::path& directory) {
+    store::write_safetensors(directory / "model.safetensors", store::views(theirs), {{"format", "pt"}});
+    for (const std::string& name : plan.files) {
+      write_file_atomically(directory / name,
+                            name == "config.json" ? their_config(files / name) : read_file(files / name));
+    }
+  });
 }
 
 }  // namespace
@@ -92,20 +108,23 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
 
 std::string export_model(const store::ModelDirectory& model, const fs::path& files, const fs::path& output) {
   const Plan plan = read_plan(files);
-  require_same_model(model, plan, files);
+  require_same_model(model, model.description.model, plan, files);
+  require_same_tokenizer(model, plan, files);
   std::vector<store::FloatTensor> tensors;
   for (const store::TensorView& tensor : model.weights.tensors()) {
     const auto values = store::float_values(tensor);
     tensors.push_back({.name = tensor.name, .shape = tensor.shape, .values = {values.begin(), values.end()}});
   }
-  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors);
-  write_directory_atomically(output, [&](const fs::path& directory) {
-    store::write_safetensors(directory / "model.safetensors", store::views(theirs), {{"format", "pt"}});
-    for (const std::string& name : plan.files) {
-      write_file_atomically(directory / name,
-                            name == "config.json" ? their_config(files / name) : read_file(files / name));
-    }
-  });
+  write_checkpoint(plan, tensors, files, output);
+  return plan.kind;
+}
+
+std::string export_own_model(const store::ModelDirectory& model, const fs::path& output) {
+  const StagingFolder staging;
+  const ForeignForm form = describe_own_model(model, staging.path());
+  const Plan plan = read_plan(staging.path());
+  require_same_model(model, form.model, plan, staging.path());
+  write_checkpoint(plan, form.tensors, staging.path(), output);
   return plan.kind;
 }
 

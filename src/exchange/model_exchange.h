@@ -22,4 +22,9 @@ store::ModelDescription import_model(const std::filesystem::path& folder,
 std::string export_model(const store::ModelDirectory& model, const std::filesystem::path& files,
                          const std::filesystem::path& output);
 
+// The same of a dense model that was not imported, where transformers has its architecture: a causal_lm as
+// gpt2, an encoder_decoder as marian. Importing what was written gives the same logits bit for bit. Throws
+// UsageError as describe_own_model() does; Error when `output` exists.
+std::string export_own_model(const store::ModelDirectory& model, const std::filesystem::path& output);
+
 }  // namespace megin::exchange

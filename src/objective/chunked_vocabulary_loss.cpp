@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "matrix/gradient_product.h"
@@ -90,6 +91,7 @@ at::Tensor kept_rows(const std::vector<int64_t>& kept, const Chunks& chunks, int
 VocabularyLossWeights scaled(double by, VocabularyLossWeights weights) {
   for (double& weight : weights.cross_entropy) weight *= by;
   weights.consistency *= by;
+  weights.distillation *= by;
   return weights;
 }
 
@@ -99,23 +101,58 @@ RowLoss scaled(double by, RowLoss loss) {
     loss.nll[pass] *= by;
   }
   loss.consistency *= by;
+  loss.distillation *= by;
   return loss;
 }
 
-// Losses of one chunk, whose logits, [passes * count, V], are replaced by their gradient.
+// A teacher's logits of the kept positions, chunk by chunk.
+class TeacherLogits {
+ public:
+  TeacherLogits(const TeacherInputs& teacher, const at::Tensor& rows)
+      : states_(teacher.states.index_select(0, rows)),
+        bias_(teacher.output_bias),
+        to_symbols_(net::packed(teacher.output_weight, matrix::Layout::kOutputsByInputs)),
+        symbols_(teacher.output_weight.size(0)) {}
+
+  // [count, V]
+  at::Tensor of(const Chunk& chunk) const {
+    const at::Tensor logits = at::empty({chunk.count, symbols_}, at::kFloat);
+    std::span<const float> bias;
+    if (bias_.defined()) bias = {bias_.data_ptr<float>(), static_cast<size_t>(symbols_)};
+    matrix::multiply(to_symbols_, bias, net::const_rows(states_, {.first = chunk.first, .rows = chunk.count}),
+                     net::mutable_rows(logits, {.first = 0, .rows = chunk.count}));
+    return logits;
+  }
+
+ private:
+  at::Tensor states_, bias_;
+  matrix::PackedMatrix to_symbols_;
+  int64_t symbols_;
+};
+
+// Losses of one chunk, whose logits, [passes * count, V], are replaced by their gradient. teacher: its
+// logits, overwritten; null: none.
 void losses_of_chunk(const matrix::Rows& logits, const Chunk& chunk, const std::vector<int32_t>& labels,
                      const VocabularyLossWeights& weights, std::span<const float> position_weights,
-                     std::vector<RowLoss>& rows) {
+                     float* teacher, std::vector<RowLoss>& rows) {
   const int64_t symbols = logits.stride;
   const bool two = logits.count > chunk.count;
   float* const z = logits.data;
-  std::vector<float> scratch(static_cast<size_t>(2 * symbols));
+  std::vector<float> scratch(static_cast<size_t>(3 * symbols));
   for (int64_t i = 0; i < chunk.count; ++i) {
     float* const second = two ? z + (chunk.count + i) * symbols : nullptr;
     const auto at = static_cast<size_t>(chunk.first + i);
     const double by = position_weights.empty() ? 1.0 : position_weights[at];
-    rows[at] = scaled(
-        by, loss_row(z + i * symbols, second, symbols, labels[at], scaled(by, weights), scratch.data()));
+    const VocabularyLossWeights own = scaled(by, weights);
+    float* const of_teacher = teacher != nullptr ? teacher + i * symbols : nullptr;
+    double distillation = 0;
+    if (of_teacher != nullptr) {
+      distillation = distillation_row(z + i * symbols, of_teacher, symbols, own, scratch.data());
+    }
+    RowLoss found = loss_row(z + i * symbols, second, symbols, labels[at], own, scratch.data());
+    if (of_teacher != nullptr) add_row(of_teacher, symbols, z + i * symbols);
+    found.distillation = distillation;
+    rows[at] = scaled(by, found);
   }
 }
 
@@ -148,6 +185,8 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
   const int64_t most = std::min(chunks.count(), kChunksInGroup);
   const at::Tensor buffer = at::empty({most * passes * chunks.longest(), symbols}, at::kFloat);
   std::vector<RowLoss> losses(kept.size());
+  std::optional<TeacherLogits> teacher;
+  if (inputs.teacher != nullptr) teacher.emplace(*inputs.teacher, rows);
 
   for (int64_t group = 0; group < chunks.count(); group += kChunksInGroup) {
     const int64_t end = std::min(chunks.count(), group + kChunksInGroup);
@@ -158,7 +197,9 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
       const matrix::Rows logits =
           net::mutable_rows(buffer, {.first = part.first - first_row, .rows = part.rows});
       matrix::multiply(to_symbols, bias_of(inputs), net::const_rows(states, part), logits);
-      losses_of_chunk(logits, chunk, labels, weights, position_weights, losses);
+      const at::Tensor of_teacher = teacher ? teacher->of(chunk) : at::Tensor();
+      losses_of_chunk(logits, chunk, labels, weights, position_weights,
+                      teacher ? of_teacher.data_ptr<float>() : nullptr, losses);
       matrix::multiply(from_symbols, {}, logits, net::mutable_rows(state_gradients, part));
     });
     const int64_t group_rows = passes * (chunks[end - 1].first + chunks[end - 1].count) - first_row;
@@ -181,6 +222,7 @@ Gradients compute(const VocabularyLossInputs& inputs, const VocabularyLossWeight
       loss.nll[pass] += row.nll[pass];
     }
     loss.consistency += row.consistency;
+    loss.distillation += row.distillation;
   }
   return gradients;
 }
@@ -193,13 +235,14 @@ struct ChunkedFunction : torch::autograd::Function<ChunkedFunction> {
                             const VocabularyLossInputs* inputs, const VocabularyLossWeights* weights,
                             VocabularyLoss* loss) {
     const at::Tensor bias = output_bias.numel() > 0 ? output_bias : at::Tensor();
-    const Gradients gradients =
-        compute({states, output_weight, inputs->targets, inputs->passes, inputs->position_weights, bias},
-                *weights, *loss);
+    const Gradients gradients = compute({states, output_weight, inputs->targets, inputs->passes,
+                                         inputs->position_weights, bias, inputs->teacher},
+                                        *weights, *loss);
     context->save_for_backward({gradients.states, gradients.output_weight, gradients.output_bias});
     const double total = weights->cross_entropy[0] * loss->cross_entropy[0] +
                          weights->cross_entropy[1] * loss->cross_entropy[1] +
-                         weights->consistency * loss->consistency;
+                         weights->consistency * loss->consistency +
+                         weights->distillation * loss->distillation;
     return at::scalar_tensor(total, at::kFloat);
   }
 

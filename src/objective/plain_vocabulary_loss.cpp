@@ -9,7 +9,9 @@ VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective) {
   VocabularyLossWeights weights{.label_smoothing = objective.label_smoothing,
                                 .cross_entropy = {objective.weight_first, objective.weight_second},
                                 .consistency = objective.alpha * objective.weight_consistency,
-                                .fixed_first = objective.fixed_first};
+                                .fixed_first = objective.fixed_first,
+                                .distillation = objective.teacher.weight,
+                                .temperature = objective.teacher.temperature};
   if (objective.passes == 1) weights.cross_entropy[1] = weights.consistency = 0;
   return weights;
 }
@@ -27,6 +29,16 @@ at::Tensor weights_of_positions(std::span<const float> weights, const at::Tensor
   const at::Tensor all =
       at::from_blob(const_cast<float*>(weights.data()), {static_cast<int64_t>(weights.size())}, at::kFloat);
   return all.index_select(0, kept).unsqueeze(1);
+}
+
+// D of the header.
+at::Tensor divergence_from(const TeacherInputs& teacher, const at::Tensor& kept, const at::Tensor& logits,
+                           const at::Tensor& by, double temperature) {
+  at::Tensor theirs = at::matmul(teacher.states.index_select(0, kept), teacher.output_weight.t());
+  if (teacher.output_bias.defined()) theirs = theirs + teacher.output_bias;
+  const at::Tensor logt = at::log_softmax(theirs / temperature, -1).detach();
+  const at::Tensor logp = at::log_softmax(logits / temperature, -1);
+  return (logt.exp() * (logt - logp) * by).sum() * (temperature * temperature);
 }
 
 }  // namespace
@@ -57,6 +69,10 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
     loss.cross_entropy[pass] = smoothed.item<float>();
     loss.total = loss.total + smoothed * weights.cross_entropy[pass];
     log_probabilities[pass] = logp;
+    if (inputs.teacher == nullptr) continue;
+    const at::Tensor distillation = divergence_from(*inputs.teacher, kept, logits, by, weights.temperature);
+    loss.distillation = distillation.item<float>();
+    loss.total = loss.total + distillation * weights.distillation;
   }
   if (inputs.passes == 2) {
     const at::Tensor p = weights.fixed_first ? log_probabilities[0].detach() : log_probabilities[0];

@@ -169,6 +169,45 @@ RowLoss TwoPasses(float* z1, float* z2, int64_t symbols, int32_t label, const Vo
   return loss;
 }
 
+// With s and t the logits divided by T: dD/dz = T (p - t).
+double Distil(const float* z, float* teacher, int64_t symbols, const VocabularyLossWeights& weights,
+              float* scratch) {
+  float *const cooled = scratch, *const e_model = scratch + symbols, *const e_teacher = scratch + 2 * symbols;
+  const auto by = static_cast<float>(1.0 / weights.temperature);
+  for_symbols(symbols, [&](auto d, int64_t i) {
+    hn::StoreU(hn::Mul(hn::Set(d, by), hn::LoadU(d, z + i)), d, cooled + i);
+    hn::StoreU(hn::Mul(hn::Set(d, by), hn::LoadU(d, teacher + i)), d, teacher + i);
+  });
+  const Softmax p = softmax_of<true>(cooled, symbols, e_model);
+  const Softmax t = softmax_of<true>(teacher, symbols, e_teacher);
+
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sum = hn::Zero(d);
+  const V log_p = hn::Set(d, p.log_sum), log_t = hn::Set(d, t.log_sum);
+  for (int64_t i = 0; i < whole(symbols); i += lanes) {
+    const V a = hn::Sub(hn::Sub(hn::LoadU(d, teacher + i), log_t), hn::Sub(hn::LoadU(d, cooled + i), log_p));
+    sum = hn::MulAdd(hn::LoadU(d, e_teacher + i), a, sum);
+  }
+  double divergence = reduce_sum(d, sum);
+  for (int64_t i = whole(symbols); i < symbols; ++i) {
+    divergence += e_teacher[i] * ((teacher[i] - t.log_sum) - (cooled[i] - p.log_sum));
+  }
+  const auto weight = static_cast<float>(weights.distillation * weights.temperature);
+  for_symbols(symbols, [&](auto tag, int64_t i) {
+    const auto of_model = hn::Mul(hn::LoadU(tag, e_model + i), hn::Set(tag, p.scale));
+    const auto of_teacher = hn::Mul(hn::LoadU(tag, e_teacher + i), hn::Set(tag, t.scale));
+    hn::StoreU(hn::Mul(hn::Set(tag, weight), hn::Sub(of_model, of_teacher)), tag, teacher + i);
+  });
+  return weights.temperature * weights.temperature * t.scale * divergence;
+}
+
+void AddRow(const float* from, int64_t symbols, float* to) {
+  for_symbols(symbols, [&](auto d, int64_t i) {
+    hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace megin::objective
 HWY_AFTER_NAMESPACE();
@@ -179,6 +218,8 @@ namespace megin::objective {
 HWY_EXPORT(RowCrossEntropy);
 HWY_EXPORT(OnePass);
 HWY_EXPORT(TwoPasses);
+HWY_EXPORT(Distil);
+HWY_EXPORT(AddRow);
 
 namespace {
 
@@ -195,6 +236,15 @@ RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
   if (second == nullptr)
     return HWY_DYNAMIC_DISPATCH(OnePass)(first, symbols, label, weights, smoothing, scratch);
   return HWY_DYNAMIC_DISPATCH(TwoPasses)(first, second, symbols, label, weights, smoothing, scratch);
+}
+
+double distillation_row(const float* logits, float* teacher, int64_t symbols,
+                        const VocabularyLossWeights& weights, float* scratch) {
+  return HWY_DYNAMIC_DISPATCH(Distil)(logits, teacher, symbols, weights, scratch);
+}
+
+void add_row(const float* from, int64_t symbols, float* to) {
+  HWY_DYNAMIC_DISPATCH(AddRow)(from, symbols, to);
 }
 
 double cross_entropy_row(const float* logits, int64_t symbols, int32_t label, double label_smoothing) {

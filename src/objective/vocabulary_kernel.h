@@ -12,6 +12,7 @@ struct RowLoss {
   double cross_entropy[2] = {0, 0};
   double nll[2] = {0, 0};
   double consistency = 0;
+  double distillation = 0;
 };
 
 // Label smoothing's probabilities: 1 - eps - e for the target and e for every symbol.
@@ -25,6 +26,15 @@ struct Smoothing {
 // scratch: [symbols] for each pass, overwritten.
 RowLoss loss_row(float* first, float* second, int64_t symbols, int32_t label,
                  const VocabularyLossWeights& weights, float* scratch);
+
+// D of one position. Replaces the teacher's logits, [symbols], by the gradient of weights.distillation * D in
+// the model's, which stay as they are. The sum over symbols is in a fixed order. scratch: [3 * symbols],
+// overwritten.
+double distillation_row(const float* logits, float* teacher, int64_t symbols,
+                        const VocabularyLossWeights& weights, float* scratch);
+
+// to[v] += from[v].
+void add_row(const float* from, int64_t symbols, float* to);
 
 // The smoothed cross-entropy of one position, nats. The logits stay as they are.
 double cross_entropy_row(const float* logits, int64_t symbols, int32_t label, double label_smoothing);

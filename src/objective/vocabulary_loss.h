@@ -6,6 +6,11 @@
 //   CE = (1 - eps - e) * nll + e * sum_v(-log p_v), e = eps / (V - 1)
 //   CR = 1/2 * sum_v (p_v - q_v) * (log p_v - log q_v)
 // in fp32 from log-softmax, so that extreme logits give no NaN. All values are sums over positions.
+//
+// Distillation (Hinton et al. 2015, arXiv 1503.02531, section 2): with t the softmax of a teacher's logits
+// and p that of the model's, both divided by the temperature T,
+//   D = T^2 sum_v t_v (log t_v - log p_v)
+// whose gradient in the model's logits, T (p - t), keeps its size as T grows. The teacher gets none.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +28,9 @@ struct VocabularyLossWeights {
   double label_smoothing = 0.1;
   std::array<double, 2> cross_entropy = {1.0, 1.0};  // of each pass
   double consistency = 0.0;                          // alpha and its switch, multiplied
-  bool fixed_first = false;  // the consistency has no gradient in the first pass's logits (SMART)
+  bool fixed_first = false;   // the consistency has no gradient in the first pass's logits (SMART)
+  double distillation = 0.0;  // of D; read where there is a teacher
+  double temperature = 1.0;   // of D
 };
 
 // The weights that an objective's configuration stands for.
@@ -31,6 +38,13 @@ VocabularyLossWeights weights_of(const config::ObjectiveConfig& objective);
 
 // An undefined tensor.
 const at::Tensor& no_bias();
+
+// What a teacher makes of the same targets; its vocabulary is the model's. No gradients.
+struct TeacherInputs {
+  at::Tensor states;         // [positions, d of the teacher], fp32
+  at::Tensor output_weight;  // [V, d of the teacher], fp32
+  at::Tensor output_bias;    // [V], fp32; undefined: none
+};
 
 struct VocabularyLossInputs {
   const at::Tensor& states;          // [passes * positions, d], fp32, pass after pass
@@ -41,6 +55,7 @@ struct VocabularyLossInputs {
   // empty: 1 for all.
   std::span<const float> position_weights = {};
   const at::Tensor& output_bias = no_bias();  // [V], fp32; undefined: none
+  const TeacherInputs* teacher = nullptr;     // null: none; of one pass only
 };
 
 struct VocabularyLoss {
@@ -48,6 +63,7 @@ struct VocabularyLoss {
   std::array<double, 2> cross_entropy = {0, 0};  // smoothed, nats, each pass
   std::array<double, 2> nll = {0, 0};            // not smoothed, nats
   double consistency = 0;                        // CR, not multiplied by alpha
+  double distillation = 0;                       // D, not multiplied by its weight
 };
 
 // The plain libtorch form: holds the logits of the batch several times over. What the chunked form is tested

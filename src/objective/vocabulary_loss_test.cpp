@@ -177,6 +177,63 @@ TEST_P(VocabularyLossTest, PositionsCountByTheirWeights) {
   EXPECT_EQ(found.states[1].abs().sum().item<float>(), 0);
 }
 
+// t = (3/4, 1/4), p = (1/2, 1/2): KL(t||p) = 3/4 ln(3/2) + 1/4 ln(1/2). With T = 2 the teacher's logits twice
+// as large are the same t, and D is four times that; its gradient in the logits is T (p - t).
+TEST_P(VocabularyLossTest, DistillationIsTheDivergenceFromTheTeacher) {
+  const double divergence = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
+  for (const double t : {1.0, 2.0}) {
+    const auto of_teacher = static_cast<float>(t * std::log(3.0));
+    const TeacherInputs teacher{
+        .states = at::tensor({of_teacher, 0.f}).view({1, 2}), .output_weight = at::eye(2), .output_bias = {}};
+    at::Tensor logits = at::zeros({1, 2}).requires_grad_(true);
+    const at::Tensor identity = at::eye(2);
+    const std::vector<int32_t> targets = {0};
+    const VocabularyLoss loss =
+        GetParam()({.states = logits, .output_weight = identity, .targets = targets, .teacher = &teacher},
+                   {.label_smoothing = 0, .cross_entropy = {0, 0}, .distillation = 3, .temperature = t});
+    EXPECT_NEAR(loss.distillation, t * t * divergence, 1e-6);
+    EXPECT_NEAR(loss.total.item<float>(), 3 * t * t * divergence, 1e-5);
+    EXPECT_NEAR(loss.nll[0], std::log(2.0), 1e-6) << "as without a teacher";
+    loss.total.backward();
+    EXPECT_NEAR(logits.grad()[0][0].item<float>(), 3 * t * (0.5 - 0.75), 1e-5);
+    EXPECT_NEAR(logits.grad()[0][1].item<float>(), 3 * t * (0.5 - 0.25), 1e-5);
+  }
+}
+
+TEST_P(VocabularyLossTest, ATeachersGradientsAreThoseOfFiniteDifferences) {
+  at::Tensor states = net::normal_tensor({3, 5}, 4).requires_grad_(true);
+  at::Tensor weight = net::normal_tensor({17, 5}, 5, 0.5).requires_grad_(true);
+  const TeacherInputs teacher{.states = net::normal_tensor({3, 4}, 21),
+                              .output_weight = net::normal_tensor({17, 4}, 22),
+                              .output_bias = net::normal_tensor({17}, 23)};
+  const std::vector<int32_t> targets = {3, 4, 16};
+  const VocabularyLossWeights weights{
+      .label_smoothing = 0.1, .cross_entropy = {0.5, 0}, .distillation = 2, .temperature = 1.5};
+  net::expect_gradients(
+      [&] {
+        return GetParam()(
+                   {.states = states, .output_weight = weight, .targets = targets, .teacher = &teacher},
+                   weights)
+                   .total *
+               0.05;
+      },
+      {states, weight});
+}
+
+// The same model as its own teacher has nothing to teach.
+TEST_P(VocabularyLossTest, AModelLearnsNothingFromItself) {
+  at::Tensor states = net::normal_tensor({4, 6}, 2).requires_grad_(true);
+  const at::Tensor weight = net::normal_tensor({50, 6}, 3);
+  const TeacherInputs teacher{.states = states.detach(), .output_weight = weight, .output_bias = {}};
+  const std::vector<int32_t> targets = {5, text::kPadId, 9, 40};
+  const VocabularyLoss loss =
+      GetParam()({.states = states, .output_weight = weight, .targets = targets, .teacher = &teacher},
+                 {.cross_entropy = {0, 0}, .distillation = 5, .temperature = 3});
+  loss.total.backward();
+  EXPECT_NEAR(loss.distillation, 0, 1e-5);
+  EXPECT_LT(states.grad().abs().max().item<float>(), 1e-5);
+}
+
 // The bound: logits are dot products of 24 terms of size about 1 (error 24 eps |x||w| ~ 3e-6 * 24), the
 // softmax passes their absolute error on as a relative one.
 class VocabularyLossTwins : public OnEachTarget {};
@@ -210,6 +267,45 @@ TEST_P(VocabularyLossTwins, ChunkedEqualsPlainOnRandomShapes) {
     EXPECT_TRUE(at::allclose(chunked.states, plain.states, 1e-3, 1e-4));
     EXPECT_TRUE(at::allclose(chunked.weight, plain.weight, 1e-3, 1e-3));
   }
+}
+
+// More rows than a chunk, padding among them, positions with weights, and a tail of symbols beside whole
+// vectors.
+TEST_P(VocabularyLossTwins, ChunkedEqualsPlainWithATeacher) {
+  const int64_t positions = 700, symbols = 4099;
+  const at::Tensor weight = net::normal_tensor({symbols, 24}, 7, 0.3);
+  const TeacherInputs teacher{.states = net::normal_tensor({positions, 16}, 31),
+                              .output_weight = net::normal_tensor({symbols, 16}, 32, 0.3),
+                              .output_bias = net::normal_tensor({symbols}, 33)};
+  std::vector<int32_t> targets;
+  std::vector<float> of_positions;
+  for (int64_t i = 0; i < positions; ++i) {
+    targets.push_back(i % 9 == 4 ? text::kPadId : static_cast<int32_t>(i * 31 % symbols));
+    of_positions.push_back(static_cast<float>(i % 3));
+  }
+  const VocabularyLossWeights weights{
+      .label_smoothing = 0.1, .cross_entropy = {1, 0}, .distillation = 0.7, .temperature = 2};
+  const auto run = [&](LossFunction function) {
+    at::Tensor x = net::normal_tensor({positions, 24}, 6).requires_grad_(true);
+    at::Tensor w = weight.clone().requires_grad_(true);
+    Gradients g;
+    g.loss = function({.states = x,
+                       .output_weight = w,
+                       .targets = targets,
+                       .position_weights = of_positions,
+                       .teacher = &teacher},
+                      weights);
+    g.loss.total.backward();
+    g.states = x.grad();
+    g.weight = w.grad();
+    return g;
+  };
+  const Gradients plain = run(&plain_vocabulary_loss), chunked = run(&chunked_vocabulary_loss);
+  const double total = plain.loss.total.item<float>();
+  EXPECT_NEAR(chunked.loss.total.item<float>(), total, 1e-5 * std::abs(total));
+  EXPECT_NEAR(chunked.loss.distillation, plain.loss.distillation, 1e-4 * plain.loss.distillation);
+  EXPECT_TRUE(at::allclose(chunked.states, plain.states, 1e-3, 1e-4));
+  EXPECT_TRUE(at::allclose(chunked.weight, plain.weight, 1e-3, 1e-3));
 }
 
 }  // namespace

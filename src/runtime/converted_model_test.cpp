@@ -33,8 +33,9 @@ TensorSource source_of(const ConvertedModel& model) {
 }
 
 std::vector<float> log_probs(const config::ModelConfig& config, const TensorSource& tensors,
-                             const std::string& experts) {
-  const Transformer model(std::make_shared<Weights>(config, tensors), config::parse_dispatch(experts, 1));
+                             const std::string& experts, Measurements measured = {}) {
+  const Transformer model(std::make_shared<Weights>(config, tensors), config::parse_dispatch(experts, 1),
+                          measured);
   const std::vector<search::Source> sources = {{{5, 9, 11, 2}, 0}, {{7, 2}, 1}};
   const auto state = model.begin(sources, 1);
   std::vector<float> all, step(2 * 23);
@@ -55,10 +56,12 @@ TEST(ConvertedModel, WithAllExpertsASplitModelIsTheDenseOneAndBack) {
   for (const auto activation : {config::Activation::kRelu, config::Activation::kSwiglu}) {
     const config::ModelConfig dense = dense_model(activation);
     const TensorSource tensors = random_weights(dense, 3);
-    const auto wanted = log_probs(dense, tensors, "sentence");
-    for (const ExpertSplit split : {ExpertSplit::kContiguous, ExpertSplit::kRandom, ExpertSplit::kCluster}) {
+    std::vector<store::UnitActivity> activity(4, store::UnitActivity(32));
+    const auto wanted = log_probs(dense, tensors, "sentence", {.activity = &activity});
+    for (const ExpertSplit split : {ExpertSplit::kContiguous, ExpertSplit::kRandom, ExpertSplit::kCluster,
+                                    ExpertSplit::kCoactivation}) {
       const ConvertedModel experts =
-          store::split_into_experts(dense, tensors, {.experts = 8, .split = split});
+          store::split_into_experts(dense, tensors, {.experts = 8, .split = split, .activity = activity});
       EXPECT_LT(largest_difference(log_probs(experts.model, source_of(experts), "router"), wanted), 1e-5);
       EXPECT_GT(largest_difference(log_probs(experts.model, source_of(experts), "k=2"), wanted), 1e-2)
           << "with fewer experts it is another function";

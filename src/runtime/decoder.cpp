@@ -359,7 +359,7 @@ SourceMemory read_sources(const Weights& weights, const config::Dispatch& dispat
 
 DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispatch,
                            std::span<const search::Source> sources, int64_t rows_per_source,
-                           OutputSquares* measured)
+                           Measurements measured)
     : work(weights.config, dispatch, measured),
       memory(read_sources(weights, dispatch, sources, work)),
       cache(weights.attention(), weights.config.decoder_layers,

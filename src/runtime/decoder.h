@@ -40,8 +40,7 @@ class SourceMemory {
 // The state of a decoding; see search::DecodingState for who may use it.
 struct DecoderState : search::DecodingState {
   DecoderState(const Weights& weights, const config::Dispatch& dispatch,
-               std::span<const search::Source> sources, int64_t rows_per_source,
-               OutputSquares* measured = nullptr);
+               std::span<const search::Source> sources, int64_t rows_per_source, Measurements measured = {});
 
   Workspace work;                   // first: the encoder runs in it while the members below are made
   std::vector<uint64_t> sentences;  // of each source

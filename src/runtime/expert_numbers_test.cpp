@@ -195,7 +195,7 @@ TEST(OutputScales, AreMeasuredOverWhatALayerAnswers) {
     const int64_t layers = config::count_expert_layers(config);
     OutputSquares squares(layers, 5);
     const Transformer model(std::make_shared<Weights>(config, tensors), {.mode = DispatchMode::kRouter},
-                            &squares);
+                            {.squares = &squares});
     const Transformer plain(std::make_shared<Weights>(config, tensors), {.mode = DispatchMode::kRouter});
     EXPECT_EQ(feed(model, kSource, kTarget), feed(plain, kSource, kTarget)) << "measuring changes nothing";
     for (int64_t layer = 0; layer < layers; ++layer) {

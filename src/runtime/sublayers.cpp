@@ -134,8 +134,8 @@ int64_t most_positions(const config::ModelConfig& config) {
 }  // namespace
 
 Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch,
-                     OutputSquares* measured)
-    : most_choices(measured ? config.experts.count : most_choices_of(config.experts, dispatch)),
+                     Measurements measuring)
+    : most_choices(measuring.squares ? config.experts.count : most_choices_of(config.experts, dispatch)),
       states(config.width),
       normed(config.width),
       output(config.width),
@@ -155,7 +155,7 @@ Workspace::Workspace(const config::ModelConfig& config, const config::Dispatch& 
       gated(has_gates(config.experts, dispatch)),
       fixed_gate(dispatch.gate),
       ends(static_cast<size_t>(config.experts.count) + 1),
-      squares(measured) {
+      measured(measuring) {
   if (!config::has_memory(config)) return;
   distance_scores.resize(scores.size());
   biased_query.resize(2 * static_cast<size_t>(config::attention_width(config)));
@@ -236,16 +236,35 @@ double squares_of(ConstRows x, int64_t width) {
 template <typename Run>
 void measure_outputs(const Weights& weights, const LayerWeights& layer, ConstRows x, Rows y, Workspace& work,
                      Run&& run) {
-  if (work.squares == nullptr) return;
+  if (work.measured.squares == nullptr) return;
   const int64_t choices = work.choices;
   for (int64_t k = 1; k <= weights.config.experts.count; ++k) {
     work.choices = k;
     choose_by_score(weights, layer, x, 0, work);
     run();
-    work.squares->add(layer.expert_layer, k, squares_of(y, weights.config.width));
+    work.measured.squares->add(layer.expert_layer, k, squares_of(y, weights.config.width));
   }
   work.choices = choices;
   choose_by_score(weights, layer, x, 0, work);
+}
+
+// Notes which hidden units of a layer without experts are active, right after it ran. Of a gated activation,
+// the gate says so.
+void note_units(const Weights& weights, const LayerWeights& layer, int64_t rows, Workspace& work) {
+  if (work.measured.activity == nullptr) return;
+  const bool gated = config::is_gated(weights.config.activation);
+  const Rows active = (gated ? work.gate : work.hidden).rows(rows);
+  store::UnitActivity& activity = (*work.measured.activity)[static_cast<size_t>(layer.number)];
+  for (int64_t r = 0; r < rows; ++r) {
+    activity.add({active.row(r), static_cast<size_t>(layer.experts->feed_forward())});
+  }
+}
+
+// Notes which experts the rows of a layer met.
+void note_votes(const LayerWeights& layer, config::DispatchMode mode, int64_t rows, Workspace& work) {
+  if (work.measured.votes == nullptr || mode == config::DispatchMode::kEnsemble) return;
+  work.measured.votes->add(layer.expert_layer,
+                           std::span(work.experts).first(static_cast<size_t>(rows * work.choices)));
 }
 
 // The sum over the experts that are met, without a shared one.
@@ -268,7 +287,9 @@ void feed_forward(const Weights& weights, const LayerWeights& layer, config::Dis
   const Experts& experts = *layer.experts;
   if (experts.count() == 1) {
     run_expert(weights.config, experts, 0, x, y, work);
+    note_units(weights, layer, x.count, work);
   } else {
+    note_votes(layer, mode, x.count, work);
     const auto run = [&] { run_experts(weights, layer, mode, x, y, work); };
     measure_outputs(weights, layer, x, y, work, run);
     run();
@@ -345,6 +366,7 @@ void run_inserted(const Weights& weights, const LayerWeights& layer, config::Dis
   if (layer.inserted[0].experts->count() == 1)
     return run_residual_expert(weights, layer.inserted, 0, x, work);
   const Rows change = work.output.rows(x.count);
+  note_votes(layer, mode, x.count, work);
   const auto run = [&] { change_by_experts(weights, layer, mode, x, change, work); };
   measure_outputs(weights, layer, x, change, work, run);
   run();

@@ -8,17 +8,15 @@
 #include <vector>
 
 #include "config/dispatch.h"
-#include "runtime/output_scales.h"
+#include "runtime/measurements.h"
 #include "runtime/weights.h"
 
 namespace megin::runtime {
 
 // Buffers for up to `rows` rows at a time; owned by a decoding state or by one encoder run.
 struct Workspace {
-  // For a model in use by `dispatch`. measured: where the outputs of expert layers are measured, which must
-  // be of an elastic router (config::is_elastic); null: they are not. Kept.
-  Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch,
-            OutputSquares* measured = nullptr);
+  // For a model in use by `dispatch`. What measures must outlive it.
+  Workspace(const config::ModelConfig& config, const config::Dispatch& dispatch, Measurements measured = {});
 
   void reserve(int64_t rows);
 
@@ -35,15 +33,15 @@ struct Workspace {
   std::vector<const float*> blocks;  // of attend()
   std::vector<float> distance_scores, biased_query;  // of attend() with relative positions
   RowBuffer router_scores;                           // [experts]
-  int64_t choices = 1;               // experts of a row at most in the layer under way: mostly 1
-  float scale = 1;                   // of the experts' output in that layer
-  bool gated = false;                // whether `gates` count
-  std::optional<float> fixed_gate;   // what they all are, where the dispatch says so
-  std::vector<int64_t> experts;      // [rows * choices], chosen for each row; -1: none
-  std::vector<float> gates;          // [rows * choices]
-  std::vector<int64_t> order;        // choices by expert
-  std::vector<int64_t> ends;         // [experts + 1]
-  OutputSquares* squares = nullptr;  // where outputs are measured; mostly nowhere
+  int64_t choices = 1;              // experts of a row at most in the layer under way: mostly 1
+  float scale = 1;                  // of the experts' output in that layer
+  bool gated = false;               // whether `gates` count
+  std::optional<float> fixed_gate;  // what they all are, where the dispatch says so
+  std::vector<int64_t> experts;     // [rows * choices], chosen for each row; -1: none
+  std::vector<float> gates;         // [rows * choices]
+  std::vector<int64_t> order;       // choices by expert
+  std::vector<int64_t> ends;        // [experts + 1]
+  Measurements measured;            // mostly nothing
 };
 
 // x[r] = sqrt(width) * embedding[token] + positions[position]; Error for an id outside the embedding.

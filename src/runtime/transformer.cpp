@@ -9,7 +9,7 @@
 namespace megin::runtime {
 
 Transformer::Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch,
-                         OutputSquares* measured)
+                         Measurements measured)
     : weights_(std::move(weights)), dispatch_(std::move(dispatch)), measured_(measured) {
   config::check(dispatch_, config());
 }

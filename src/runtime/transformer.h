@@ -10,7 +10,7 @@
 #include <limits>
 #include <memory>
 
-#include "runtime/output_scales.h"
+#include "runtime/measurements.h"
 #include "runtime/weights.h"
 #include "search/next_token_model.h"
 
@@ -19,9 +19,8 @@ namespace megin::runtime {
 class Transformer : public search::NextTokenModel {
  public:
   // Throws UsageError when the model cannot serve the dispatch. Several models may share the weights.
-  // measured: as of Workspace; must outlive the model, which is then for one thread.
-  Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch,
-              OutputSquares* measured = nullptr);
+  // What measures must outlive the model, which is then for one thread.
+  Transformer(std::shared_ptr<const Weights> weights, config::Dispatch dispatch, Measurements measured = {});
 
   const config::ModelConfig& config() const { return weights_->config; }
   const config::Dispatch& dispatch() const { return dispatch_; }
@@ -43,7 +42,7 @@ class Transformer : public search::NextTokenModel {
  private:
   std::shared_ptr<const Weights> weights_;
   config::Dispatch dispatch_;
-  OutputSquares* measured_;
+  Measurements measured_;
 };
 
 }  // namespace megin::runtime

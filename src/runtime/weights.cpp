@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "matrix/highest.h"
+#include "store/sinusoid.h"
 #include "store/tensor_names.h"
 
 namespace megin::runtime {
@@ -145,6 +146,7 @@ class Loader {
     }
     layer.chooses = config::is_expert_layer(config_, stack, index);
     layer.expert_layer = static_cast<uint64_t>(config::expert_layer_number(config_, stack, index));
+    layer.number = static_cast<uint64_t>(index + (stack == Stack::kDecoder ? config_.encoder_layers : 0));
     const bool inserted = config::has_inserted_layer(config_, stack, index);
     const int64_t width = config::expert_feed_forward(config_);
     const bool replaced = layer.chooses && !inserted;
@@ -315,7 +317,7 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
   if (config.output_bias) output_bias = loader.tensor("output.bias");
   if (config.begin_vector) begin = loader.tensor("decoder.begin");
   if (config.positions == config::Positions::kSinusoidal) {
-    sinusoid = sinusoidal_positions(config.max_length, config.width);
+    sinusoid = store::sinusoidal_positions(config.max_length, config.width);
     encoder.positions = decoder.positions = sinusoid;
   }
   if (config::has_memory(config)) {
@@ -343,22 +345,6 @@ std::vector<float> distance_vectors(int64_t count, int64_t width) {
                            std::pow(10000.0, -static_cast<double>(2 * k) / static_cast<double>(width));
       table[static_cast<size_t>(n * width + k)] = static_cast<float>(std::sin(angle));
       table[static_cast<size_t>(n * width + half + k)] = static_cast<float>(std::cos(angle));
-    }
-  }
-  return table;
-}
-
-std::vector<float> sinusoidal_positions(int64_t count, int64_t width) {
-  constexpr int64_t kFirst = 2;  // fairseq counts from behind the padding symbol
-  const int64_t half = width / 2;
-  std::vector<float> table(static_cast<size_t>(count * width));
-  for (int64_t p = 0; p < count; ++p) {
-    for (int64_t k = 0; k < half; ++k) {
-      const double frequency = std::exp(-static_cast<double>(k) * std::log(10000.0) /
-                                        static_cast<double>(std::max<int64_t>(1, half - 1)));
-      const double angle = static_cast<double>(p + kFirst) * frequency;
-      table[static_cast<size_t>(p * width + k)] = static_cast<float>(std::sin(angle));
-      table[static_cast<size_t>(p * width + half + k)] = static_cast<float>(std::cos(angle));
     }
   }
   return table;

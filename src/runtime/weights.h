@@ -118,6 +118,7 @@ struct LayerWeights {
   std::span<const float> scales;  // [experts], of the output with so many of them a token; empty: none
   bool chooses = false;           // whether its tokens choose among experts
   uint64_t expert_layer = 0;      // its number over both stacks, encoder first; counts expert layers only
+  uint64_t number = 0;            // the same, counting all layers
 };
 
 struct StackWeights {
@@ -158,10 +159,6 @@ struct Weights {
   std::vector<float> rotary_cosines;                   // [max_length, head_width / 2]
   std::vector<float> rotary_sines;
 };
-
-// The vectors of fairseq's sinusoidal positions, [count, width], for tokens 0, 1 ... of a side (thor
-// spec 3.2): sines then cosines of (token + 2) * w_k, w_k = 10000^(-k / (width / 2 - 1)). width is even.
-std::vector<float> sinusoidal_positions(int64_t count, int64_t width);
 
 // The vectors of distances 0, 1 ... (Dai et al. 2019), [count, width]: sines then cosines of n * w_k, w_k =
 // 10000^(-2k / width). width is even.

@@ -31,6 +31,7 @@ inline constexpr std::string_view kSecondMomentPrefix = "second_moment/";
 inline constexpr std::string_view kAveragePrefix = "average/";  // moving average of the weights
 // PASS.LAYER follows: [rows, tokens, d], what a model with relative positions remembers.
 inline constexpr std::string_view kMemoryPrefix = "memory/";
+inline constexpr std::string_view kTeacherMemoryPrefix = "teacher_memory/";  // the same of its teacher
 
 // What goes into a checkpoint; the tensors' bytes belong to the caller.
 struct CheckpointContent {

@@ -3,15 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
-#include <tuple>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/random.h"
 #include "config/enums.h"
+#include "store/graph_partition.h"
+#include "store/layer_tensors.h"
 #include "store/tensor_names.h"
+#include "store/unit_shares.h"
 
 namespace megin::store {
 namespace {
@@ -19,101 +20,9 @@ namespace {
 using config::ModelConfig;
 using config::Stack;
 
-// Hidden units of each expert, in their order.
-using Shares = std::vector<std::vector<int64_t>>;
-
-Shares in_order(const std::vector<int64_t>& units, int64_t experts) {
-  const auto own = static_cast<std::ptrdiff_t>(units.size()) / experts;
-  Shares shares;
-  for (int64_t e = 0; e < experts; ++e) {
-    shares.emplace_back(units.begin() + e * own, units.begin() + (e + 1) * own);
-    std::ranges::sort(shares.back());
-  }
-  return shares;
-}
-
-// Rows of length 1, [units, width].
-std::vector<double> directions(std::span<const float> weight, int64_t units) {
-  const size_t width = weight.size() / static_cast<size_t>(units);
-  std::vector<double> rows(weight.begin(), weight.end());
-  for (auto row = rows.begin(); row != rows.end(); row += static_cast<std::ptrdiff_t>(width)) {
-    const auto end = row + static_cast<std::ptrdiff_t>(width);
-    const double length = std::sqrt(std::inner_product(row, end, row, 0.0));
-    if (length > 0) std::for_each(row, end, [&](double& value) { value /= length; });
-  }
-  return rows;
-}
-
-// Balanced k-means by cosine: the closest pairs of unit and centre first, as long as the centre has room.
-class Clusters {
- public:
-  Clusters(std::span<const float> weight, int64_t units, int64_t experts)
-      : units_(units), experts_(experts), width_(static_cast<int64_t>(weight.size()) / units) {
-    rows_ = directions(weight, units);
-  }
-
-  Shares find(uint64_t key) {
-    std::vector<int64_t> order(static_cast<size_t>(units_));
-    std::iota(order.begin(), order.end(), int64_t{0});
-    std::ranges::stable_sort(order, {},
-                             [&](int64_t unit) { return draw_bits(key, static_cast<uint64_t>(unit)); });
-    Shares shares = in_order(order, experts_);  // where it begins
-    for (int64_t round = 0; round < kRounds; ++round) {
-      Shares next = assign(centres_of(shares));
-      if (next == shares) break;
-      shares = std::move(next);
-    }
-    return shares;
-  }
-
- private:
-  static constexpr int64_t kRounds = 50;
-
-  double cosine(int64_t unit, const std::vector<double>& centre) const {
-    const auto row = rows_.begin() + unit * width_;
-    return std::inner_product(row, row + width_, centre.begin(), 0.0);
-  }
-
-  std::vector<std::vector<double>> centres_of(const Shares& shares) const {
-    std::vector<std::vector<double>> centres;
-    for (const std::vector<int64_t>& units : shares) {
-      std::vector<double>& centre = centres.emplace_back(static_cast<size_t>(width_));
-      for (const int64_t unit : units) {
-        for (int64_t i = 0; i < width_; ++i) {
-          centre[static_cast<size_t>(i)] += rows_[static_cast<size_t>(unit * width_ + i)];
-        }
-      }
-      const double length = std::sqrt(std::inner_product(centre.begin(), centre.end(), centre.begin(), 0.0));
-      if (length > 0) std::ranges::for_each(centre, [length](double& value) { value /= length; });
-    }
-    return centres;
-  }
-
-  Shares assign(const std::vector<std::vector<double>>& centres) const {
-    std::vector<std::tuple<double, int64_t, int64_t>> pairs;  // distance, unit, expert
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      for (int64_t e = 0; e < experts_; ++e) {
-        pairs.emplace_back(-cosine(unit, centres[static_cast<size_t>(e)]), unit, e);
-      }
-    }
-    std::ranges::sort(pairs);
-    Shares shares(static_cast<size_t>(experts_));
-    std::vector<bool> taken(static_cast<size_t>(units_));
-    for (const auto& [distance, unit, expert] : pairs) {
-      std::vector<int64_t>& own = shares[static_cast<size_t>(expert)];
-      if (taken[static_cast<size_t>(unit)] || static_cast<int64_t>(own.size()) == units_ / experts_) continue;
-      own.push_back(unit);
-      taken[static_cast<size_t>(unit)] = true;
-    }
-    for (std::vector<int64_t>& own : shares) std::ranges::sort(own);
-    return shares;
-  }
-
-  int64_t units_, experts_, width_;
-  std::vector<double> rows_;
-};
-
-Shares share_out(std::span<const float> looks_for, int64_t units, const SplitOptions& options, uint64_t key) {
+// Of layer `layer` of both stacks.
+Shares share_out(std::span<const float> looks_for, int64_t layer, int64_t units, const SplitOptions& options,
+                 uint64_t key) {
   std::vector<int64_t> order(static_cast<size_t>(units));
   std::iota(order.begin(), order.end(), int64_t{0});
   switch (options.split) {
@@ -124,25 +33,15 @@ Shares share_out(std::span<const float> looks_for, int64_t units, const SplitOpt
                                [&](int64_t unit) { return draw_bits(key, static_cast<uint64_t>(unit)); });
       break;
     case ExpertSplit::kCluster:
-      return Clusters(looks_for, units, options.experts).find(key);
+      return shares_by_direction(looks_for, units, options.experts, key);
+    case ExpertSplit::kCoactivation: {
+      const UnitActivity& activity = options.activity[static_cast<size_t>(layer)];
+      return balanced_partition(activity.coactivations(), units, options.experts);
+    }
     case ExpertSplit::kCopy:
       return Shares(static_cast<size_t>(options.experts), order);
   }
-  return in_order(order, options.experts);
-}
-
-// The tensors of `model` in their order, each made by `make(name, shape)`.
-template <typename Make>
-std::vector<FloatTensor> tensors_of(const ModelConfig& model, Make&& make) {
-  std::vector<FloatTensor> tensors;
-  for (const TensorShape& wanted : tensor_shapes(model)) {
-    tensors.push_back({.name = wanted.name, .shape = wanted.shape, .values = make(wanted)});
-  }
-  return tensors;
-}
-
-std::vector<float> copy_of(std::span<const float> values) {
-  return {values.begin(), values.end()};
+  return shares_in_order(order, options.experts);
 }
 
 // "fc1.weight" of "decoder.layers.3.feed_forward.fc1.weight", and what stands before it.
@@ -188,7 +87,7 @@ class Splitter {
     if (!std::ranges::all_of(looks_for, [](float value) { return std::isfinite(value); })) {
       fail("tensor {}: wanted finite numbers, found others; the model is damaged or has diverged", name);
     }
-    shares_ = share_out(looks_for, dense_.feed_forward, options_, key);
+    shares_ = share_out(looks_for, number_of_layer(dense_, prefix), dense_.feed_forward, options_, key);
   }
 
   // Of [units, ...].
@@ -227,17 +126,6 @@ class Splitter {
   Shares shares_;
 };
 
-bool is_of_expert_layer(const ModelConfig& model, const std::string& name) {
-  for (const Stack stack : {Stack::kEncoder, Stack::kDecoder}) {
-    for (int64_t layer = 0; layer < config::layers_of(model, stack); ++layer) {
-      if (!config::is_expert_layer(model, stack, layer)) continue;
-      const std::string prefix = expert_prefix(model, stack, layer);
-      if (name.starts_with(prefix) && !name.starts_with(prefix + "norm.")) return true;
-    }
-  }
-  return false;
-}
-
 // What all ways into a dense model refuse.
 void require_plain_experts(const ModelConfig& model, config::Gate gate, std::string_view wanted) {
   const config::ExpertConfig& experts = model.experts;
@@ -253,41 +141,15 @@ void require_plain_experts(const ModelConfig& model, config::Gate gate, std::str
   }
 }
 
-// The dense model that `model` becomes when an expert layer's feed-forward is `width` wide.
-ModelConfig dense_form(const ModelConfig& model, int64_t width) {
-  ModelConfig dense = model;
-  const config::ExpertConfig kept = model.experts;
-  dense.experts = {};
-  if (kept.body == config::ExpertBody::kInsert) {  // a dense layer stays in its place
-    dense.experts.body = kept.body;
-    dense.experts.layers = kept.layers;
-    dense.experts.sublayers = kept.sublayers;
-    dense.experts.feed_forward = kept.feed_forward;
-    return dense;
+void require_activity(const ModelConfig& dense, const SplitOptions& options) {
+  const auto layers = static_cast<size_t>(dense.encoder_layers + dense.decoder_layers);
+  if (options.activity.size() != layers) {
+    fail_usage("wanted the activity of {} layers for a split by co-activation, found that of {}", layers,
+               options.activity.size());
   }
-  const bool everywhere = config::count_expert_layers(model) == config::layers_of(model, Stack::kEncoder) +
-                                                                    config::layers_of(model, Stack::kDecoder);
-  if (!everywhere && width != model.feed_forward) {
-    fail_usage(
-        "layers without experts have feed-forwards of width {}, those with experts would have {}; a dense "
-        "model "
-        "has one width",
-        model.feed_forward, width);
+  for (const UnitActivity& of : options.activity) {
+    if (of.tokens() == 0) fail("wanted a text to see which hidden units are active together, found none");
   }
-  dense.feed_forward = width;
-  return dense;
-}
-
-// The number of a tensor's expert layer, encoder first.
-int64_t layer_number(const ModelConfig& model, const std::string& name) {
-  for (const Stack stack : {Stack::kEncoder, Stack::kDecoder}) {
-    for (int64_t layer = 0; layer < config::layers_of(model, stack); ++layer) {
-      if (!config::is_expert_layer(model, stack, layer)) continue;
-      if (name.starts_with(layer_prefix(stack, layer)))
-        return config::expert_layer_number(model, stack, layer);
-    }
-  }
-  fail("{}: is not of an expert layer", name);
 }
 
 constexpr std::string_view kNoGates =
@@ -295,8 +157,7 @@ constexpr std::string_view kNoGates =
 
 }  // namespace
 
-ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& tensors,
-                                  const SplitOptions& options) {
+void check_split(const ModelConfig& dense, const SplitOptions& options) {
   if (dense.experts.count > 1)
     fail_usage("wanted a dense model, found one with {} experts", dense.experts.count);
   if (dense.experts.body == config::ExpertBody::kInsert) {
@@ -313,6 +174,13 @@ ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& 
     fail_usage("wanted a number of experts that divides the width of the feed-forwards ({}), found {}",
                dense.feed_forward, options.experts);
   }
+}
+
+ConvertedModel split_into_experts(const ModelConfig& dense, const TensorLookup& tensors,
+                                  const SplitOptions& options) {
+  check_split(dense, options);
+  const bool whole = options.split == ExpertSplit::kCopy;
+  if (options.split == ExpertSplit::kCoactivation) require_activity(dense, options);
   ConvertedModel result{.model = dense, .tensors = {}};
   result.model.group_dropout = {};  // of dense models' training
   result.model.concrete_dropout = 0;
@@ -346,7 +214,7 @@ ConvertedModel take_path(const ModelConfig& model, const TensorLookup& tensors,
   result.tensors = tensors_of(result.model, [&](const TensorShape& wanted) {
     const std::span<const float> from = tensors(wanted.name);
     if (!is_of_expert_layer(model, wanted.name)) return copy_of(from);
-    const int64_t layer = layer_number(model, wanted.name);
+    const int64_t layer = number_of_expert_layer(model, wanted.name);
     const auto expert = static_cast<size_t>(path.size() == 1 ? path[0] : path[static_cast<size_t>(layer)]);
     const size_t own = from.size() / static_cast<size_t>(count);
     return copy_of(from.subspan(expert * own, own));

@@ -12,6 +12,7 @@
 
 #include "config/model_config.h"
 #include "store/averaging.h"
+#include "store/unit_activity.h"
 
 namespace megin::store {
 
@@ -20,11 +21,14 @@ namespace megin::store {
 //   random      by hash
 //   cluster     by what they look for: balanced k-means over the directions of the rows of fc1, or of a gated
 //               activation's gate (Zhang et al. 2022, MoEfication, arXiv 2110.01786)
+//   coactivation  by what they are active for: the graph of how often two are active together, cut into equal
+//               parts so that little is cut (the same paper's co-activation graph, whose edges also weigh how
+//               strongly; graph_partition.h)
 //   copy        not at all: every expert is the whole feed-forward (sparse upcycling: Komatsuzaki et al.
 //               2022, arXiv 2212.05055)
-enum class ExpertSplit { kContiguous, kRandom, kCluster, kCopy };
+enum class ExpertSplit { kContiguous, kRandom, kCluster, kCoactivation, kCopy };
 constexpr auto enum_names(ExpertSplit) {
-  return std::array<std::string_view, 4>{"contiguous", "random", "cluster", "copy"};
+  return std::array<std::string_view, 5>{"contiguous", "random", "cluster", "coactivation", "copy"};
 }
 
 // The values of a tensor by its name, row-major fp32, where they lie.
@@ -41,13 +45,18 @@ struct SplitOptions {
   int64_t every = 1;  // as model.experts.every and offset: which layers
   int64_t offset = 0;
   uint64_t seed = 1;  // of the router, and of random and cluster
+  // Of coactivation: of the hidden units of each layer, expert layer or not, encoder first.
+  std::span<const UnitActivity> activity = {};
 };
+
+// Throws UsageError for a model that has experts or is a mixture, and for a width that N does not divide.
+void check_split(const config::ModelConfig& dense, const SplitOptions& options);
 
 // The feed-forwards of a dense model as N experts each, chosen by a fixed random router with equal shares
 // (gate mean). With all N experts a token the model computes what it did: of a split, the rows of fc2 are
 // multiplied by N, and every expert has the whole second bias, so that with k of them the sum over the units
 // met is scaled by N / k (LLaMA-MoE's correction). Of copies, with any number: one is what they are given.
-// Throws UsageError for a model that has experts or is a mixture, and for a width that N does not divide.
+// Throws UsageError as check_split() does; Error where activity is wanted and of no token.
 ConvertedModel split_into_experts(const config::ModelConfig& dense, const TensorLookup& tensors,
                                   const SplitOptions& options);
 

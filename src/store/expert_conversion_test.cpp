@@ -77,6 +77,29 @@ TEST(ExpertConversion, ClustersAreOfUnitsThatLookAlike) {
   EXPECT_TRUE((one == wanted && two == others) || (one == others && two == wanted));
 }
 
+// Units 0, 3 and 4 are active for one half of the tokens, 1, 2 and 5 for the other.
+TEST(ExpertConversion, CoactivationPutsUnitsTogetherThatAreActiveTogether) {
+  const Toy toy(toy_description().model);
+  std::vector<UnitActivity> activity(2, UnitActivity(6));
+  for (UnitActivity& of : activity) {
+    for (int token = 0; token < 8; ++token) {
+      const float first = token % 2 == 0 ? 0.5F : -0.5F;
+      of.add(std::vector<float>{first, -first, -first, first, first, -first});
+    }
+  }
+  const SplitOptions options{.experts = 2, .split = ExpertSplit::kCoactivation, .activity = activity};
+  const ConvertedModel split = split_into_experts(toy.model, toy.lookup(), options);
+  for (const char* stack : {"encoder", "decoder"}) {  // the bias of unit u is u
+    EXPECT_EQ(tensor(split, std::string(stack) + ".layers.0.feed_forward.fc1.bias"),
+              (std::vector<float>{0, 3, 4, 1, 2, 5}));
+  }
+  activity[1] = UnitActivity(6);
+  EXPECT_THROW(split_into_experts(toy.model, toy.lookup(), options), Error) << "a decoder that read nothing";
+  EXPECT_THROW(
+      split_into_experts(toy.model, toy.lookup(), {.experts = 2, .split = ExpertSplit::kCoactivation}),
+      UsageError);
+}
+
 TEST(ExpertConversion, RandomExpertsHoldEveryUnitOnce) {
   const Toy toy(toy_description().model);
   const SplitOptions options{.experts = 2, .split = ExpertSplit::kRandom, .seed = 5};

@@ -91,6 +91,7 @@ void EventLog::updated(const ProgressRecord& progress, const std::map<std::strin
     line["nll_second"] = sums.nll[1] / tokens;
     line["consistency"] = sums.consistency / tokens;
   }
+  if (sums.distillation > 0) line["distillation"] = sums.distillation / tokens;
   for (const auto& [layer, rate] : rates) line["dropout_rate_" + layer] = rate;
   add_cost(line, progress.cost);
   write(line);

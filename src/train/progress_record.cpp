@@ -40,12 +40,19 @@ nlohmann::json to_json(const Interval& interval) {
   const UpdateReport& sums = interval.sums;
   nlohmann::json routing = nlohmann::json::array();
   for (const RoutingReport& report : sums.routing) routing.push_back(to_json(report));
-  return {{"updates", interval.updates},         {"seconds", interval.seconds},
-          {"cpu_seconds", interval.cpu_seconds}, {"sentences", sums.sentences},
-          {"source_tokens", sums.source_tokens}, {"target_tokens", sums.target_tokens},
-          {"cross_entropy", sums.cross_entropy}, {"nll", sums.nll},
-          {"consistency", sums.consistency},     {"gradient_norm", sums.gradient_norm},
-          {"learning_rate", sums.learning_rate}, {"routing", routing}};
+  return {{"updates", interval.updates},
+          {"seconds", interval.seconds},
+          {"cpu_seconds", interval.cpu_seconds},
+          {"sentences", sums.sentences},
+          {"source_tokens", sums.source_tokens},
+          {"target_tokens", sums.target_tokens},
+          {"cross_entropy", sums.cross_entropy},
+          {"nll", sums.nll},
+          {"consistency", sums.consistency},
+          {"distillation", sums.distillation},
+          {"gradient_norm", sums.gradient_norm},
+          {"learning_rate", sums.learning_rate},
+          {"routing", routing}};
 }
 
 Interval interval_from_json(const nlohmann::json& json) {
@@ -60,6 +67,7 @@ Interval interval_from_json(const nlohmann::json& json) {
   json.at("cross_entropy").get_to(sums.cross_entropy);
   json.at("nll").get_to(sums.nll);
   json.at("consistency").get_to(sums.consistency);
+  sums.distillation = json.value("distillation", 0.0);
   json.at("gradient_norm").get_to(sums.gradient_norm);
   json.at("learning_rate").get_to(sums.learning_rate);
   if (json.contains("routing")) {

@@ -22,17 +22,12 @@ constexpr const char* kConfigFile = "config.yaml";
 
 // Keys that may change between the sessions of one run: none of them changes what an update does (but see
 // is_free).
-constexpr std::array<std::string_view, 11> kFreeKeys = {"/train/data",
-                                                        "/train/run",
-                                                        "/train/threads",
-                                                        "/train/max_updates",
-                                                        "/train/max_epochs",
-                                                        "/train/max_minutes",
-                                                        "/train/validation",
-                                                        "/train/log_every",
-                                                        "/train/checkpoint_every",
-                                                        "/train/keep_checkpoints",
-                                                        "/train/average_checkpoints"};
+constexpr std::array<std::string_view, 12> kFreeKeys = {
+    "/train/data", "/train/run", "/train/threads", "/train/max_updates", "/train/max_epochs",
+    "/train/max_minutes",
+    // Where it lies; that it is the same, teacher.h sees.
+    "/train/objective/teacher/model", "/train/validation", "/train/log_every", "/train/checkpoint_every",
+    "/train/keep_checkpoints", "/train/average_checkpoints"};
 
 bool is_free(const std::string& key, const config::TrainConfig& train) {
   // Some schedules are as long as the run.
@@ -190,7 +185,8 @@ bool RunDirectory::restore(TrainingState& state, Console& console) {
       std::ranges::copy(values, part.memory.begin() + p.offset);
     }
   }
-  state.memory = kept_memory(checkpoint->tensors);
+  state.memory = kept_memory(checkpoint->tensors, store::kMemoryPrefix);
+  state.teacher_memory = kept_memory(checkpoint->tensors, store::kTeacherMemoryPrefix);
   state.progress = progress_from_json(checkpoint->state.value("progress", nlohmann::json::object()), where);
   const auto steps = checkpoint->state.value("segment_steps", std::vector<int64_t>());
   if (steps.size() != state.optimizer.segments.size()) {
@@ -209,7 +205,9 @@ void RunDirectory::save(const TrainingState& state) const {
     auto views = tensor_views(state.model.parameters(), part.memory, part.prefix);
     std::ranges::move(views, std::back_inserter(tensors));
   }
-  std::ranges::move(memory_views(state.memory), std::back_inserter(tensors));
+  std::ranges::move(memory_views(state.memory, store::kMemoryPrefix), std::back_inserter(tensors));
+  std::ranges::move(memory_views(state.teacher_memory, store::kTeacherMemoryPrefix),
+                    std::back_inserter(tensors));
   std::vector<int64_t> steps;
   for (const optim::Segment& segment : state.optimizer.segments) steps.push_back(segment.steps);
   store::write_checkpoint(

@@ -25,7 +25,8 @@ struct TrainingState {
 
   model::Transformer model;
   OptimizerState optimizer;
-  model::SegmentMemory memory;  // of a model with relative positions
+  model::SegmentMemory memory;          // of a model with relative positions
+  model::SegmentMemory teacher_memory;  // of its teacher, if it has one
   ProgressRecord progress;
 
   // What validation and the published model use: the moving average where there is one, else the parameters.

@@ -139,11 +139,11 @@ fs::path record_path(const fs::path& run) {
   return run / "begun_from.json";
 }
 
+}  // namespace
+
 std::string weights_checksum(const fs::path& model) {
   return fmt::format("{:016x}", file_checksum(model / "model.safetensors"));
 }
-
-}  // namespace
 
 void remember_start(const fs::path& model, const fs::path& run) {
   const nlohmann::ordered_json record = {{"model", fs::absolute(model).string()},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "base/console.h"
 #include "data/prepared_data.h"
@@ -16,6 +17,9 @@ namespace megin::train {
 // the latter is told), naming the key; and when a table names no expert.
 void start_from(const std::filesystem::path& model, const data::PreparedData& data, TrainingState& state,
                 Console& console);
+
+// Of a model directory's tensors, as the records of a run have it.
+std::string weights_checksum(const std::filesystem::path& model);
 
 // RUN/begun_from.json: which model a run began with, for one that has to begin again.
 void remember_start(const std::filesystem::path& model, const std::filesystem::path& run);

@@ -24,6 +24,7 @@
 #include "train/library_threads.h"
 #include "train/run_directory.h"
 #include "train/start_from.h"
+#include "train/teacher.h"
 #include "train/training_step.h"
 #include "train/validation.h"
 
@@ -114,6 +115,8 @@ class Session {
   ThreadPool pool_;
   TrainingState state_;
   store::TokenFlops token_flops_;
+  std::unique_ptr<Teacher> teacher_;
+  store::TokenFlops teacher_flops_ = {};
   std::vector<int64_t> active_ = {};  // experts of a token that these are of
   RunDirectory directory_;
   std::unique_ptr<data::BatchStream> stream_;
@@ -153,17 +156,26 @@ int thread_count(const config::TrainConfig& config) {
   return config.threads > 0 ? static_cast<int>(config.threads) : usable_processors();
 }
 
+std::unique_ptr<Teacher> open_teacher(const config::RunConfig& config, const data::PreparedData& data) {
+  const std::string& path = config.train.objective.teacher.model;
+  return path.empty() ? nullptr : std::make_unique<Teacher>(path, data, config.model);
+}
+
 Session::Session(config::RunConfig& config, const TrainingOptions& options, Console& console)
     : config_(config),
       console_(console),
       data_(open_data(config, options)),
       pool_(thread_count(config.train)),
       state_(config),
+      teacher_(open_teacher(config, data_)),
       directory_(config.train.run, config, data_),
       stream_(training_batches(config, data_)),
-      step_(config.train, state_.model, pool_, &state_.memory) {
+      step_(config.train, state_.model, pool_,
+            {.memory = &state_.memory, .teacher = teacher_.get(), .teacher_memory = &state_.teacher_memory}) {
   set_library_threads(pool_.threads(), operations_of(config.train));
   const bool goes_on = options.resume && directory_.holds_run();
+  const std::string& teacher = config.train.objective.teacher.model;
+  if (goes_on) check_teacher(teacher, directory_.path());
   const bool restored = goes_on && restore();
   if (!restored) {
     const std::filesystem::path from =
@@ -175,6 +187,8 @@ Session::Session(config::RunConfig& config, const TrainingOptions& options, Cons
     directory_.start();
     if (!options.from.empty()) remember_start(options.from, directory_.path());
   }
+  if (!restored && teacher_) remember_teacher(teacher, directory_.path());
+  if (teacher_) teacher_flops_ = store::count_token_flops(teacher_->config(), teacher_->active(), 0);
   seconds_before_ = state_.progress.seconds;
   tokens_at_start_ = state_.progress.target_tokens;
   log_ = std::make_unique<EventLog>(directory_.path(), state_.progress);
@@ -243,6 +257,9 @@ void Session::update() {
   state_.progress.cost.flops += store::count_training_flops(
       token_flops_, config::computed_passes(config_.train, config_.model.mixture.components),
       report.source_tokens, report.target_tokens);
+  constexpr config::ComputedPasses kForwardAlone{.source = 1.0 / 3.0, .target = 1.0 / 3.0};
+  state_.progress.cost.flops +=
+      store::count_training_flops(teacher_flops_, kForwardAlone, report.source_tokens, report.target_tokens);
 
   Interval& interval = state_.progress.interval;
   UpdateReport& sums = interval.sums;
@@ -254,6 +271,7 @@ void Session::update() {
     sums.nll[p] += report.nll[p];
   }
   sums.consistency += report.consistency;
+  sums.distillation += report.distillation;
   for (size_t i = 0; i < report.routing.size(); ++i) {
     const RoutingReport& of = report.routing[i];  // the same layers in every update
     if (i == sums.routing.size()) {

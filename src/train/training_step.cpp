@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "train/perturbation.h"
 #include "train/plain_adam.h"
 #include "train/predictions.h"
+#include "train/teacher.h"
 
 namespace megin::train {
 namespace {
@@ -88,8 +90,8 @@ net::Operations operations_of(const config::TrainConfig& config) {
 }
 
 TrainingStep::TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool,
-                           model::SegmentMemory* memory)
-    : config_(config), model_(model), pool_(pool), memory_(memory), adam_(config.optimizer) {}
+                           StepCompany company)
+    : config_(config), model_(model), pool_(pool), company_(company), adam_(config.optimizer) {}
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
   return {.training = true,
@@ -147,12 +149,12 @@ at::Tensor TrainingStep::forward(const data::TokenBatch& batch, net::ForwardCont
   if (config_.objective.perturbation.kind != config::Perturbation::kNone) {
     return forward_perturbed(batch, context, record);
   }
-  if (passes_together()) return model_.forward(batch, context, &record, {}, memory_);
+  if (passes_together()) return model_.forward(batch, context, &record, {}, company_.memory);
   std::vector<at::Tensor> states;
   for (int64_t pass = 0; pass < config_.objective.passes; ++pass) {
     context.first_pass = pass;
     context.passes = 1;
-    states.push_back(model_.forward(batch, context, &record, {}, memory_));
+    states.push_back(model_.forward(batch, context, &record, {}, company_.memory));
   }
   return at::cat(states);
 }
@@ -250,6 +252,7 @@ void add_counts(const data::TokenBatch& batch, const objective::VocabularyLoss& 
     report.nll[p] += loss.nll[p];
   }
   report.consistency += loss.consistency;
+  report.distillation += loss.distillation;
 }
 
 }  // namespace
@@ -270,11 +273,16 @@ void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int
   model::RouteRecord record;
   const at::Tensor states = forward(batch, pass, record);
   const Predictions predictions = predictions_of(model_, states, batch, pass.passes, pass.operations);
+  std::optional<objective::TeacherInputs> teacher;
+  if (company_.teacher != nullptr) {
+    teacher = company_.teacher->predict(batch, pass.operations, *company_.teacher_memory);
+  }
   const objective::VocabularyLossInputs inputs{.states = predictions.states,
                                                .output_weight = model_.output_weight(),
                                                .targets = predictions.targets,
                                                .passes = pass.passes,
-                                               .output_bias = model_.output_bias()};
+                                               .output_bias = model_.output_bias(),
+                                               .teacher = teacher ? &*teacher : nullptr};
   auto weights = objective::weights_of(config_.objective);
   if (config_.objective.consistency_unit == config::ConsistencyUnit::kFairseq) {
     // Both divergences and not their mean, times target tokens by sentences (thor spec 2.5).
@@ -349,8 +357,8 @@ UpdateReport TrainingStep::run(std::span<const data::TokenBatch> micro_batches, 
   net::ParameterMemory& parameters = model_.parameters();
   const optim::GradientNorm norm = optim::gradient_norm(parameters.gradients(), pool_);
   const double tokens = static_cast<double>(std::max<int64_t>(1, report.target_tokens));
-  if (!norm.finite ||
-      !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency)) {
+  if (!norm.finite || !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency +
+                                     report.distillation)) {
     std::ranges::fill(parameters.gradients(), 0.0f);
     fail(
         "the loss or its gradient is not finite in update {} (loss {:.4g} a token): training has diverged; "

@@ -17,6 +17,8 @@
 
 namespace megin::train {
 
+class Teacher;
+
 // What the optimiser carries from update to update; belongs into checkpoints. All spans as long as the
 // model's flat memory.
 struct OptimizerState {
@@ -67,6 +69,7 @@ struct UpdateReport {
   std::array<double, 2> cross_entropy = {0, 0};  // smoothed, of each pass
   std::array<double, 2> nll = {0, 0};
   double consistency = 0;                   // CR, without alpha
+  double distillation = 0;                  // D, without its weight
   std::vector<RoutingReport> routing = {};  // of each expert layer whose router counts; encoder first
   double gradient_norm = 0;                 // of the mean gradient, before clipping
   double learning_rate = 0;
@@ -78,12 +81,20 @@ net::Operations operations_of(const config::TrainConfig& config);
 // The rate of each feed-forward that learns one (concrete dropout), by "encoder_0" and so on; of others none.
 std::map<std::string, double> learned_dropout_rates(const model::Transformer& model);
 
+// What a step may have beside its model.
+struct StepCompany {
+  // Of a model with relative positions, what it remembers of the batches before; null: each batch stands
+  // alone.
+  model::SegmentMemory* memory = nullptr;
+  const Teacher* teacher = nullptr;                // null: none
+  model::SegmentMemory* teacher_memory = nullptr;  // of the teacher, as `memory`; not null beside one
+};
+
 class TrainingStep {
  public:
-  // Keeps references to all of them. `memory`: of a model with relative positions, what it remembers of the
-  // batches before; null: each batch stands alone.
+  // Keeps references to all of them.
   TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool,
-               model::SegmentMemory* memory = nullptr);
+               StepCompany company = {});
 
   // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
   // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
@@ -111,7 +122,7 @@ class TrainingStep {
   const config::TrainConfig& config_;
   model::Transformer& model_;
   ThreadPool& pool_;
-  model::SegmentMemory* memory_;
+  StepCompany company_;
   optim::Adam adam_;
 };
 
