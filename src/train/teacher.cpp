@@ -11,6 +11,7 @@
 #include "config/enums.h"
 #include "store/checkpoint.h"
 #include "store/model_directory.h"
+#include "train/predictions.h"
 #include "train/start_from.h"
 #include "train/validation.h"
 
@@ -74,7 +75,8 @@ objective::TeacherInputs Teacher::predict(const data::TokenBatch& batch, const n
                                           model::SegmentMemory& memory) const {
   const at::NoGradGuard no_gradients;
   const net::ForwardContext context{.training = false, .operations = operations, .dispatch = dispatch_};
-  return {.states = model_->forward(batch, context, nullptr, {}, &memory),
+  const at::Tensor states = model_->forward(batch, context, nullptr, {}, &memory);
+  return {.states = predictions_of(*model_, states, batch, 1, operations).states,
           .output_weight = model_->output_weight(),
           .output_bias = model_->output_bias()};
 }
