@@ -72,7 +72,8 @@ text::SubwordModel train_on(const config::DataConfig& config, const PairSpool& t
   return text::SubwordModel::from_bytes(text::train_subword(training, next, stage), "the new subword model");
 }
 
-text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags) {
+text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags,
+                             const std::vector<std::string>& words) {
   text::SubwordModel model{std::filesystem::path(path)};
   if (model.byte_vocabulary() != nullptr) {
     fail("{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes", path);
@@ -84,6 +85,15 @@ text::SubwordModel take_over(const std::string& path, const std::vector<std::str
           "data.subword.model "
           "empty to train one",
           path, tag);
+    }
+  }
+  for (const std::string& word : words) {
+    if (const size_t symbols = model.encode(word).size(); symbols != 1) {
+      fail(
+          "{}: this subword model spells \"{}\" of data.subword.symbols in {} symbols; take one that was "
+          "trained "
+          "with it, or leave data.subword.symbols empty",
+          path, word, symbols);
     }
   }
   return model;
@@ -108,8 +118,9 @@ std::vector<std::string> language_tags(const config::DataConfig& config) {
 SubwordPair make_subwords(const config::DataConfig& config, const PairSpool& train, Console& console) {
   const config::SubwordConfig& subword = config.subword;
   if (!subword.model.empty()) {
-    const text::SubwordModel source = take_over(subword.model, language_tags(config));
-    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {});
+    const text::SubwordModel source = take_over(subword.model, language_tags(config), subword.symbols);
+    const text::SubwordModel target =
+        subword.joint ? source : take_over(subword.target_model, {}, subword.symbols);
     return {source, target, "taken over from a given model"};
   }
   std::string description = fmt::format("{}, trained here", config::enum_name(subword.kind));
