@@ -1,12 +1,10 @@
-// megin score: translations against references.
+// megin score: translations against references, equations against answers.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
-#include <istream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,10 +12,10 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/score_equations.h"
+#include "cli/text_lines.h"
 #include "metric/bootstrap.h"
 #include "metric/corpus.h"
-#include "metric/python_text.h"
-#include "text/line_reader.h"
 
 namespace megin::cli {
 namespace {
@@ -33,34 +31,7 @@ struct ScoreOptions {
   metric::MetricOptions metric;
   metric::BootstrapOptions bootstrap;
   int width = 1;
-};
-
-// The lines of a file or of standard input, each checked to be UTF-8.
-class TextLines {
- public:
-  TextLines(const std::string& path, std::istream& standard_input) : standard_input_(standard_input) {
-    if (path != "-") file_.emplace(path);
-  }
-
-  bool next(std::string& line) {
-    if (!(file_ ? file_->next(line) : static_cast<bool>(std::getline(standard_input_, line)))) return false;
-    ++lines_;
-    const size_t bad = metric::first_invalid_byte(line);
-    if (bad != std::string::npos) {
-      fail("{}:{}: not valid UTF-8 at byte {} of the line; convert the file to UTF-8", name(), lines_,
-           bad + 1);
-    }
-    return true;
-  }
-
-  bool is_standard_input() const { return !file_; }
-  std::string name() const { return file_ ? file_->path().string() : "standard input"; }
-  uint64_t lines() const { return lines_; }
-
- private:
-  std::istream& standard_input_;
-  std::optional<text::LineReader> file_;
-  uint64_t lines_ = 0;
+  EquationScoring equations;  // where its problems are given
 };
 
 // Reads the files side by side and gives each line to `use`: the translation, the other system's if there is
@@ -176,7 +147,7 @@ std::string as_text(const metric::PairedTest& test, const ScoreOptions& options)
                      row(options.versus, test.system), test.p_value, test.p_value < 0.05 ? "*" : "");
 }
 
-void score(const ScoreOptions& options, CommandContext& context) {
+void score_translations(const ScoreOptions& options, CommandContext& context) {
   std::vector<json> objects;
   std::string text;
   for (const Scoring& scoring : score_files(options, context)) {
@@ -194,31 +165,79 @@ void score(const ScoreOptions& options, CommandContext& context) {
   context.out << (context.json ? as_json(objects) : text);
 }
 
+void score(const ScoreOptions& options, CommandContext& context) {
+  const bool of_equations = !options.equations.problems.empty();
+  if (of_equations == !options.references.empty()) {
+    fail_usage("megin score: wanted --ref FILE for translations or --equations FILE for equations, found {}",
+               of_equations ? "both" : "neither");
+  }
+  if (!of_equations) {
+    score_translations(options, context);
+    return;
+  }
+  EquationScoring equations = options.equations;
+  equations.hypothesis = options.hypothesis;
+  equations.versus = options.versus;
+  equations.width = options.width;
+  score_equations(equations, context);
+}
+
+void add_equation_options(CLI::App& command, EquationScoring& options) {
+  CLI::Option* problems =
+      command
+          .add_option("--equations", options.problems,
+                      "instead of --ref: a TSV of word problems, with the columns numbers and "
+                      "answer; HYP has a prefix equation a line")
+          ->type_name("FILE");
+  for (const char* other : {"--ref", "--metric", "--tokenize", "--lowercase", "--smooth", "--smooth-value",
+                            "--bootstrap-samples", "--seed"}) {
+    problems->excludes(command.get_option(other));
+  }
+  command.add_option("--where", options.where, "rows of that TSV, as \"fold = 0\"; all if not given")
+      ->needs(problems)
+      ->type_name("CONDITION");
+  command.add_option("--tolerance", options.tolerance, "how far a value may be from the answer")
+      ->needs(problems)
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("X")
+      ->capture_default_str();
+  command
+      .add_flag("--per-line", options.per_line,
+                "for each problem: 1 if it is solved or 0, the equation's value, the answer")
+      ->needs(problems)
+      ->excludes(command.get_option("--vs"));
+}
+
 }  // namespace
 
 void add_score_command(Program& program) {
   auto options = std::make_shared<ScoreOptions>();
   CLI::App& command = program.add(
       {.name = "score",
-       .summary = "Score a translation: BLEU, chrF, chrF++, TER",
-       .details = fmt::format("Values, signatures and their form are those of sacreBLEU {}. Files are plain "
-                              "text, .gz or .zst, one segment a "
-                              "line. --tokenize none --smooth none gives multi-bleu.perl's number. --vs adds "
-                              "the paired bootstrap "
-                              "(Koehn 2004): mean and 95 % interval of both systems, and p, how probable so "
-                              "large a difference is if the "
-                              "systems do not differ (* below 0.05). --json has the unrounded scores.",
-                              metric::kSacrebleuVersion),
+       .summary = "Score a translation: BLEU, chrF, chrF++, TER; or equations: problems solved",
+       .details =
+           fmt::format("Values, signatures and their form are those of sacreBLEU {}. Files are plain "
+                       "text, .gz or .zst, one segment a "
+                       "line. --tokenize none --smooth none gives multi-bleu.perl's number. --vs adds "
+                       "the paired bootstrap "
+                       "(Koehn 2004): mean and 95 % interval of both systems, and p, how probable so "
+                       "large a difference is if the "
+                       "systems do not differ (* below 0.05). --json has the unrounded scores.\n"
+                       "--equations counts the word problems that prefix equations (+ number0 * 2.0 "
+                       "number1) solve: a value within --tolerance of the answer. Tokens left over, operands "
+                       "missing and divisions by zero are wrong. The interval is Wilson's; --vs adds "
+                       "McNemar's exact test.",
+                       metric::kSacrebleuVersion),
        .examples = "megin score output.de --ref reference.de\n"
                    "megin score output.de --ref a.de --ref b.de --metric bleu,chrf,ter --width 2\n"
                    "megin translate run/model < source.en | megin score - --ref reference.de --json\n"
-                   "megin score new.de --vs old.de --ref reference.de"},
+                   "megin score new.de --vs old.de --ref reference.de\n"
+                   "megin score hypotheses --equations mawps.tsv --where \"fold = 0\""},
       [options](CommandContext& context) { score(*options, context); });
   command.add_option("HYP", options->hypothesis, "translations; - is standard input")
       ->required()
       ->type_name("");
   command.add_option("--ref", options->references, "references; again for a further set of them")
-      ->required()
       ->allow_extra_args(false)
       ->type_name("FILE");
   command.add_option("--metric", options->metrics, "bleu, chrf, chrf++, ter; several with commas")
@@ -251,6 +270,7 @@ void add_score_command(Program& program) {
       ->needs(versus)
       ->type_name("N")
       ->capture_default_str();
+  add_equation_options(command, options->equations);
 }
 
 }  // namespace megin::cli

@@ -113,6 +113,93 @@ TEST_F(ScoreCommandTest, ComparesTwoSystems) {
   EXPECT_NE(out_.str().find("(p = "), std::string::npos);
 }
 
+constexpr const char* kProblems =
+    "fold\tnumbers\tanswer\n"
+    "0\t7 2\t9.0\n"
+    "0\t7.0 2.0\t5\n"
+    "1\t1 3\t0.4\n"
+    "0\t 8  0 \t8\n"
+    "-1\t3\t3.15\n";
+
+// Right; of the wrong sign; 1/3 for 0.4, by 0.07; a division by zero; 3 for 3.15, by 0.15.
+constexpr const char* kEquations =
+    "+ number0 number1\n- number1 number0\n/ number0 number1\n/ number0 number1\nnumber0\n";
+
+TEST_F(ScoreCommandTest, CountsTheProblemsThatEquationsSolve) {
+  const std::string problems = write("problems.tsv", kProblems);
+  EXPECT_EQ(run({write("hypothesis", kEquations), "--equations", problems}), 0) << err_;
+  // Wilson's interval of 2 in 5, worked out by the closed form in Python.
+  EXPECT_EQ(out_.str(), "solved = 40.0 % (2 of 5; 95 % interval 11.8 to 76.9; 1 without a value)\n");
+  out_.str("");
+  EXPECT_EQ(run({write("hypothesis", kEquations), "--equations", problems, "--tolerance", "0.2", "--json"}),
+            0)
+      << err_;
+  const json object = json::parse(out_.str());
+  EXPECT_EQ(object.at("metric"), "solved");
+  EXPECT_EQ(object.at("solved"), 3);
+  EXPECT_EQ(object.at("total"), 5);
+  EXPECT_EQ(object.at("without_value"), 1);
+  EXPECT_NEAR(object.at("score").get<double>(), 60.0, 1e-12);
+  EXPECT_NEAR(object.at("low").get<double>(), 23.0724, 1e-3);
+  EXPECT_NEAR(object.at("high").get<double>(), 88.2379, 1e-3);
+}
+
+TEST_F(ScoreCommandTest, TakesTheRowsOfAFold) {
+  in_.str("+ number0 number1\n+ number1 number0\n- number0 number1\n");
+  EXPECT_EQ(run({"-", "--equations", write("problems.tsv", kProblems), "--where", "fold = 0", "--per-line"}),
+            0)
+      << err_;
+  EXPECT_EQ(out_.str(), "1\t9\t9\n0\t9\t5\n1\t8\t8\n");
+  out_.str("");
+  in_.clear();
+  in_.str("+ number0 number1\n+\n- number0 number1\n");
+  EXPECT_EQ(run({"-", "--equations", write("problems.tsv", kProblems), "--where", "fold = 0", "--per-line",
+                 "--json"}),
+            0)
+      << err_;
+  EXPECT_EQ(
+      out_.str(),
+      "{\"answer\":9.0,\"solved\":true,\"value\":9.0}\n{\"answer\":5.0,\"solved\":false,\"value\":null}\n"
+      "{\"answer\":8.0,\"solved\":true,\"value\":8.0}\n");
+}
+
+TEST_F(ScoreCommandTest, ComparesEquationsOfTwoSystems) {
+  const std::string problems =
+      write("problems.tsv", "numbers\tanswer\n1\t1\n1\t1\n1\t1\n1\t1\n1\t1\n1\t1\n1\t1\n");
+  const std::string first = write("first", "2\n1\n2\n2\n2\n2\n1\n");
+  const std::string second = write("second", "1\n2\n1\n1\n1\n1\n1\n");
+  EXPECT_EQ(run({first, "--vs", second, "--equations", problems, "--json"}), 0) << err_;
+  const json object = json::parse(out_.str());
+  EXPECT_EQ(object.at("solved"), 2);
+  EXPECT_EQ(object.at("versus").at("solved"), 6);
+  EXPECT_EQ(object.at("only_first"), 1);
+  EXPECT_EQ(object.at("only_second"), 5);
+  EXPECT_NEAR(object.at("p_value").get<double>(), 2.0 * (1 + 6) / 64, 1e-12);
+  out_.str("");
+  EXPECT_EQ(run({first, "--vs", second, "--equations", problems}), 0) << err_;
+  EXPECT_NE(out_.str().find("only the first 1, only the second 5 (p = 0.2188)\n"), std::string::npos)
+      << out_.str();
+}
+
+TEST_F(ScoreCommandTest, NamesWhatIsWrongWithProblems) {
+  const std::string problems = write("problems.tsv", kProblems), two = write("two", "1\n1\n");
+  EXPECT_EQ(run({two, "--equations", problems, "--per-line"}), 1);
+  EXPECT_NE(err_.find("found 2 lines in " + two + " and 5 problems in " + problems), std::string::npos)
+      << err_;
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(run({two, "--equations", problems, "--where", "fold = 1"}), 1);
+  EXPECT_NE(err_.find("found 2 lines in " + two + " and 1 problems in " + problems), std::string::npos)
+      << err_;
+  EXPECT_EQ(run({two, "--equations", write("bad.tsv", "numbers\tanswer\n1 two\t3\n")}), 1);
+  EXPECT_NE(err_.find("bad.tsv:2: wanted a decimal number in the column numbers, found 'two'"),
+            std::string::npos)
+      << err_;
+  EXPECT_EQ(run({two, "--equations", write("bad.tsv", "numbers\n1\n")}), 1);
+  EXPECT_NE(err_.find("wanted a column 'answer' in the first line, found numbers"), std::string::npos)
+      << err_;
+  EXPECT_EQ(run({two, "--equations", write("bad.tsv", "numbers\tanswer\n")}), 1);
+}
+
 TEST_F(ScoreCommandTest, NamesFilesOfDifferentLength) {
   const std::string three = write("three", "a\nb\nc\n");
   EXPECT_EQ(run({three, "--ref", reference_}), 1);
@@ -138,6 +225,11 @@ TEST_F(ScoreCommandTest, WrongCallsGiveTwo) {
   EXPECT_EQ(run({reference_, "--ref", reference_, "--seed", "1"}), 2);
   EXPECT_EQ(run({reference_, "--ref", reference_, "--smooth-value", "1"}), 2);
   EXPECT_EQ(run({"-", "--ref", "-"}), 2);
+  EXPECT_EQ(run({reference_, "--ref", reference_, "--equations", reference_}), 2);
+  EXPECT_EQ(run({reference_, "--ref", reference_, "--where", "fold = 0"}), 2);
+  EXPECT_EQ(run({reference_, "--equations", reference_, "--metric", "ter"}), 2);
+  EXPECT_EQ(run({reference_, "--equations", reference_, "--vs", reference_, "--per-line"}), 2);
+  EXPECT_EQ(run({"-", "--equations", write("p.tsv", kProblems), "--vs", "-"}), 2);
 }
 
 }  // namespace

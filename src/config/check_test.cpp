@@ -314,14 +314,33 @@ TEST(DataCheckTest, NamesTheFirstFieldThatCannotBe) {
             "data.corpora.0.paths: wanted two files (source, target) for plain, found 1");
   EXPECT_EQ(with_corpus({.paths = {"a"}, .weight = 0}),
             "data.corpora.0.weight: wanted a positive number, found 0");
-  EXPECT_EQ(with_corpus({.paths = {"a"}, .source_column = 2}),
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .source_column = "2"}),
             "data.corpora.0.target_column: wanted another column than the source's, found 2");
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .source_column = "0"}),
+            "data.corpora.0.source_column: wanted a number from 1, or a name, found '0'");
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .source_column = "question", .target_column = "question"}),
+            "data.corpora.0.target_column: wanted another column than the source's, found question");
+  EXPECT_EQ(
+      with_corpus({.paths = {"a"}, .where = "fold"}),
+      "data.corpora.0.where: wanted a column and what it is or is not, as \"fold = 0\" or \"fold != 0\", "
+      "found \"fold\"");
+  EXPECT_EQ(with_corpus({.paths = {"a"}, .where = "fold != 0"}), "");
   EXPECT_EQ(data_error([](auto& c) { c.split.test.emplace_back(); }),
             "data.split.test.0.paths: wanted one file, or two (source, target), found 0 files");
   EXPECT_EQ(data_error([](auto& c) { c.cleaning.max_ratio = 0.5; }),
             "data.cleaning.max_ratio: wanted 0 (no limit), or 1 or more, found 0.5");
   EXPECT_EQ(data_error([](auto& c) { c.subword.vocabulary = 100; }),
             "data.subword.vocabulary: wanted 261 or more (byte_fallback takes 256), found 100");
+  EXPECT_EQ(data_error([](auto& c) {
+              c.subword.symbols = {"number0", "a b"};
+            }),
+            "data.subword.symbols: wanted words without spaces, commas and quotes, found 'a b'");
+  EXPECT_EQ(data_error([](auto& c) {
+              c.subword.byte_fallback = false;
+              c.subword.symbols = {"number0", "number1"};
+              c.subword.vocabulary = 6;
+            }),
+            "data.subword.vocabulary: wanted 7 or more, found 6");
   EXPECT_EQ(data_error([](auto& c) { c.subword.target_model = std::string(1, 'm'); }),
             "data.subword.target_model: wanted none, as data.subword.joint is true, found 'm'");
   EXPECT_EQ(data_error([](auto& c) { c.max_tokens = 1; }), "data.max_tokens: wanted 2 or more, found 1");

@@ -1,9 +1,11 @@
 #include "config/data_config.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "config/enums.h"
 #include "config/require.h"
+#include "config/row_condition.h"
 
 namespace megin::config {
 namespace {
@@ -24,10 +26,13 @@ void check_corpus(const CorpusConfig& c, const std::string& path) {
   for (const std::string& file : c.paths)
     require(!file.empty(), path + ".paths", "names of files", "an empty one");
   require(c.weight > 0.0, path + ".weight", "a positive number", c.weight);
-  require(c.source_column >= 1, path + ".source_column", "1 or more", c.source_column);
-  require(c.target_column >= 1, path + ".target_column", "1 or more", c.target_column);
+  for (const auto& [name, column] :
+       {std::pair{".source_column", c.source_column}, {".target_column", c.target_column}}) {
+    require(!column.empty() && column != "0", path + name, "a number from 1, or a name", "'" + column + "'");
+  }
   require(c.source_column != c.target_column, path + ".target_column", "another column than the source's",
           c.target_column);
+  if (!c.where.empty()) parse_row_condition(c.where, path + ".where");
 }
 
 void check_text(const CorpusConfig& c, const std::string& path) {
@@ -38,6 +43,7 @@ void check_text(const CorpusConfig& c, const std::string& path) {
   require(!c.paths[0].empty(), path + ".paths", "the name of a file", "an empty one");
   require(c.weight == 1.0, path + ".weight", "1: a text is read as it runs", c.weight);
   require(c.tag.empty(), path + ".tag", "none for a language model", "'" + c.tag + "'");
+  require(c.where.empty(), path + ".where", "none for a text, which has no rows", "'" + c.where + "'");
 }
 
 void check_corpora(const DataConfig& config, const std::vector<CorpusConfig>& corpora,
@@ -60,8 +66,13 @@ void check_cleaning(const CleaningConfig& c) {
 }
 
 void check_subword(const SubwordConfig& c) {
-  // The four special symbols, the 256 bytes and the mask symbol if asked for, and one of its own.
-  const int64_t least = (c.byte_fallback ? 261 : 5) + (c.mask_symbol ? 1 : 0);
+  for (const std::string& word : c.symbols) {
+    require(!word.empty() && word.find_first_of(" \t\n\r,\"") == std::string::npos, "data.subword.symbols",
+            "words without spaces, commas and quotes", "'" + word + "'");
+  }
+  // The four special symbols, the 256 bytes and the mask symbol if asked for, those named, and one of its own.
+  const int64_t least =
+      (c.byte_fallback ? 261 : 5) + (c.mask_symbol ? 1 : 0) + static_cast<int64_t>(c.symbols.size());
   if (c.model.empty()) {
     require(c.vocabulary >= least, "data.subword.vocabulary",
             fmt::format("{} or more{}", least, c.byte_fallback ? " (byte_fallback takes 256)" : ""),
@@ -101,6 +112,8 @@ void check_bytes(const DataConfig& c) {
   check_unread("data.subword.coverage", c.subword.coverage, standard.subword.coverage);
   check_unread("data.subword.byte_fallback", c.subword.byte_fallback, standard.subword.byte_fallback);
   check_unread("data.subword.mask_symbol", c.subword.mask_symbol, standard.subword.mask_symbol);
+  require(c.subword.symbols.empty(), "data.subword.symbols", "none, as data.task bytes does not read them",
+          fmt::format("{}", fmt::join(c.subword.symbols, ", ")));
   check_unread("data.subword.sample", c.subword.sample, standard.subword.sample);
   check_unread("data.split.valid_pairs", c.split.valid_pairs, standard.split.valid_pairs);
   check_unread("data.split.test_pairs", c.split.test_pairs, standard.split.test_pairs);

@@ -31,10 +31,11 @@ struct CorpusConfig {
   std::string format = "auto";  // auto, plain, tsv, tmx, po, mo (each also .gz or .zst); a text is plain
   std::vector<std::string> paths = {};  // one file; two for plain pairs (source, target)
   double weight = 1.0;                  // how often a pair is drawn relative to other corpora's pairs
-  std::string tag = {};       // target-language tag put before each source, e.g. "<2de>"; empty: none
-  int64_t source_column = 1;  // of TSV, from 1
-  int64_t target_column = 2;
-  bool header = false;  // TSV: skip the first line
+  std::string tag = {};             // target-language tag put before each source, e.g. "<2de>"; empty: none
+  std::string source_column = "1";  // of TSV: its number from 1, or its name in the header
+  std::string target_column = "2";
+  bool header = false;     // TSV: the first line is no pair; a column or condition by name says so, too
+  std::string where = {};  // TSV: the rows to take (config/row_condition.h); empty: all
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -42,9 +43,10 @@ struct CorpusConfig {
     field("paths", self.paths, "one file, or two (source, target) for plain pairs");
     field("weight", self.weight, "how often a pair is drawn relative to other corpora's");
     field("tag", self.tag, "target-language tag put before each source; empty = none");
-    field("source_column", self.source_column, "of TSV, from 1");
-    field("target_column", self.target_column, "of TSV, from 1");
-    field("header", self.header, "TSV: skip the first line");
+    field("source_column", self.source_column, "of TSV: its number from 1, or its name in the header");
+    field("target_column", self.target_column, "of TSV, likewise");
+    field("header", self.header, "TSV: skip the first line; names of columns say so, too");
+    field("where", self.where, "TSV: rows to take, as \"fold = 0\" or \"fold != 0\"; empty = all");
   }
   bool operator==(const CorpusConfig&) const = default;
 };
@@ -54,6 +56,7 @@ struct CleaningConfig {
   int64_t max_bytes = 4000;     // of a side; 0: no limit
   double max_ratio = 3.0;       // of the sides' lengths in words (plus a small constant); 0: no limit
   bool drop_identical = true;   // source equals target
+  bool drop_no_letters = true;  // a side of digits and signs only
   bool drop_duplicates = true;  // a pair that stood before
   bool drop_leaks = true;       // a training source that stands in valid or test
 
@@ -63,6 +66,7 @@ struct CleaningConfig {
     field("max_bytes", self.max_bytes, "bytes of a side; 0 = no limit");
     field("max_ratio", self.max_ratio, "of the sides' lengths; 0 = no limit");
     field("drop_identical", self.drop_identical, "drop pairs whose sides are equal");
+    field("drop_no_letters", self.drop_no_letters, "drop pairs with a side of digits and signs only");
     field("drop_duplicates", self.drop_duplicates, "drop pairs that stood before");
     field("drop_leaks", self.drop_leaks, "drop training pairs whose source stands in valid or test");
   }
@@ -92,12 +96,13 @@ constexpr auto enum_names(SubwordKind) {
 
 struct SubwordConfig {
   SubwordKind kind = SubwordKind::kUnigram;
-  int64_t vocabulary = 8000;      // symbols, the four special ones included
-  double coverage = 0.9995;       // share of characters that get a symbol of their own
-  bool byte_fallback = true;      // characters without one are spelt in bytes: no unknowns
-  bool joint = true;              // one model for both sides
-  bool mask_symbol = false;       // one of the symbols is <mask>, which no text has: for a masked_lm
-  int64_t sample = 1000000;       // sentences that the model is trained on; 0: all
+  int64_t vocabulary = 8000;              // symbols, the four special ones included
+  double coverage = 0.9995;               // share of characters that get a symbol of their own
+  bool byte_fallback = true;              // characters without one are spelt in bytes: no unknowns
+  bool joint = true;                      // one model for both sides
+  bool mask_symbol = false;               // one of the symbols is <mask>, which no text has: for a masked_lm
+  int64_t sample = 1000000;               // sentences that the model is trained on; 0: all
+  std::vector<std::string> symbols = {};  // words that are one symbol each, on either side
   std::string model = {};         // an existing model, or vocabulary of bytes, to take over; empty: make one
   std::string target_model = {};  // the target side's when not joint
 
@@ -111,6 +116,7 @@ struct SubwordConfig {
     field("mask_symbol", self.mask_symbol,
           "one of the symbols is <mask>, which no text has; true for a masked_lm");
     field("sample", self.sample, "sentences the model is trained on; 0 = all");
+    field("symbols", self.symbols, "words that are one symbol each");
     field("model", self.model, "an existing SentencePiece model, or vocabulary of bytes; empty = make one");
     field("target_model", self.target_model, "the target side's when not joint");
   }

@@ -25,8 +25,9 @@ text::CorpusSpec spec_of(const config::CorpusConfig& corpus, const config::DataC
   spec.paths.assign(corpus.paths.begin(), corpus.paths.end());
   spec.source_language = config.source_language;
   spec.target_language = config.target_language;
-  spec.columns = {static_cast<int>(corpus.source_column), static_cast<int>(corpus.target_column)};
-  spec.header_lines = corpus.header ? 1 : 0;
+  spec.columns = {corpus.source_column, corpus.target_column};
+  spec.header = corpus.header;
+  spec.where = corpus.where;
   // Catalogues translate out of English.
   const text::CorpusFormat format = text::detect_format(spec);
   const bool catalogue = format == text::CorpusFormat::kPo || format == text::CorpusFormat::kMo;
@@ -52,6 +53,7 @@ text::CleaningOptions cleaning_options(const config::CleaningConfig& config) {
   options.max_bytes = static_cast<size_t>(config.max_bytes);
   options.max_length_ratio = config.max_ratio;
   options.drop_identical = config.drop_identical;
+  options.drop_no_letters = config.drop_no_letters;
   return options;
 }
 

@@ -73,12 +73,12 @@ text::SubwordModel train_on(const config::DataConfig& config, const PairSpool& t
 }
 
 text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags,
-                             bool mask_symbol) {
+                             const config::SubwordConfig& config) {
   text::SubwordModel model{std::filesystem::path(path)};
   if (model.byte_vocabulary() != nullptr) {
     fail("{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes", path);
   }
-  if (mask_symbol && !model.mask_id()) {
+  if (config.mask_symbol && !model.mask_id()) {
     fail(
         "{}: this subword model has no mask symbol (<mask> or [MASK]), which a masked_lm needs; take one that "
         "was trained with data.subword.mask_symbol, or leave data.subword.model empty to train one",
@@ -91,6 +91,15 @@ text::SubwordModel take_over(const std::string& path, const std::vector<std::str
           "data.subword.model "
           "empty to train one",
           path, tag);
+    }
+  }
+  for (const std::string& word : config.symbols) {
+    if (const size_t symbols = model.encode(word).size(); symbols != 1) {
+      fail(
+          "{}: this subword model spells \"{}\" of data.subword.symbols in {} symbols; take one that was "
+          "trained "
+          "with it, or leave data.subword.symbols empty",
+          path, word, symbols);
     }
   }
   return model;
@@ -115,8 +124,8 @@ std::vector<std::string> language_tags(const config::DataConfig& config) {
 SubwordPair make_subwords(const config::DataConfig& config, const PairSpool& train, Console& console) {
   const config::SubwordConfig& subword = config.subword;
   if (!subword.model.empty()) {
-    const text::SubwordModel source = take_over(subword.model, language_tags(config), subword.mask_symbol);
-    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {}, subword.mask_symbol);
+    const text::SubwordModel source = take_over(subword.model, language_tags(config), subword);
+    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {}, subword);
     return {source, target, "taken over from a given model"};
   }
   std::string description = fmt::format("{}, trained here", config::enum_name(subword.kind));

@@ -72,6 +72,45 @@ TEST_F(PrepareTest, GivenSetsAreUsedAsTheyAreAndTheirSourcesLeaveTraining) {
   EXPECT_TRUE(report.splits[1].given);
 }
 
+// Word problems: columns by name, one file for all folds, a test set that keeps repeated rows and short
+// equations, and words that are one symbol.
+TEST_F(PrepareTest, AFoldOfATableIsATestSet) {
+  std::string table = "fold\tquestion\tnumbers\tequation\n";
+  for (int row = 0; row < 40; ++row) {
+    const auto [question, _] = sentence_pair(static_cast<uint64_t>(row));
+    table += std::to_string(row % 4 - 1) + "\t" + question + " number0 number1\t1 2\t" +
+             (row % 3 == 0 ? "+ number0 number1" : "- 1.0 2.0") + "\n";
+  }
+  table += "1\tthe dog number0\t1 2\tnumber0\n1\tthe dog number0\t1 2\tnumber0\n";
+  config::CorpusConfig corpus = tsv("problems.tsv", table);
+  corpus.source_column = "question";
+  corpus.target_column = "equation";
+  corpus.where = "fold != 1";
+  config::DataConfig folds = config({corpus});
+  corpus.where = "fold = 1";
+  folds.split.valid = folds.split.test = {corpus};
+  folds.subword.vocabulary = 320;
+  folds.subword.symbols = {"number0", "number1"};
+  folds.cleaning = {.max_ratio = 0, .drop_no_letters = false, .drop_duplicates = false, .drop_leaks = false};
+  const PrepareReport report = run(folds);
+  const PreparedData data = open_prepared(folder_ / "out");
+  EXPECT_EQ(data.train.size(), 30);  // of fold -1 too
+  EXPECT_EQ(data.test.size(), 12);
+  EXPECT_EQ(test_text(data).target[11], "number0");
+  EXPECT_EQ(test_text(data).source[11], "the dog number0");
+  const Example last = data.test.example(11);
+  EXPECT_THAT(last.target, testing::ElementsAre(*data.target_subword->id("▁number0")));
+
+  folds.cleaning.drop_no_letters = true;
+  folds.output = (folder_ / "cleaned").string();
+  EXPECT_EQ(run(folds).corpora[0].counts[text::Verdict::kNoLetters], 19u);
+  folds.subword.model = (folder_ / "out" / "subword.model").string();
+  folds.subword.symbols = {"number0", "giraffe"};
+  folds.output = (folder_ / "taken").string();
+  EXPECT_THAT(error_of(folds),
+              HasSubstr("this subword model spells \"giraffe\" of data.subword.symbols in "));
+}
+
 TEST_F(PrepareTest, ARunningTextKeepsEveryLineInItsOrder) {
   const auto text = [&](const std::string& name, const std::string& lines) {
     config::CorpusConfig corpus;

@@ -43,7 +43,8 @@ std::unique_ptr<PairReader> open_file(const CorpusSpec& spec, CorpusFormat forma
                                       const std::filesystem::path& path) {
   switch (format) {
     case CorpusFormat::kTsv:
-      return open_tsv(path, {spec.columns[0], spec.columns[1], spec.header_lines});
+      return open_tsv(
+          path, {.columns = {spec.columns[0], spec.columns[1]}, .header = spec.header, .where = spec.where});
     case CorpusFormat::kTmx:
       return open_tmx(path, {spec.source_language, spec.target_language});
     case CorpusFormat::kPo:
@@ -99,10 +100,9 @@ class SwappedReader : public PairReader {
 void require_sensible(const CorpusSpec& spec, CorpusFormat format) {
   if (format == CorpusFormat::kParallel && spec.paths.size() != 2)
     fail_usage("a parallel corpus is two files (source, target), found {}", spec.paths.size());
-  if (format == CorpusFormat::kTsv &&
-      (std::min(spec.columns[0], spec.columns[1]) < 1 || spec.header_lines < 0))
-    fail_usage("TSV columns count from 1, found {} and {} (and {} header lines)", spec.columns[0],
-               spec.columns[1], spec.header_lines);
+  if (format != CorpusFormat::kTsv && !spec.where.empty())
+    fail_usage("only rows of TSV can be chosen by a condition; found \"{}\" for {} ({})", spec.where,
+               spec.paths.front().string(), corpus_format_name(format));
   if (format == CorpusFormat::kTmx && (spec.source_language.empty() || spec.target_language.empty()))
     fail_usage("a TMX corpus needs its source and target language, such as 'en' and 'de'");
   for (const auto& path : spec.paths)

@@ -66,9 +66,11 @@ struct CorpusSpec {
   std::string source_language;
   std::string target_language;
 
-  // kTsv: the source's and the target's column, from 1, and how many lines at the top to skip.
-  std::array<int, 2> columns = {1, 2};
-  int header_lines = 0;
+  // kTsv: the source's and the target's column, whether the first line is a header, and which rows to take
+  // (text/tsv_rows.h).
+  std::array<std::string, 2> columns = {"1", "2"};
+  bool header = false;
+  std::string where;
 
   // Hand out every pair with its sides exchanged: translating out of a catalogue's language into English.
   bool swap_sides = false;

@@ -40,8 +40,8 @@ TEST(Parallel, KnowsWhereItIs) {
 
 TEST(Tsv, TakesTheColumnsAskedFor) {
   CorpusSpec spec = of({write_test_file("a.tsv", "id\tde\ten\n7\teins\tone\tx\r\n8\t\ttwo\n")});
-  spec.columns = {3, 2};
-  spec.header_lines = 1;
+  spec.columns = {"3", "2"};
+  spec.header = true;
   EXPECT_EQ(pairs_of(spec), (Pairs{"one => eins", "two => "}));
 }
 
@@ -90,7 +90,7 @@ TEST(Corpus, RefusesWhatCannotBeRead) {
   EXPECT_TRUE(
       contains(error_of([&] { open_corpus(spec); }), "/nowhere/b.tsv: this corpus file does not exist"));
   spec = of({file});
-  spec.columns = {0, 1};
+  spec.columns = {"0", "1"};
   EXPECT_THROW(open_corpus(spec), UsageError);
   spec.format = CorpusFormat::kParallel;
   EXPECT_THROW(open_corpus(spec), UsageError);

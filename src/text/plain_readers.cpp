@@ -1,7 +1,5 @@
 #include "text/plain_readers.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "text/line_reader.h"
 
@@ -43,36 +41,22 @@ class ParallelReader : public PairReader {
 
 class TsvReader : public PairReader {
  public:
-  TsvReader(const std::filesystem::path& path, const TsvColumns& columns) : lines_(path), columns_(columns) {
-    for (int skipped = 0; skipped < columns.header_lines && lines_.next(line_); ++skipped) {
-    }
-  }
+  TsvReader(const std::filesystem::path& path, const TsvOptions& options) : rows_(path, options) {}
 
   bool next(Pair& pair) override {
-    if (!lines_.next(line_)) return false;
+    if (!rows_.next(values_)) return false;
+    pair.source = values_[0];
+    pair.target = values_[1];
     pair.context.clear();
-    pair.line = lines_.line_number();
-    const int wanted = std::max(columns_.source, columns_.target);
-    size_t begin = 0;
-    for (int column = 1; column <= wanted; ++column) {
-      if (begin > line_.size())
-        fail(
-            "{}: wanted at least {} columns between tabs, found {}; correct the line or choose other columns",
-            where(), wanted, column - 1);
-      const size_t end = std::min(line_.find('\t', begin), line_.size());
-      if (column == columns_.source) pair.source.assign(line_, begin, end - begin);
-      if (column == columns_.target) pair.target.assign(line_, begin, end - begin);
-      begin = end + 1;
-    }
+    pair.line = rows_.line_number();
     return true;
   }
 
-  std::string where() const override { return lines_.where(); }
+  std::string where() const override { return rows_.where(); }
 
  private:
-  LineReader lines_;
-  TsvColumns columns_;
-  std::string line_;
+  TsvRows rows_;
+  std::vector<std::string_view> values_;
 };
 
 }  // namespace
@@ -82,8 +66,8 @@ std::unique_ptr<PairReader> open_parallel(const std::filesystem::path& source,
   return std::make_unique<ParallelReader>(source, target);
 }
 
-std::unique_ptr<PairReader> open_tsv(const std::filesystem::path& path, const TsvColumns& columns) {
-  return std::make_unique<TsvReader>(path, columns);
+std::unique_ptr<PairReader> open_tsv(const std::filesystem::path& path, const TsvOptions& options) {
+  return std::make_unique<TsvReader>(path, options);
 }
 
 }  // namespace megin::text

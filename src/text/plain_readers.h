@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "text/corpus.h"
+#include "text/tsv_rows.h"
 
 namespace megin::text {
 
@@ -12,13 +13,7 @@ namespace megin::text {
 std::unique_ptr<PairReader> open_parallel(const std::filesystem::path& source,
                                           const std::filesystem::path& target);
 
-// Columns between tab characters, without any quoting. `columns` counts from 1. next() throws Error for a
-// line with too few columns.
-struct TsvColumns {
-  int source = 1;
-  int target = 2;
-  int header_lines = 0;
-};
-std::unique_ptr<PairReader> open_tsv(const std::filesystem::path& path, const TsvColumns& columns);
+// The rows of a TSV file; `options` names two columns, the source's and the target's.
+std::unique_ptr<PairReader> open_tsv(const std::filesystem::path& path, const TsvOptions& options);
 
 }  // namespace megin::text

@@ -70,8 +70,9 @@ class SubwordModel {
 using SentenceSource = std::function<bool(std::string& sentence)>;
 
 struct SubwordTraining {
-  config::SubwordConfig config;  // kind, vocabulary, coverage, byte_fallback, mask_symbol; the rest is for
-                                 // the caller
+  // kind, vocabulary, coverage, byte_fallback, mask_symbol and symbols, each of which is one symbol wherever it
+  // stands behind a space or begins a sentence; the rest is for the caller.
+  config::SubwordConfig config;
   std::vector<std::string> tags;  // language tags ("<2de>"), each one symbol that is never split
 };
 

@@ -129,6 +129,23 @@ TEST(Subword, ALanguageTagIsOneIdAndHidesNoSpace) {
   EXPECT_NE(model().piece(model().encode("<2fr> Der Hund")[0]), "<2fr>");
 }
 
+TEST(Subword, WordsAskedForAreOneSymbolEach) {
+  const std::vector<std::string> list = {"tom has number0 books and number1 pens", "+ number0 number1",
+                                         "- number1 number0", "twenty-one of number10 pens are red + blue"};
+  for (const auto kind : {config::SubwordKind::kUnigram, config::SubwordKind::kBpe}) {
+    SubwordTraining training;
+    training.config.kind = kind;
+    training.config.vocabulary = 300;
+    training.config.symbols = {"number0", "number1", "+", "-"};
+    const SubwordModel made = SubwordModel::from_bytes(train_subword(training, from(list)), "words");
+    EXPECT_THAT(pieces(made, made.encode("- number1 number0")), ElementsAre("▁-", "▁number1", "▁number0"));
+    EXPECT_THAT(pieces(made, made.encode("+")), ElementsAre("▁+"));
+    for (const std::string& sentence : list) EXPECT_EQ(made.decode(made.encode(sentence)), sentence);
+    // Inside a word they are no words.
+    EXPECT_THAT(pieces(made, made.encode("twenty-one")), testing::Not(testing::Contains("▁-")));
+  }
+}
+
 TEST(Subword, TagsHaveOneForm) {
   EXPECT_TRUE(is_language_tag("<2de>"));
   EXPECT_TRUE(is_language_tag("<2pt-BR>"));

@@ -42,12 +42,16 @@ bool pull(void* context, const char** bytes, uint64_t* size) {
   return true;
 }
 
-std::string tag_list(const std::vector<std::string>& tags) {
+// Tags stand before a sentence, and hide the space behind them; words have SentencePiece's mark of a space
+// before them, as other words do, so that a word is one symbol and not two.
+std::string symbol_list(const SubwordTraining& training) {
   std::string list;
-  for (const std::string& tag : tags) {
+  const auto add = [&list](const std::string& symbol) { list += (list.empty() ? "" : ",") + symbol; };
+  for (const std::string& tag : training.tags) {
     if (!is_language_tag(tag)) fail_usage("data.corpora.tag: wanted a tag like \"<2de>\", found \"{}\"", tag);
-    list += (list.empty() ? "" : ",") + tag;
+    add(tag);
   }
+  for (const std::string& word : training.config.symbols) add("▁" + normalise_for_subwords(word));
   return list;
 }
 
@@ -74,7 +78,8 @@ Options trainer_options(const SubwordTraining& training) {
   };
   // A control symbol: no text is ever encoded as it.
   if (config.mask_symbol) options.emplace_back("control_symbols", kMaskPiece);
-  if (!training.tags.empty()) options.emplace_back("user_defined_symbols", tag_list(training.tags));
+  if (std::string symbols = symbol_list(training); !symbols.empty())
+    options.emplace_back("user_defined_symbols", std::move(symbols));
   return options;
 }
 
