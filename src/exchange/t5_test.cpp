@@ -95,6 +95,29 @@ TEST_F(GatedT5Test, ComesBackBitForBit) {
   expect_round_trip(folder_, {});
 }
 
+// What training changes is exported: nothing in it is of megin alone.
+TEST_F(GatedT5Test, IsWrittenAfterTraining) {
+  const Plan plan = read_plan(folder_);
+  auto tensors = import_tensors(plan, SourceTensors(folder_));
+  for (store::FloatTensor& tensor : tensors) {
+    for (float& value : tensor.values) value += 0.5F;
+  }
+  const auto back = export_tensors(plan, tensors);
+  const SourceTensors source(folder_);
+  for (const store::FloatTensor& tensor : back) {
+    std::vector<float> wanted = source.all().at(tensor.name).read();
+    for (float& value : wanted) value += 0.5F;
+    EXPECT_EQ(tensor.values, wanted) << tensor.name;
+  }
+}
+
+TEST_F(T5Test, IsNotWrittenWithABiasThatItLacks) {
+  const Plan plan = read_plan(folder_);
+  auto tensors = import_tensors(plan, SourceTensors(folder_));
+  std::ranges::find(tensors, "output.bias", &store::FloatTensor::name)->values[5] = 0.5F;
+  EXPECT_THROW(export_tensors(plan, tensors), Error);
+}
+
 TEST_F(T5Test, RefusesModelsThatMeginDoesNotHave) {
   set("feed_forward_proj", "gated-quick_gelu");
   EXPECT_THAT(refusal(), HasSubstr("feed_forward_proj: wanted relu, gated-gelu or gated-silu"));

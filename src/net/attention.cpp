@@ -27,11 +27,17 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   return mixed.transpose(1, 2).reshape({q.size(0) * q.size(2), q.size(1) * q.size(3)});
 }
 
-// [heads, 2 T - 1] by the offset of the key -> [heads, T, T].
+// [heads, 2 T - 1] by the offset of the key -> [heads, T, T]: row t begins at offset -t, so that rows of 2 T
+// numbers, read as rows of one less, are those.
 at::Tensor by_query_and_key(const at::Tensor& bias, int64_t length) {
-  const at::Tensor places = at::arange(length, at::kLong);
-  const at::Tensor offsets = places.unsqueeze(0) - places.unsqueeze(1) + (length - 1);
-  return bias.index_select(1, offsets.flatten()).view({bias.size(0), length, length});
+  const int64_t heads = bias.size(0), row = 2 * length;
+  return at::constant_pad_nd(bias, {0, 1})
+      .unsqueeze(1)
+      .expand({heads, length, row})
+      .reshape({heads, length * row})
+      .narrow(1, length - 1, length * (row - 1))
+      .view({heads, length, row - 1})
+      .narrow(2, 0, length);
 }
 
 // What products of queries and keys are multiplied by.
