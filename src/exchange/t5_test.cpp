@@ -42,6 +42,12 @@ TEST_F(GatedT5Test, CutsTextsIntoTheSameTokens) {
   expect_same_tokens();
 }
 
+// transformers strips what it spells.
+std::string stripped(const std::string& text) {
+  const size_t first = std::min(text.find_first_not_of(' '), text.size());
+  return text.substr(first, text.find_last_not_of(' ') + 1 - first);
+}
+
 TEST_F(T5Test, SpellsOutputsTheSame) {
   const Plan plan = read_plan(folder_);
   const auto model = text::SubwordModel::from_bytes(plan.target_subword, "spiece");
@@ -51,7 +57,7 @@ TEST_F(T5Test, SpellsOutputsTheSame) {
       const auto id = std::ranges::find(plan.symbols, row.get<int64_t>(), &Symbol::row);
       ids.push_back(static_cast<int32_t>(id - plan.symbols.begin()));
     }
-    EXPECT_EQ(model.decode(ids), line.at("translation"));
+    EXPECT_EQ(stripped(model.decode(ids)), line.at("translation"));
   }
   const auto sentinel = model.id("<extra_id_1>");
   ASSERT_TRUE(sentinel);
