@@ -132,7 +132,9 @@ class ImportCommandTest : public testing::Test {
       const auto wanted = line.at("translation").get<std::string>();
       const bool ended = line.at("greedy").back() == end;
       EXPECT_THAT(translation, StartsWith(wanted)) << "transformers stopped after 64 tokens";
-      if (ended) EXPECT_EQ(translation, wanted);
+      if (ended) {
+        EXPECT_EQ(translation, wanted);
+      }
     }
   }
 
