@@ -108,6 +108,36 @@ class ImportCommandTest : public testing::Test {
       EXPECT_NEAR(found[i] + std::log(sum), logits[i], kTolerance) << i;
   }
 
+  // Log-probabilities after each token that transformers wrote for a line, and before the first.
+  static std::vector<std::vector<double>> feed_line(const Imported& model, const json& line) {
+    search::Source read{.tokens = {}, .sentence = 0};
+    for (const json& row : line.at("ids")) read.tokens.push_back(model.id(row));
+    std::vector<int32_t> tokens = {text::kEndId};  // in its place stands the begin vector
+    for (const json& row : line.at("greedy")) tokens.push_back(model.id(row));
+    tokens.erase(tokens.begin() + 1);
+    tokens.pop_back();
+    return feed(model, read, tokens);
+  }
+
+  // A translator's greedy outputs. `end`: their end mark.
+  void expect_translations(const std::string& kind, int64_t end) {
+    const Imported model = import(kind);
+    std::string input;
+    for (const json& line : model.expected) input += line.at("text").get<std::string>() + "\n";
+    ASSERT_EQ(run({"translate", path(kind), "--beam", "1", "--quiet"}, input), 0) << err_;
+    std::istringstream lines(out_.str());
+    for (const json& line : model.expected) {
+      std::string translation;
+      ASSERT_TRUE(std::getline(lines, translation));
+      const auto wanted = line.at("translation").get<std::string>();
+      const bool ended = line.at("greedy").back() == end;
+      EXPECT_THAT(translation, StartsWith(wanted)) << "transformers stopped after 64 tokens";
+      if (ended) {
+        EXPECT_EQ(translation, wanted);
+      }
+    }
+  }
+
   fs::path folder_;
   std::istringstream in_;
   std::ostringstream out_;
@@ -141,13 +171,7 @@ TEST_F(ImportCommandTest, MarianHasTheLogitsOfTransformers) {
   const Imported model = import("marian");
   for (const json& line : model.expected) {
     SCOPED_TRACE(line.at("text"));
-    search::Source read{.tokens = {}, .sentence = 0};
-    for (const json& row : line.at("ids")) read.tokens.push_back(model.id(row));
-    std::vector<int32_t> tokens = {text::kEndId};  // in its place stands the begin vector
-    for (const json& row : line.at("greedy")) tokens.push_back(model.id(row));
-    tokens.erase(tokens.begin() + 1);
-    tokens.pop_back();
-    const auto found = feed(model, read, tokens);
+    const auto found = feed_line(model, line);
     const auto logits = line.at("logits").get<std::vector<std::vector<double>>>();  // of the first ones
     ASSERT_GE(found.size(), logits.size());
     for (size_t t = 0; t < logits.size(); ++t) expect_logits(found[t], logits[t]);
@@ -155,19 +179,35 @@ TEST_F(ImportCommandTest, MarianHasTheLogitsOfTransformers) {
 }
 
 TEST_F(ImportCommandTest, MarianTranslatesAsTransformersDoes) {
-  const Imported model = import("marian");
-  std::string input;
-  for (const json& line : model.expected) input += line.at("text").get<std::string>() + "\n";
-  ASSERT_EQ(run({"translate", path("marian"), "--beam", "1", "--quiet"}, input), 0) << err_;
-  std::istringstream lines(out_.str());
-  for (const json& line : model.expected) {
-    std::string translation;
-    ASSERT_TRUE(std::getline(lines, translation));
-    const auto wanted = line.at("translation").get<std::string>();
-    const bool ended = line.at("greedy").back() == 0;
-    EXPECT_THAT(translation, StartsWith(wanted)) << "transformers stopped after 64 tokens";
-    if (ended) EXPECT_EQ(translation, wanted);
+  expect_translations("marian", 0);
+}
+
+// T5 1.0 and 1.1, at the beginning of what they write and beyond the reach of the buckets.
+TEST_F(ImportCommandTest, T5HasTheLogitsOfTransformers) {
+  for (const char* const kind : {"t5", "t5_gated"}) {
+    const Imported model = import(kind);
+    size_t longest = 0;
+    for (const json& line : model.expected) {
+      SCOPED_TRACE(line.at("text"));
+      const auto found = feed_line(model, line);
+      longest = std::max(longest, found.size());
+      const auto logits = line.at("logits").get<std::vector<std::vector<double>>>();
+      const auto places = line.at("places").get<std::vector<size_t>>();
+      ASSERT_EQ(logits.size(), places.size());
+      for (size_t i = 0; i < places.size(); ++i) expect_logits(found.at(places[i]), logits[i]);
+      for (size_t t = 0; t + 1 < line.at("greedy").size(); ++t) {
+        const auto best = std::max_element(found[t].begin() + 1, found[t].end()) - found[t].begin();
+        EXPECT_EQ(best, line.at("greedy").at(t + 1))
+            << "greedy token " << t << ", but for the padding symbol";
+      }
+    }
+    EXPECT_GT(longest, 60U);
   }
+}
+
+TEST_F(ImportCommandTest, T5WritesAsTransformersDoes) {
+  expect_translations("t5", 1);
+  expect_translations("t5_gated", 1);
 }
 
 TEST_F(ImportCommandTest, SaysWhatItMadeAndWritesItBack) {

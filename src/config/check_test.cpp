@@ -230,6 +230,30 @@ TEST(ModelCheckTest, ALanguageModelHasNoEncoder) {
   EXPECT_THROW(check(c), UsageError) << "no four places between four layers";
 }
 
+TEST(ModelCheckTest, BucketsHoldDistances) {
+  const auto bucketed = [](int64_t buckets, int64_t distance) {
+    return model_error([=](auto& c) {
+      c.positions = Positions::kBucketed;
+      c.position_buckets = buckets;
+      c.position_distance = distance;
+    });
+  };
+  EXPECT_EQ(bucketed(32, 128), "");
+  EXPECT_EQ(bucketed(4, 3), "");
+  EXPECT_EQ(bucketed(7, 128), "model.position_buckets: wanted an even number from 4 on, found 7");
+  EXPECT_EQ(bucketed(2, 128), "model.position_buckets: wanted an even number from 4 on, found 2");
+  EXPECT_EQ(bucketed(32, 16),
+            "model.position_distance: wanted more than half of model.position_buckets (32), each of which "
+            "holds one distance, found 16");
+  EXPECT_EQ(model_error([](auto& c) { c.position_buckets = 16; }),
+            "model.position_buckets: wanted 32, its default, unless model.positions is bucketed, found 16");
+  EXPECT_EQ(model_error([](auto& c) {
+              c.share_embeddings = ShareEmbeddings::kInputs;
+              c.target_vocabulary = 7;
+            }),
+            "model.target_vocabulary: wanted that of the source (0), as share_embeddings is inputs, found 7");
+}
+
 TEST(ModelCheckTest, NamesTheFirstFieldThatCannotBe) {
   EXPECT_EQ(model_error([](auto& c) { c.width = 0; }), "model.width: wanted a positive even number, found 0");
   EXPECT_EQ(model_error([](auto& c) { c.heads = 3; }),

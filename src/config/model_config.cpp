@@ -164,6 +164,26 @@ void make_masked_lm(ModelConfig& config) {
   config.output_bias = true;
 }
 
+void check_buckets(const ModelConfig& c) {
+  const ModelConfig standard;
+  if (c.positions != Positions::kBucketed) {
+    const auto unread = [](int64_t wanted) {
+      return fmt::format("{}, its default, unless model.positions is bucketed", wanted);
+    };
+    require(c.position_buckets == standard.position_buckets, "model.position_buckets",
+            unread(standard.position_buckets), c.position_buckets);
+    require(c.position_distance == standard.position_distance, "model.position_distance",
+            unread(standard.position_distance), c.position_distance);
+    return;
+  }
+  require(c.position_buckets >= 4 && c.position_buckets % 2 == 0, "model.position_buckets",
+          "an even number from 4 on", c.position_buckets);
+  require(c.position_distance > c.position_buckets / 2, "model.position_distance",
+          fmt::format("more than half of model.position_buckets ({}), each of which holds one distance",
+                      c.position_buckets),
+          c.position_distance);
+}
+
 void check_attention(const ModelConfig& c) {
   require(c.heads > 0 && (c.head_width > 0 || c.width % c.heads == 0), "model.heads",
           fmt::format("a number that divides model.width ({})", c.width), c.heads);
@@ -173,6 +193,7 @@ void check_attention(const ModelConfig& c) {
           c.heads);
   require(c.positions != Positions::kSinusoidal || c.width >= 4, "model.width",
           "4 or more for sinusoidal positions", c.width);
+  check_buckets(c);
   require(c.memory >= 0, "model.memory", "0 or more", c.memory);
   if (!has_memory(c)) {
     require(c.memory == 0, "model.memory", "0 unless model.positions is relative", c.memory);
@@ -228,6 +249,7 @@ void check_kind(const ModelConfig& c) {
             fmt::format("that of the source ({}) in a masked_lm", c.source_vocabulary), c.target_vocabulary);
     require(!c.output_transform || !is_gated(c.activation), "model.output_transform",
             fmt::format("false with the gated activation {}", enum_name(c.activation)), c.output_transform);
+    require(!c.scale_output, "model.scale_output", "false in a masked_lm", c.scale_output);
     return;
   }
   require(!c.norm_embeddings, "model.norm_embeddings", fmt::format("false in a {}", kind), c.norm_embeddings);
@@ -274,9 +296,9 @@ void check(const ModelConfig& c) {
   require(c.max_length >= 2, "model.max_length", "2 or more", c.max_length);
   require(c.source_vocabulary >= 0, "model.source_vocabulary", "0 or more", c.source_vocabulary);
   require(c.target_vocabulary >= 0, "model.target_vocabulary", "0 or more", c.target_vocabulary);
-  require(c.share_embeddings != ShareEmbeddings::kAll || c.source_vocabulary == c.target_vocabulary,
-          "model.target_vocabulary",
-          fmt::format("that of the source ({}), as share_embeddings is all", c.source_vocabulary),
+  require(!shares_inputs(c) || c.source_vocabulary == c.target_vocabulary, "model.target_vocabulary",
+          fmt::format("that of the source ({}), as share_embeddings is {}", c.source_vocabulary,
+                      enum_name(c.share_embeddings)),
           c.target_vocabulary);
   check_attention(c);
   require(!c.begin_vector || !is_mixture(c), "model.begin_vector",

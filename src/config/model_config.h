@@ -33,10 +33,11 @@ constexpr auto enum_names(NormKind) {
 }
 
 // relu, gelu (the exact form, with erf), silu, gelu_tanh (the form of GPT-2: x/2 (1 + tanh(sqrt(2/pi) (x +
-// 0.044715 x^3)))); and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020.
-enum class Activation { kRelu, kGelu, kSilu, kGeluTanh, kReglu, kGeglu, kSwiglu };
+// 0.044715 x^3)))); and the gated forms act(x W_gate) * (x W_up) of Shazeer 2020, geglu with either form.
+enum class Activation { kRelu, kGelu, kSilu, kGeluTanh, kReglu, kGeglu, kSwiglu, kGegluTanh };
 constexpr auto enum_names(Activation) {
-  return std::array<std::string_view, 7>{"relu", "gelu", "silu", "gelu_tanh", "reglu", "geglu", "swiglu"};
+  return std::array<std::string_view, 8>{"relu",  "gelu",  "silu",   "gelu_tanh",
+                                         "reglu", "geglu", "swiglu", "geglu_tanh"};
 }
 constexpr bool is_gated(Activation a) {
   return a >= Activation::kReglu;
@@ -44,9 +45,11 @@ constexpr bool is_gated(Activation a) {
 
 // relative: attention looks at distances (Transformer-XL: Dai et al. 2019, section 3.3), without biases in
 // its projections; a text is then read in segments that see the states of those before (model.memory).
-enum class Positions { kSinusoidal, kLearned, kRotary, kRelative };
+// bucketed: a learned number for each bucket of distances and each head, the same in all layers of a stack,
+// is added to the scores of self-attention (T5: Raffel et al. 2020, section 2.1; position_buckets.h).
+enum class Positions { kSinusoidal, kLearned, kRotary, kRelative, kBucketed };
 constexpr auto enum_names(Positions) {
-  return std::array<std::string_view, 4>{"sinusoidal", "learned", "rotary", "relative"};
+  return std::array<std::string_view, 5>{"sinusoidal", "learned", "rotary", "relative", "bucketed"};
 }
 
 // fairseq: by the kind of a matrix, as fairseq's Transformer begins. normal: all matrices N(0, 0.02^2), all
@@ -57,10 +60,10 @@ constexpr auto enum_names(Initialisation) {
 }
 
 // all: one matrix for source, target and output (needs a joint vocabulary); decoder: target and output share
-// one; none: three matrices.
-enum class ShareEmbeddings { kAll, kDecoder, kNone };
+// one; none: three matrices; inputs: one for source and target (a joint vocabulary), one for the output.
+enum class ShareEmbeddings { kAll, kDecoder, kNone, kInputs };
 constexpr auto enum_names(ShareEmbeddings) {
-  return std::array<std::string_view, 3>{"all", "decoder", "none"};
+  return std::array<std::string_view, 4>{"all", "decoder", "none", "inputs"};
 }
 
 // How an expert layer chooses the experts of a token.
@@ -268,12 +271,17 @@ struct ModelConfig {
   // Tokens of a side, end mark included; learned positions have this many vectors. Of relative positions the
   // tokens of a segment in training.
   int64_t max_length = 1024;
-  int64_t memory = 0;            // of relative positions: tokens before a segment that it sees, in training
-  int64_t evaluation_block = 0;  // of relative positions: tokens of a segment in use; 0: max_length
+  int64_t memory = 0;             // of relative positions: tokens before a segment that it sees, in training
+  int64_t evaluation_block = 0;   // of relative positions: tokens of a segment in use; 0: max_length
+  int64_t position_buckets = 32;  // of bucketed positions: buckets of a stack
+  int64_t position_distance = 128;  // of bucketed positions: from here on all distances share a bucket
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
   Initialisation initialisation = Initialisation::kFairseq;
   bool scale_embeddings = true;   // token embeddings times sqrt(d) before positions are added
   bool norm_embeddings = false;   // of a masked_lm: a norm over the sum of token embedding and position
+  bool scale_attention = true;    // scores of attention over sqrt(head width)
+  bool scale_output = false;      // what the decoder gives over sqrt(d), before the output's matrix
+  bool biases = true;             // of the linear layers of attention and feed-forwards
   bool output_bias = false;       // a number for each symbol, added to its logit
   bool output_transform = false;  // of a masked_lm: norm(act(W h + b)) in place of h before the output
   bool begin_vector = false;      // the decoder's first input is a vector of its own, not the end mark's
@@ -306,11 +314,17 @@ struct ModelConfig {
     field("max_length", self.max_length, "longest side in tokens, end mark included; else tokens of a block");
     field("memory", self.memory, "of relative: tokens before a block that it sees, in training");
     field("evaluation_block", self.evaluation_block, "of relative: tokens of a block in use; 0 = max_length");
+    field("position_buckets", self.position_buckets, "of bucketed: buckets of distances");
+    field("position_distance", self.position_distance, "of bucketed: farther ones share the last bucket");
     field("share_embeddings", self.share_embeddings, "which of source, target and output share one matrix");
     field("initialisation", self.initialisation, "how values begin");
     field("scale_embeddings", self.scale_embeddings, "token embeddings are multiplied by the root of width");
     field("norm_embeddings", self.norm_embeddings,
           "of a masked_lm: a norm over the sum of embedding and position; else by the preset");
+    field("scale_attention", self.scale_attention,
+          "scores of attention are divided by the root of a head's width");
+    field("scale_output", self.scale_output, "the decoder's states are divided by the root of width");
+    field("biases", self.biases, "linear layers of attention and feed-forwards have biases");
     field("output_bias", self.output_bias, "a bias on the logit of each symbol");
     field("output_transform", self.output_transform,
           "of a masked_lm: linear layer, activation and norm before the output; else by the preset");
@@ -339,6 +353,17 @@ constexpr bool has_encoder(const ModelConfig& config) {
 }
 constexpr bool has_decoder(const ModelConfig& config) {
   return config.kind != ModelKind::kMaskedLm;
+}
+
+// Whether source and target have one matrix of vectors.
+constexpr bool shares_inputs(const ModelConfig& config) {
+  return config.share_embeddings == ShareEmbeddings::kAll ||
+         config.share_embeddings == ShareEmbeddings::kInputs;
+}
+// Whether the output's matrix is no embedding.
+constexpr bool has_own_output(const ModelConfig& config) {
+  return config.share_embeddings == ShareEmbeddings::kNone ||
+         config.share_embeddings == ShareEmbeddings::kInputs;
 }
 
 constexpr int64_t width_of_head(const ModelConfig& config) {

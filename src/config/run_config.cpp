@@ -340,11 +340,12 @@ void check_together(const RunConfig& config) {
           "false in training: megin calibrate measures the scales of a model that is trained", true);
   // Two given models may still have one numbering; who opens them sees (train).
   const bool two_given = !config.data.subword.target_model.empty();
-  if (config.model.share_embeddings == ShareEmbeddings::kAll && !config.data.subword.joint && !two_given) {
+  if (shares_inputs(config.model) && !config.data.subword.joint && !two_given) {
     fail_usage(
-        "model.share_embeddings: all shares one vocabulary, but data.subword.joint is false; set it to true, "
+        "model.share_embeddings: {} shares one vocabulary, but data.subword.joint is false; set it to true, "
         "or "
-        "share_embeddings to decoder or none");
+        "share_embeddings to decoder or none",
+        enum_name(config.model.share_embeddings));
   }
   if (!is_task_of(config.data.task, config.model)) {
     fail_usage(

@@ -107,7 +107,8 @@ TEST_F(DamagedCheckpoints, SentencePieceFilesAreReadOrRefused) {
 TEST_F(DamagedCheckpoints, FoldersAreReadOrRefused) {
   for (const auto& [kind, names] :
        {std::pair("gpt2", std::vector<std::string>{"config.json", "vocab.json", "merges.txt"}),
-        std::pair("marian", std::vector<std::string>{"config.json", "vocab.json", "target.spm"})}) {
+        std::pair("marian", std::vector<std::string>{"config.json", "vocab.json", "target.spm"}),
+        std::pair("t5", std::vector<std::string>{"config.json", "spiece.model"})}) {
     const fs::path good = fs::path(MEGIN_TEST_FILES) / kind, copy = folder_ / kind;
     fs::copy(good, copy);
     for (const std::string& name : names) {

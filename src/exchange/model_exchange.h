@@ -9,9 +9,9 @@
 
 namespace megin::exchange {
 
-// Writes the checkpoint in `folder` (transformers' gpt2 and marian) as the model directory `output`, whole or
-// not at all; its config and tokenizer files are kept in it, in `imported/`. Returns what was written. Throws
-// Error as read_plan(), SourceTensors and import_tensors() do, before anything is written.
+// Writes the checkpoint in `folder` (transformers' gpt2, marian and t5) as the model directory `output`,
+// whole or not at all; its config and tokenizer files are kept in it, in `imported/`. Returns what was
+// written. Throws Error as read_plan(), SourceTensors and import_tensors() do, before anything is written.
 store::ModelDescription import_model(const std::filesystem::path& folder,
                                      const std::filesystem::path& output);
 

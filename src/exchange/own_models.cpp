@@ -57,6 +57,9 @@ void check_common(const ModelConfig& model, const Demands& demands) {
                   model.head_width);
   demands.setting("share_embeddings", model.share_embeddings == config::ShareEmbeddings::kAll, "all",
                   config::enum_name(model.share_embeddings));
+  demands.setting("biases", model.biases, "true", model.biases);
+  demands.setting("scale_attention", model.scale_attention, "true", model.scale_attention);
+  demands.setting("scale_output", !model.scale_output, "false", model.scale_output);
 }
 
 const char* their_activation(config::Activation activation) {
@@ -72,6 +75,7 @@ const char* their_activation(config::Activation activation) {
     case config::Activation::kReglu:
     case config::Activation::kGeglu:
     case config::Activation::kSwiglu:
+    case config::Activation::kGegluTanh:
       break;
   }
   fail("no activation of transformers is meant");
@@ -266,6 +270,12 @@ ForeignForm describe_marian(const store::ModelDirectory& directory, const fs::pa
 }  // namespace
 
 ForeignForm describe_own_model(const store::ModelDirectory& model, const fs::path& folder) {
+  if (config::is_masked_lm(model.description.model)) {
+    fail_usage(
+        "{}: wanted a causal_lm or a model that translates, found a masked_lm, which has a form of "
+        "transformers only where it was imported from one",
+        model.path.string());
+  }
   return config::is_causal_lm(model.description.model) ? describe_gpt2(model, folder)
                                                        : describe_marian(model, folder);
 }

@@ -10,6 +10,7 @@
 #include "exchange/foreign_json.h"
 #include "exchange/gpt2.h"
 #include "exchange/marian.h"
+#include "exchange/t5.h"
 #include "store/tensor_names.h"
 #include "text/vocabulary.h"
 
@@ -184,8 +185,10 @@ Plan read_plan(const std::filesystem::path& folder) {
     plan = gpt2_plan(folder, config);
   } else if (kind == "marian") {
     plan = marian_plan(folder, config);
+  } else if (kind == "t5") {
+    plan = t5_plan(folder, config);
   } else {
-    fail("{}: wanted a model of type gpt2 or marian, found '{}'", file.string(), kind);
+    fail("{}: wanted a model of type gpt2, marian or t5, found '{}'", file.string(), kind);
   }
   plan.kind = kind;
   return plan;

@@ -38,7 +38,7 @@ struct Symbol {
 inline constexpr float kNever = -1e3F;
 
 struct Plan {
-  std::string kind;  // "gpt2", "marian": their model_type
+  std::string kind;  // "gpt2", "marian", "t5": their model_type
   config::ModelConfig model;
   std::vector<Symbol> symbols;  // of each id of megin's
   int64_t their_symbols = 0;    // rows of their table

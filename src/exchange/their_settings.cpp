@@ -41,7 +41,8 @@ void TheirSettings::check(const config::ModelConfig& model) const {
   constexpr int64_t kMost = int64_t{1} << 24;
   constexpr int64_t kMostLayers = 1000;
   const int64_t symbols = number("vocab_size", 0);
-  for (const int64_t size : {model.width, model.feed_forward, model.heads, model.max_length, symbols}) {
+  for (const int64_t size : {model.width, model.feed_forward, model.heads, model.head_width, model.max_length,
+                             model.position_buckets, model.position_distance, symbols}) {
     if (size < 0 || size > kMost) fail("{}: a size of {} is none that a model has", file_.string(), size);
   }
   for (const int64_t layers : {model.encoder_layers, model.decoder_layers}) {

@@ -13,17 +13,21 @@ namespace megin::expert {
 
 ExpertLayer::ExpertLayer(const net::ParameterMemory& parameters, const std::string& prefix,
                          const config::ModelConfig& config)
-    : activation_(config.activation) {
+    : activation_(config.activation), biases_(config.biases) {
+  // Lists of tensors hold no undefined ones.
+  const auto bias = [&](const std::string& name, int64_t expert) {
+    return biases_ ? parameters.get(prefix + name, expert) : at::empty({0}, at::kFloat);
+  };
   experts_.reserve(static_cast<size_t>(config.experts.count));
   for (int64_t e = 0; e < config.experts.count; ++e) {
     experts_.emplace_back(parameters, prefix, config, e);
     parameters_.fc1_weight.push_back(parameters.get(prefix + "fc1.weight", e));
-    parameters_.fc1_bias.push_back(parameters.get(prefix + "fc1.bias", e));
+    parameters_.fc1_bias.push_back(bias("fc1.bias", e));
     parameters_.fc2_weight.push_back(parameters.get(prefix + "fc2.weight", e));
-    parameters_.fc2_bias.push_back(parameters.get(prefix + "fc2.bias", e));
+    parameters_.fc2_bias.push_back(bias("fc2.bias", e));
     if (!config::is_gated(activation_)) continue;
     gate_weight_.push_back(parameters.get(prefix + "gate.weight", e));
-    gate_bias_.push_back(parameters.get(prefix + "gate.bias", e));
+    gate_bias_.push_back(bias("gate.bias", e));
   }
   if (config.experts.shared) shared_.emplace(parameters, prefix + "shared.", config);
 }
@@ -107,16 +111,17 @@ at::Tensor ExpertLayer::forward_scaled(const at::Tensor& x, const at::Tensor& ga
                                        const net::DropoutMask& mask, net::Operations operations) const {
   const auto count = static_cast<int64_t>(experts_.size());
   const auto inner = [&](const std::vector<at::Tensor>& weight, const std::vector<at::Tensor>& bias) {
-    return net::linear(x, at::cat(weight), at::cat(bias), operations);
+    return net::linear(x, at::cat(weight), biases_ ? at::cat(bias) : at::Tensor(), operations);
   };
   at::Tensor hidden = inner(parameters_.fc1_weight, parameters_.fc1_bias);
   hidden = config::is_gated(activation_)
                ? net::activate(inner(gate_weight_, gate_bias_), activation_) * hidden
                : net::activate(hidden, activation_);
   hidden = net::dropout(hidden, mask).view({x.size(0), count, -1}) * gates.unsqueeze(-1);
-  const at::Tensor none = at::zeros({x.size(1)}, at::kFloat);
+  const at::Tensor none;
   const at::Tensor products =
       net::linear(hidden.view({x.size(0), -1}), at::cat(parameters_.fc2_weight, 1), none, operations);
+  if (!biases_) return products;
   return products + at::matmul(gates, at::stack(parameters_.fc2_bias));
 }
 

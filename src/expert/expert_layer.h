@@ -40,6 +40,7 @@ class ExpertLayer {
                             net::Operations operations) const;
 
   config::Activation activation_;
+  bool biases_;
   std::vector<net::FeedForward> experts_;
   std::optional<net::FeedForward> shared_;
   GroupedParameters parameters_;                     // the same tensors, as lists

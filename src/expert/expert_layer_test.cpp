@@ -46,6 +46,52 @@ class ExpertLayerTest : public testing::Test {
   ExpertLayer layer_;
 };
 
+// Both forms of grouped rows, and all experts by their gates, without biases.
+TEST(ExpertLayer, NeedsNoBiases) {
+  config::ModelConfig config = small_model();
+  config.activation = config::Activation::kRelu;
+  config.biases = false;
+  net::ParameterMemory parameters(config);
+  net::initialise(parameters, config, 5);
+  const ExpertLayer layer(parameters, kPrefix, config);
+  const at::Tensor x = net::normal_tensor({7, 8}, 1).requires_grad_(true);
+  const at::Tensor gates = net::normal_tensor({7, kExperts}, 2);
+  Route all{.kind = Route::Kind::kAll};
+  all.gates = gates;
+  Route each{.kind = Route::Kind::kPerToken};
+  each.experts = at::arange(kExperts, at::kLong).unsqueeze(0).repeat({7, 1});
+  each.gates = gates;
+  at::Tensor wanted = at::zeros({7, 8});
+  for (int64_t e = 0; e < kExperts; ++e) {
+    const at::Tensor inner = at::relu(at::matmul(x, parameters.get(kPrefix + "fc1.weight", e).t()));
+    wanted =
+        wanted + gates.narrow(1, e, 1) * at::matmul(inner, parameters.get(kPrefix + "fc2.weight", e).t());
+  }
+  const at::Tensor weights = net::normal_tensor({7, 8}, 3);
+  const std::vector<at::Tensor> inputs = {x, parameters.get(kPrefix + "fc1.weight", 1),
+                                          parameters.get(kPrefix + "fc2.weight", 2)};
+  const auto gradients_of = [&](const at::Tensor& y) {
+    std::vector<at::Tensor> found;
+    for (const at::Tensor& input : inputs) {
+      if (input.grad().defined()) input.mutable_grad().zero_();
+    }
+    (y * weights).sum().backward();
+    for (const at::Tensor& input : inputs) found.push_back(input.grad().clone());
+    return found;
+  };
+  const auto wanted_gradients = gradients_of(wanted);
+  for (const Route& route : {all, each}) {
+    for (const auto operations : {net::Operations(), net::Operations(net::Operations::kPlain)}) {
+      const at::Tensor y = layer.forward(x, route, {}, operations);
+      EXPECT_TRUE(at::allclose(y, wanted, 1e-5, 1e-5));
+      const auto found = gradients_of(y);
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_TRUE(at::allclose(found[i], wanted_gradients[i], 1e-4, 1e-5)) << i;
+      }
+    }
+  }
+}
+
 // Conformance check 8: sparse dispatch equals computing all experts and masking, with gates and two choices
 // too.
 TEST_F(ExpertLayerTest, GroupedDispatchEqualsComputeAllThenMask) {

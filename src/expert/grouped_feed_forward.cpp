@@ -113,6 +113,7 @@ struct GroupedFunction : torch::autograd::Function<GroupedFunction> {
     saved.insert(saved.end(), fc2_weight.begin(), fc2_weight.end());
     context->save_for_backward(saved);
     context->saved_data["scale"] = static_cast<double>(net::dropout_scale(*mask));
+    context->saved_data["has_bias"] = fc1_bias[0].numel() > 0;
     context->saved_data["grouping"] = net::keep(std::move(grouping));
     return output;
   }
@@ -144,13 +145,15 @@ struct GroupedFunction : torch::autograd::Function<GroupedFunction> {
     });
 
     // In the order of the inputs: x, then four lists of tensors; undefined for experts without rows.
+    const bool has_bias = context->saved_data["has_bias"].toBool();
     torch::autograd::variable_list gradients(1 + 4 * experts + 2);
     gradients[0] = input_gradient;
     for (const int64_t expert : busy) {
       const auto e = static_cast<size_t>(expert);
       gradients[1 + e] = at::empty_like(fc1_weight[e]);
-      gradients[1 + experts + e] = at::empty({inner.size(1)}, at::kFloat);
       gradients[1 + 2 * experts + e] = at::empty_like(fc2_weight[e]);
+      if (!has_bias) continue;
+      gradients[1 + experts + e] = at::empty({inner.size(1)}, at::kFloat);
       gradients[1 + 3 * experts + e] = at::empty({input.size(1)}, at::kFloat);
     }
     const auto tasks = gradient_tasks(grouping, input.size(1), inner.size(1));
@@ -166,6 +169,7 @@ struct GroupedFunction : torch::autograd::Function<GroupedFunction> {
           {.dy = from, .x = {in.data_ptr<float>() + first * inputs, rows, inputs}, .inputs = inputs},
           {gradients[at].data_ptr<float>() + task.output * inputs, task.outputs, inputs},
           matrix::Sum::kFromZero);
+      if (!has_bias) return;
       net::sum_rows(from, task.outputs, gradients[at + experts].data_ptr<float>() + task.output);
     });
     return gradients;

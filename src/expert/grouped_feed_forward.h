@@ -13,7 +13,8 @@
 
 namespace megin::expert {
 
-// Of expert e: fc1_weight[e] [f, d], fc1_bias[e] [f], fc2_weight[e] [d, f], fc2_bias[e] [d].
+// Of expert e: fc1_weight[e] [f, d], fc1_bias[e] [f], fc2_weight[e] [d, f], fc2_bias[e] [d]; empty biases are
+// none.
 struct GroupedParameters {
   std::vector<at::Tensor> fc1_weight, fc1_bias, fc2_weight, fc2_bias;
 };

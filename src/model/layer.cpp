@@ -106,7 +106,9 @@ at::Tensor Layer::self_attention(const at::Tensor& x, const LayerInputs& inputs,
   const net::DropoutMask probabilities =
       mask(inputs, config_.attention_dropout, net::DropoutSite::kSelfAttentionProbabilities);
   if (const auto* plain = std::get_if<net::SelfAttention>(&self_attention_)) {
-    return plain->forward({x, inputs.shape, inputs.self_mask, inputs.self_fused, operations}, probabilities);
+    return plain->forward(
+        {x, inputs.shape, inputs.self_mask, inputs.self_fused, operations, inputs.position_bias},
+        probabilities);
   }
   at::Tensor before = past;
   if (past.defined() && config_.norm_position == config::NormPosition::kPre) {

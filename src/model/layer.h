@@ -51,6 +51,7 @@ struct LayerInputs {
   std::span<const int64_t> lengths = {};  // [sentences] tokens of each, of all passes
   std::span<const int64_t> tokens = {};   // [sentences * length] symbols at the stack's input
   int64_t first_position = 0;             // of the first column in its text
+  at::Tensor position_bias = {};          // bucketed positions: as SelfAttention::Inputs has it
   at::Tensor distances = {};              // relative positions: as RelativeSelfAttention::Inputs has them
   at::Tensor memory_mean = {};            // [sentences, d], decoder: mean of the encoder's output
   RouteRecord* record = nullptr;          // where routes leave their losses and statistics; null: nowhere

@@ -22,6 +22,7 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
       break;
     case config::Positions::kRotary:
     case config::Positions::kRelative:
+    case config::Positions::kBucketed:
       break;
   }
   if (config.norm_embeddings) norm_.emplace(parameters, "embedding_norm.", config);

@@ -30,7 +30,7 @@ class TokenEmbedding {
   const config::ModelConfig& config_;
   config::Stack stack_;
   at::Tensor weight_;
-  at::Tensor positions_;  // [max_length, d]; undefined for rotary and relative positions
+  at::Tensor positions_;  // [max_length, d]; undefined where attention tells positions
   std::optional<net::Norm> norm_;
 };
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "config/position_buckets.h"
 #include "model/layer.h"
 #include "model/token_embedding.h"
 #include "net/dropout.h"
@@ -57,11 +58,12 @@ std::span<const int64_t> symbols(const at::Tensor& ids) {
 
 // The sentences' lengths for fused attention, of the sides that ask and that answer.
 std::shared_ptr<const net::FusedAttentionShape> fused_shape(const Side& queries, const Side& keys,
-                                                            bool causal, int64_t heads,
+                                                            bool causal, const config::ModelConfig& config,
                                                             const net::ForwardContext& context) {
   if (!context.operations.fused(config::FusedPart::kAttention)) return nullptr;
   auto shape = std::make_shared<net::FusedAttentionShape>();
-  shape->heads = heads;
+  shape->heads = config.heads;
+  shape->scaled = config.scale_attention;
   shape->queries = queries.length;
   shape->keys = keys.length;
   shape->causal = causal;
@@ -85,6 +87,9 @@ struct Transformer::Stack {
     const config::ModelConfig& config = model.config_;
     for (int64_t i = 0; i < config::stored_layers_of(config, which); ++i)
       layers.emplace_back(model.parameters_, config, model.routing_, which, i);
+    if (config.positions == config::Positions::kBucketed) {
+      position_table = model.parameters_.get(store::stack_name(which) + ".positions.weight");
+    }
     if (config.norm_position != config::NormPosition::kPre) return;
     const int64_t norms = which == config::Stack::kDecoder ? config::decoders_of(config) : 1;
     for (int64_t of = 0; of < norms; ++of) {
@@ -92,7 +97,16 @@ struct Transformer::Stack {
     }
   }
 
+  // What self-attention adds to scores in sentences of this length, for all layers: as
+  // net::SelfAttention::Inputs has it; undefined without bucketed positions.
+  at::Tensor position_bias(const config::ModelConfig& config, config::Stack which, int64_t length) const {
+    if (!position_table.defined()) return {};
+    const auto buckets = config::position_buckets(config, which, 1 - length, length - 1);
+    return position_table.index_select(0, at::tensor(buckets, at::kLong)).t().contiguous();
+  }
+
   TokenEmbedding embedding;
+  at::Tensor position_table;           // of bucketed positions, [buckets, heads]; else undefined
   int64_t depth;                       // layers that a token passes
   std::vector<Layer> layers;           // of a mixture of decoders: those of one after those of the other
   std::vector<net::Norm> final_norms;  // pre-norm only, one for each decoder
@@ -110,7 +124,7 @@ struct Transformer::DecoderRun {
 
 Transformer::Transformer(const config::ModelConfig& config, const config::RoutingConfig& routing)
     : config_(config), routing_(routing), parameters_(config), router_(config.experts.count) {
-  const bool joint = config.share_embeddings == config::ShareEmbeddings::kAll;
+  const bool joint = config::shares_inputs(config);
   const std::string source = joint ? "embedding.weight" : "source_embedding.weight";
   const std::string target = joint ? "embedding.weight" : "target_embedding.weight";
   if (config::has_encoder(config)) {
@@ -119,8 +133,7 @@ Transformer::Transformer(const config::ModelConfig& config, const config::Routin
   if (config::has_decoder(config)) {
     decoder_ = std::make_unique<Stack>(*this, config::Stack::kDecoder, target);
   }
-  const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
-  output_weight_ = parameters_.get(own_output ? "output.weight" : target);
+  output_weight_ = parameters_.get(config::has_own_output(config) ? "output.weight" : target);
   if (config.output_transform) output_transform_.emplace(parameters_, config);
   if (config.output_bias) output_bias_ = parameters_.get("output.bias");
   if (config.begin_vector) begin_ = parameters_.get("decoder.begin");
@@ -204,14 +217,16 @@ at::Tensor Transformer::run_encoder(const data::TokenBatch& batch, const net::Fo
   const at::Tensor source = ids(batch.source, batch.sentences, context.passes);
   const Side side{batch.source, batch.source_length};
   const auto lengths = side.lengths(context.passes);
-  const LayerInputs inputs{.context = context,
-                           .shape = {context.passes * batch.sentences, batch.source_length},
-                           .self_mask = padding_mask(source),
-                           .self_fused = fused_shape(side, side, false, config_.heads, context),
-                           .sentences = sentences,
-                           .lengths = lengths,
-                           .tokens = symbols(source),
-                           .record = record};
+  const LayerInputs inputs{
+      .context = context,
+      .shape = {context.passes * batch.sentences, batch.source_length},
+      .self_mask = padding_mask(source),
+      .self_fused = fused_shape(side, side, false, config_, context),
+      .sentences = sentences,
+      .lengths = lengths,
+      .tokens = symbols(source),
+      .position_bias = encoder_->position_bias(config_, config::Stack::kEncoder, batch.source_length),
+      .record = record};
   return run_stack(*encoder_, 0, encoder_->embedding.forward(source, context, noise), inputs);
 }
 
@@ -221,32 +236,38 @@ at::Tensor Transformer::run_decoder(const data::TokenBatch& batch, const net::Fo
   const at::Tensor target = ids(batch.target_input, batch.sentences, context.passes);
   const Side target_side{batch.target_input, batch.target_length};
   const auto lengths = target_side.lengths(context.passes);
-  LayerInputs inputs{.context = context,
-                     .shape = {context.passes * batch.sentences, batch.target_length},
-                     .sentences = sentences,
-                     .lengths = lengths,
-                     .tokens = symbols(target),
-                     .first_position = batch.first_position,
-                     .record = run.record};
+  LayerInputs inputs{
+      .context = context,
+      .shape = {context.passes * batch.sentences, batch.target_length},
+      .sentences = sentences,
+      .lengths = lengths,
+      .tokens = symbols(target),
+      .first_position = batch.first_position,
+      .position_bias = decoder_->position_bias(config_, config::Stack::kDecoder, batch.target_length),
+      .record = run.record};
   if (!config::has_memory(config_)) {  // else attention masks by itself
     inputs.self_mask = causal_mask(batch.target_length);
-    inputs.self_fused = fused_shape(target_side, target_side, true, config_.heads, context);
+    inputs.self_fused = fused_shape(target_side, target_side, true, config_, context);
   }
   if (run.memory.defined()) {
     const Side source_side{batch.source, batch.source_length};
     inputs.memory = run.memory;
     inputs.memory_length = batch.source_length;
     inputs.memory_mask = padding_mask(ids(batch.source, batch.sentences, context.passes));
-    inputs.memory_fused = fused_shape(target_side, source_side, false, config_.heads, context);
+    inputs.memory_fused = fused_shape(target_side, source_side, false, config_, context);
     if (config_.experts.router == config::RouterKind::kSentence) {
       inputs.memory_mean =
           routing::sentence_means(run.memory, batch.source_length, source_side.lengths(context.passes));
     }
   }
-  const at::Tensor x = decoder_->embedding.forward(target, context, run.noise, run.first);
-  if (!config::has_memory(config_)) return run_stack(*decoder_, run.decoder, x, inputs);
-  SegmentMemory none;
-  return run_segment(x, inputs, batch.sentences, run.segments != nullptr ? *run.segments : none);
+  at::Tensor x = decoder_->embedding.forward(target, context, run.noise, run.first);
+  if (!config::has_memory(config_)) {
+    x = run_stack(*decoder_, run.decoder, x, inputs);
+  } else {
+    SegmentMemory none;
+    x = run_segment(x, inputs, batch.sentences, run.segments != nullptr ? *run.segments : none);
+  }
+  return config_.scale_output ? x / std::sqrt(static_cast<double>(config_.width)) : x;
 }
 
 at::Tensor Transformer::forward(const data::TokenBatch& batch, const net::ForwardContext& context,

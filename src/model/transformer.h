@@ -36,13 +36,14 @@ class Transformer {
   explicit Transformer(const config::ModelConfig& config, const config::RoutingConfig& routing = {});
   ~Transformer();
 
-  // Teacher-forced decoder states after the last layer, [passes * sentences * target_length, d], fp32; pass
-  // by pass, sentence by sentence. A causal_lm reads of the batch only the target. In evaluation
-  // context.dispatch says which experts are used. Differentiable. What routers have to say beside goes into
-  // `record`, unless it is null. With relative positions a batch whose first_position is not 0 sees what
-  // `memory` remembers of the rows before, as far back as the configuration says; afterwards it remembers
-  // this batch too, and nothing else when first_position is 0. Null: each batch stands alone. A masked_lm
-  // reads of the batch only the source, and the states are the encoder's, of the source's shape.
+  // Teacher-forced decoder states after the last layer, [passes * sentences * target_length, d], fp32, over
+  // the root of d with model.scale_output; pass by pass, sentence by sentence. A causal_lm reads of the batch
+  // only the target. In evaluation context.dispatch says which experts are used. Differentiable. What routers
+  // have to say beside goes into `record`, unless it is null. With relative positions a batch whose
+  // first_position is not 0 sees what `memory` remembers of the rows before, as far back as the configuration
+  // says; afterwards it remembers this batch too, and nothing else when first_position is 0. Null: each batch
+  // stands alone. A masked_lm reads of the batch only the source, and the states are the encoder's, of the
+  // source's shape.
   at::Tensor forward(const data::TokenBatch& batch, const net::ForwardContext& context,
                      RouteRecord* record = nullptr, const EmbeddingNoise& noise = {},
                      SegmentMemory* memory = nullptr) const;

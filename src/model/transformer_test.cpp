@@ -46,7 +46,7 @@ struct Initialised {
 };
 
 std::vector<config::ModelConfig> variants() {
-  std::vector<config::ModelConfig> all(5, small_model());
+  std::vector<config::ModelConfig> all(6, small_model());
   all[1].norm_position = config::NormPosition::kPre;
   all[1].positions = config::Positions::kRotary;
   all[2].norm = config::NormKind::kRmsNorm;
@@ -55,6 +55,14 @@ std::vector<config::ModelConfig> variants() {
   all[3].share_embeddings = config::ShareEmbeddings::kDecoder;
   all[4].share_embeddings = config::ShareEmbeddings::kNone;
   all[4].experts.every = 1;
+  all[5].norm = config::NormKind::kRmsNorm;
+  all[5].norm_position = config::NormPosition::kPre;
+  all[5].positions = config::Positions::kBucketed;
+  all[5].position_buckets = 6;
+  all[5].position_distance = 4;
+  all[5].activation = config::Activation::kGegluTanh;
+  all[5].scale_attention = all[5].biases = false;
+  all[5].scale_output = true;
   return all;
 }
 
@@ -201,6 +209,10 @@ TEST(Transformer, GradientsReachEveryParameterOfTheDrawnExperts) {
     leaves.push_back(parameters.get("decoder.layers.0.cross_attention.key_value.weight"));
     leaves.push_back(parameters.get("encoder.layers.0.feed_forward.fc1.weight", drawn.at(0)));
     leaves.push_back(parameters.get("decoder.layers.0.feed_forward.norm.weight"));
+    if (config.positions == config::Positions::kBucketed) {
+      leaves.push_back(parameters.get("encoder.positions.weight"));
+      leaves.push_back(parameters.get("decoder.positions.weight"));
+    }
     // One direction over a whole model in fp32: a smaller direction keeps it in the linear range.
     net::expect_gradients([&] { return model(batch, training) * 0.3; }, leaves);
   }

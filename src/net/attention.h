@@ -1,5 +1,6 @@
 // Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2), softmax in fp32, optionally
-// with rotary positions (Su et al. 2021) in self-attention.
+// with rotary positions (Su et al. 2021) or a bias by distance (Raffel et al. 2020) in self-attention, and
+// without the scale (model.scale_attention).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,12 +36,16 @@ class SelfAttention {
     const at::Tensor& mask;
     std::shared_ptr<const FusedAttentionShape> fused = nullptr;
     Operations operations = {};
+    // [heads, 2 length - 1], added to the scores: element length - 1 + n of keys n behind their query (n < 0:
+    // before it); undefined: nothing is.
+    at::Tensor position_bias = {};
   };
   // Returns the shape of x.
   at::Tensor forward(const Inputs& inputs, const DropoutMask& probabilities) const;
 
  private:
   int64_t heads_;
+  double scale_;
   bool rotary_;
   at::Tensor projection_weight_, projection_bias_;
   at::Tensor output_weight_, output_bias_;
@@ -67,6 +72,7 @@ class CrossAttention {
 
  private:
   int64_t heads_;
+  double scale_;
   at::Tensor query_weight_, query_bias_;
   at::Tensor key_value_weight_, key_value_bias_;
   at::Tensor output_weight_, output_bias_;

@@ -1,7 +1,6 @@
 #include "net/attention_kernel.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/highway_targets.h"
 
@@ -126,7 +125,7 @@ HeadRows backwards(const HeadRows& rows, int64_t n) {
 // Adds to each query's scores those of the distances to the keys that it sees. scratch: [width + queries,
 // row].
 void add_distance_scores(const Head& head, const HeadShape& shape, const HeadRows& scores, int64_t columns,
-                         float scale, float* scratch) {
+                         float* scratch) {
   const Tag d;
   const HeadRows distances{.data = scratch, .stride = shape.row};
   transpose(backwards(head.distances, shape.keys), shape.keys, shape.width, distances);
@@ -135,7 +134,7 @@ void add_distance_scores(const Head& head, const HeadShape& shape, const HeadRow
            .terms = distances,
            .count = shape.width,
            .out = by_distance,
-           .scale = scale},
+           .scale = shape.scale},
           shape.queries, columns);
   for (int64_t t = 0; t < shape.queries; ++t) {
     float* const to = scores.data + t * scores.stride;
@@ -167,20 +166,27 @@ void distance_gradients(const Head& head, const HeadGradients& gradients, const 
           shape.keys, shape.width);
 }
 
+// to[s] += factor * from[s].
+HWY_INLINE void add_row(const float* HWY_RESTRICT from, float factor, int64_t n, float* HWY_RESTRICT to) {
+  for (int64_t s = 0; s < n; ++s) to[s] += factor * from[s];
+}
+
 void Attend(const Head& head, const HeadShape& shape, float* scratch) {
   const HeadRows keys{.data = scratch, .stride = shape.row};  // [width, row]
   transpose(head.key, shape.keys, shape.width, keys);
   const HeadRows probabilities{.data = head.probabilities, .stride = shape.row};
   const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.width));
   product({.weights = {head.query.data, head.query.stride, 1},
            .terms = keys,
            .count = shape.width,
            .out = probabilities,
-           .scale = scale},
+           .scale = shape.scale},
           shape.queries, columns);
-  if (shape.relative) add_distance_scores(head, shape, probabilities, columns, scale, scratch);
+  if (shape.relative) add_distance_scores(head, shape, probabilities, columns, scratch);
   for (int64_t t = 0; t < shape.queries; ++t) {
+    if (head.position_bias != nullptr) {
+      add_row(head.position_bias - t, 1.0f, visible(shape, t), head.probabilities + t * shape.row);
+    }
     softmax_row(head.probabilities + t * shape.row, visible(shape, t), shape.row);
   }
   product({.weights = {head.probabilities, shape.row, 1},
@@ -190,8 +196,9 @@ void Attend(const Head& head, const HeadShape& shape, float* scratch) {
           shape.queries, shape.width);
 }
 
-// With dP = dO V^T: dS = P (dP - rowsum(P dP)) / sqrt(width), dQ = dS K, dK = dS^T Q, dV = P^T dO; of the
-// distances as of the keys, with dS moved to where a distance stands.
+// With dP = dO V^T: dS = scale P (dP - rowsum(P dP)), dQ = dS K, dK = dS^T Q, dV = P^T dO; of the distances
+// as of the keys, with dS moved to where a distance stands; and dS / scale is the gradient of what positions
+// add.
 void AttendBackward(const Head& head, const HeadGradients& gradients, const HeadShape& shape,
                     float* scratch) {
   const Tag d;
@@ -204,7 +211,7 @@ void AttendBackward(const Head& head, const HeadGradients& gradients, const Head
            .count = shape.width,
            .out = scores},
           shape.queries, columns);
-  const auto scale = hn::Set(d, 1.0f / std::sqrt(static_cast<float>(shape.width)));
+  const auto scale = hn::Set(d, shape.scale);
   for (int64_t t = 0; t < shape.queries; ++t) {
     const float* const p = head.probabilities + t * shape.row;
     float* const ds = scores.data + t * scores.stride;
@@ -215,6 +222,9 @@ void AttendBackward(const Head& head, const HeadGradients& gradients, const Head
     for (int64_t s = 0; s < columns; s += kLanes) {
       const auto centred = hn::Sub(hn::LoadU(d, ds + s), mean);
       hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, p + s), centred), scale), d, ds + s);
+    }
+    if (gradients.position_bias != nullptr) {
+      add_row(ds, 1.0f / shape.scale, visible(shape, t), gradients.position_bias - t);
     }
   }
   product({.weights = {scores.data, scores.stride, 1},

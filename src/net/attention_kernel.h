@@ -18,6 +18,7 @@ struct HeadShape {
   int64_t row = 0;      // stride of the probabilities: attention_row of at least `keys`
   bool causal = false;  // the queries are the last of the keys, and see none behind themselves
   bool relative = false;
+  float scale = 1;  // of the scores
 };
 
 // `distance_query` and `distances` of relative attention only, which is causal: query i and key j have the
@@ -26,12 +27,15 @@ struct Head {
   HeadRows query, key, value, output;
   HeadRows distance_query = {}, distances = {};  // [queries], [keys]
   float* probabilities = nullptr;                // [queries, row]
+  // Added to the scores: element s - t for query t and key s, negative ones too; null: nothing is.
+  const float* position_bias = nullptr;
 };
 
 struct HeadGradients {
   HeadRows query, key, value;  // written
   HeadRows distance_query = {}, distances = {};
-  HeadRows output;  // read
+  HeadRows output;                 // read
+  float* position_bias = nullptr;  // added to, where there is one: as of Head
 };
 
 // The length of a row of probabilities: whole vectors of any instruction set. Elements beyond the keys are

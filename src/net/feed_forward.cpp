@@ -18,6 +18,7 @@ at::Tensor activate(at::Tensor x, config::Activation activation) {
     case config::Activation::kGeglu:
       return at::gelu(x);
     case config::Activation::kGeluTanh:
+    case config::Activation::kGegluTanh:
       return at::gelu(x, "tanh");
     case config::Activation::kSilu:
     case config::Activation::kSwiglu:
@@ -30,14 +31,14 @@ FeedForward::FeedForward(const ParameterMemory& parameters, const std::string& p
                          const config::ModelConfig& config, int64_t expert)
     : activation_(config.activation),
       fc1_weight_(parameters.get(prefix + "fc1.weight", expert)),
-      fc1_bias_(parameters.get(prefix + "fc1.bias", expert)),
+      fc1_bias_(parameters.get_if(prefix + "fc1.bias", expert)),
       fc2_weight_(parameters.get(prefix + "fc2.weight", expert)),
-      fc2_bias_(parameters.get(prefix + "fc2.bias", expert)),
+      fc2_bias_(parameters.get_if(prefix + "fc2.bias", expert)),
       groups_(config.group_dropout.groups) {
   if (config.concrete_dropout > 0) rate_logit_ = parameters.get(prefix + "dropout.logit");
   if (config::is_gated(activation_)) {
     gate_weight_ = parameters.get(prefix + "gate.weight", expert);
-    gate_bias_ = parameters.get(prefix + "gate.bias", expert);
+    gate_bias_ = parameters.get_if(prefix + "gate.bias", expert);
   }
 }
 

@@ -34,7 +34,7 @@ class FeedForward {
 
  private:
   config::Activation activation_;
-  at::Tensor fc1_weight_, fc1_bias_;
+  at::Tensor fc1_weight_, fc1_bias_;  // biases are undefined in a model without
   at::Tensor gate_weight_, gate_bias_;
   at::Tensor fc2_weight_, fc2_bias_;
   int64_t groups_;

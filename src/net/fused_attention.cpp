@@ -5,10 +5,12 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "net/attention_kernel.h"
 #include "net/kept_value.h"
+#include "net/row_parts.h"
 
 namespace megin::net {
 namespace {
@@ -49,7 +51,8 @@ void for_heads(const Shape& shape, int64_t width, const Body& body) {
                           .width = width,
                           .row = row,
                           .causal = shape.causal,
-                          .relative = shape.relative},
+                          .relative = shape.relative,
+                          .scale = shape.scaled ? 1.0f / std::sqrt(static_cast<float>(width)) : 1.0f},
                 .sentence = i / shape.heads,
                 .head = i % shape.heads,
                 .scratch = scratch.data()});
@@ -74,34 +77,45 @@ float* probabilities_of(const at::Tensor& probabilities, const Shape& shape, con
          (task.sentence * shape.heads + task.head) * shape.queries * task.shape.row;
 }
 
+// Of keys at their query's own place, in rows by offset from -(queries - 1) on; null where there are none.
+float* by_offset(const at::Tensor& bias, const Shape& shape, int64_t row) {
+  return bias.numel() == 0 ? nullptr : bias.data_ptr<float>() + row * bias.size(-1) + shape.queries - 1;
+}
+
 // Rows [first, last), which are padding.
 void clear_rows(const HeadRows& rows, int64_t first, int64_t last, int64_t width) {
   for (int64_t t = first; t < last; ++t) std::fill_n(rows.data + t * rows.stride, width, 0.0f);
 }
 
-void forward_heads(const Projections& p, const Shape& shape, at::Tensor& output, at::Tensor& probabilities) {
+// bias: of position_bias, or empty.
+void forward_heads(const Projections& p, const at::Tensor& bias, const Shape& shape, at::Tensor& output,
+                   at::Tensor& probabilities) {
   const int64_t d = output.size(1), width = d / shape.heads;
   for_heads(shape, width, [&](const Task& task) {
     Head head = head_of(p, shape, task);
     head.output = rows(output.data_ptr<float>(), d, task.sentence * shape.queries, task.head * width);
     head.probabilities = probabilities_of(probabilities, shape, task);
+    head.position_bias = by_offset(bias, shape, task.head);
     if (has_work(task.shape)) attend_head(head, task.shape, task.scratch);
     clear_rows(head.output, has_work(task.shape) ? task.shape.queries : 0, shape.queries, width);
   });
 }
 
-void backward_heads(const Projections& p, const Projections& gradients, const Shape& shape,
-                    const at::Tensor& output_gradient, const at::Tensor& probabilities) {
+// bias_gradients: [sentences * heads, 2 length - 1], zero, or empty.
+void backward_heads(const Projections& p, const Projections& gradients, const at::Tensor& bias_gradients,
+                    const Shape& shape, const at::Tensor& output_gradient, const at::Tensor& probabilities) {
   const int64_t d = output_gradient.size(1), width = d / shape.heads;
   for_heads(shape, width, [&](const Task& task) {
     Head head = head_of(p, shape, task);
     head.probabilities = probabilities_of(probabilities, shape, task);
     const Head to = head_of(gradients, shape, task);
-    const HeadGradients head_gradients{.query = to.query,
-                                       .key = to.key,
-                                       .value = to.value,
-                                       .output = rows(output_gradient.data_ptr<float>(), d,
-                                                      task.sentence * shape.queries, task.head * width)};
+    const HeadGradients head_gradients{
+        .query = to.query,
+        .key = to.key,
+        .value = to.value,
+        .output =
+            rows(output_gradient.data_ptr<float>(), d, task.sentence * shape.queries, task.head * width),
+        .position_bias = by_offset(bias_gradients, shape, task.sentence * shape.heads + task.head)};
     const bool works = has_work(task.shape);
     if (works) attend_head_backward(head, head_gradients, task.shape, task.scratch);
     clear_rows(to.query, works ? task.shape.queries : 0, shape.queries, width);
@@ -126,14 +140,16 @@ at::Tensor empty_probabilities(const Shape& shape) {
   return at::empty({shape.sentences, shape.heads, shape.queries, attention_row(shape.keys)}, at::kFloat);
 }
 
+// An empty bias is none: functions take no undefined tensors.
 struct SelfFunction : torch::autograd::Function<SelfFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& projected,
-                            std::shared_ptr<const Shape> shape) {
-    const at::Tensor input = projected.contiguous();
+                            const at::Tensor& position_bias, std::shared_ptr<const Shape> shape) {
+    const at::Tensor input = projected.contiguous(), bias = position_bias.contiguous();
     at::Tensor output = at::empty({input.size(0), input.size(1) / 3}, at::kFloat);
     at::Tensor probabilities = empty_probabilities(*shape);
-    forward_heads(self_projections(input), *shape, output, probabilities);
+    forward_heads(self_projections(input), bias, *shape, output, probabilities);
     context->save_for_backward({input, probabilities});
+    context->saved_data["bias_width"] = bias.numel() > 0 ? bias.size(1) : 0;
     context->saved_data["shape"] = keep(std::move(shape));
     return output;
   }
@@ -141,10 +157,16 @@ struct SelfFunction : torch::autograd::Function<SelfFunction> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
     const auto saved = context->get_saved_variables();
+    const Shape& shape = kept<Shape>(context->saved_data["shape"]);
+    const int64_t bias_width = context->saved_data["bias_width"].toInt();
     at::Tensor gradient = at::empty_like(saved[0]);
-    backward_heads(self_projections(saved[0]), self_projections(gradient),
-                   kept<Shape>(context->saved_data["shape"]), gradients[0].contiguous(), saved[1]);
-    return {gradient, at::Tensor()};
+    const at::Tensor of_heads = at::zeros({shape.sentences * shape.heads, bias_width}, at::kFloat);
+    backward_heads(self_projections(saved[0]), self_projections(gradient), of_heads, shape,
+                   gradients[0].contiguous(), saved[1]);
+    const at::Tensor of_bias = bias_width > 0
+                                   ? sum_of_parts(of_heads.view({shape.sentences, shape.heads, bias_width}))
+                                   : at::Tensor();
+    return {gradient, of_bias, at::Tensor()};
   }
 };
 
@@ -154,7 +176,7 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
     const at::Tensor q = query.contiguous(), kv = key_value.contiguous();
     at::Tensor output = at::empty_like(q);
     at::Tensor probabilities = empty_probabilities(*shape);
-    forward_heads(cross_projections(q, kv), *shape, output, probabilities);
+    forward_heads(cross_projections(q, kv), at::empty({0}, at::kFloat), *shape, output, probabilities);
     context->save_for_backward({q, kv, probabilities});
     context->saved_data["shape"] = keep(std::move(shape));
     return output;
@@ -165,7 +187,8 @@ struct CrossFunction : torch::autograd::Function<CrossFunction> {
     const auto saved = context->get_saved_variables();
     at::Tensor query = at::empty_like(saved[0]), key_value = at::empty_like(saved[1]);
     backward_heads(cross_projections(saved[0], saved[1]), cross_projections(query, key_value),
-                   kept<Shape>(context->saved_data["shape"]), gradients[0].contiguous(), saved[2]);
+                   at::empty({0}, at::kFloat), kept<Shape>(context->saved_data["shape"]),
+                   gradients[0].contiguous(), saved[2]);
     return {query, key_value, at::Tensor()};
   }
 };
@@ -264,8 +287,10 @@ at::Tensor fused_relative_attention(const RelativeInputs& in, Shape shape) {
                                  std::make_shared<const Shape>(std::move(shape)));
 }
 
-at::Tensor fused_self_attention(const at::Tensor& projected, const std::shared_ptr<const Shape>& shape) {
-  return SelfFunction::apply(projected, shape);
+at::Tensor fused_self_attention(const at::Tensor& projected, const at::Tensor& position_bias,
+                                const std::shared_ptr<const Shape>& shape) {
+  return SelfFunction::apply(projected, position_bias.defined() ? position_bias : at::empty({0}, at::kFloat),
+                             shape);
 }
 
 at::Tensor fused_cross_attention(const at::Tensor& query, const at::Tensor& key_value,

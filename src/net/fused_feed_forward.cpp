@@ -9,6 +9,7 @@
 namespace megin::net {
 namespace {
 
+// An empty bias is none: functions take no undefined tensors.
 struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& fc1_weight, const at::Tensor& fc1_bias,
@@ -29,6 +30,7 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
     });
     context->save_for_backward({input, inner, fc1_weight, fc2_weight});
     context->saved_data["scale"] = static_cast<double>(dropout_scale(*mask));
+    context->saved_data["has_bias"] = fc1_bias.numel() > 0;
     return output;
   }
 
@@ -48,8 +50,9 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
       activate_rows_backward(to_inner.data, const_rows(inner, part).data, part.rows * width, scale);
       matrix::multiply(fc1, {}, to_inner, mutable_rows(input_gradient, part));
     });
-    const LinearGradients of_fc1 = linear_gradients(inner_gradient, input),
-                          of_fc2 = linear_gradients(gradient, inner);
+    LinearGradients of_fc1 = linear_gradients(inner_gradient, input),
+                    of_fc2 = linear_gradients(gradient, inner);
+    if (!context->saved_data["has_bias"].toBool()) of_fc1.bias = of_fc2.bias = at::Tensor();
     return {input_gradient, of_fc1.weight, of_fc1.bias, of_fc2.weight, of_fc2.bias, at::Tensor()};
   }
 };
@@ -58,8 +61,11 @@ struct FeedForwardFunction : torch::autograd::Function<FeedForwardFunction> {
 
 at::Tensor fused_feed_forward(const at::Tensor& x, const FeedForwardParameters& parameters,
                               const DropoutMask& activation) {
-  return FeedForwardFunction::apply(x, parameters.fc1_weight, parameters.fc1_bias, parameters.fc2_weight,
-                                    parameters.fc2_bias, &activation);
+  const at::Tensor none = at::empty({0}, at::kFloat);
+  const bool has_bias = parameters.fc1_bias.defined();
+  return FeedForwardFunction::apply(x, parameters.fc1_weight, has_bias ? parameters.fc1_bias : none,
+                                    parameters.fc2_weight, has_bias ? parameters.fc2_bias : none,
+                                    &activation);
 }
 
 }  // namespace megin::net

@@ -10,7 +10,7 @@ namespace megin::net {
 
 struct FeedForwardParameters {
   const at::Tensor& fc1_weight;  // [f, d]
-  const at::Tensor& fc1_bias;    // [f]
+  const at::Tensor& fc1_bias;    // [f], or undefined, and then fc2's as well
   const at::Tensor& fc2_weight;  // [d, f]
   const at::Tensor& fc2_bias;    // [d]
 };

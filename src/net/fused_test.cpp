@@ -132,6 +132,43 @@ TEST_P(Fused, RelativeAttentionEqualsThePlainForm) {
   }
 }
 
+// The bias has a place for each offset, and lengths differ, so that some places get nothing.
+TEST_P(Fused, SelfAttentionWithABiasByDistanceEqualsThePlainForm) {
+  for (const bool causal : {false, true}) {
+    for (const bool scaled : {false, true}) {
+      config::ModelConfig config = model_of_width(16);
+      config.head_width = 6;
+      config.biases = false;
+      config.scale_attention = scaled;
+      ParameterMemory parameters(config);
+      initialise(parameters, config, 3);
+      const std::string prefix = "encoder.layers.0.self_attention.";
+      const SelfAttention attention(parameters, prefix, config);
+      const std::vector<int64_t> lengths = {7, 1, 4};
+      auto shape = std::make_shared<FusedAttentionShape>(FusedAttentionShape{
+          .sentences = 3, .heads = 4, .queries = 7, .keys = 7, .causal = causal, .scaled = scaled});
+      shape->query_lengths = shape->key_lengths = lengths;
+      at::Tensor mask = padding_mask(lengths, 7);
+      if (causal) mask = mask + at::full({7, 7}, -std::numeric_limits<float>::infinity()).triu(1);
+      at::Tensor x = normal_tensor({21, 16}, 5).requires_grad_(true);
+      at::Tensor bias = normal_tensor({4, 13}, 8).requires_grad_(true);
+      std::vector<at::Tensor> inputs = {x, bias, parameters.get(prefix + "query_key_value.weight"),
+                                        parameters.get(prefix + "output.weight")};
+      const at::Tensor weights = normal_tensor({21, 16}, 6) * real_rows(lengths, 7);
+      const auto run = [&](std::shared_ptr<const FusedAttentionShape> fused) {
+        return attention.forward(
+            {.x = x, .shape = {3, 7}, .mask = mask, .fused = std::move(fused), .position_bias = bias}, {});
+      };
+      const at::Tensor plain = run(nullptr);
+      const auto plain_gradients = gradients_of(plain, weights, inputs);
+      const at::Tensor fused = run(shape);
+      expect_equal({fused * real_rows(lengths, 7)}, {plain * real_rows(lengths, 7)});
+      expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
+      EXPECT_GT(plain_gradients[1].abs().max().item<float>(), 1e-3);
+    }
+  }
+}
+
 TEST_P(Fused, CrossAttentionEqualsThePlainForm) {
   const config::ModelConfig config = model_of_width(32);
   ParameterMemory parameters(config);
@@ -175,8 +212,7 @@ TEST_P(Fused, LinearEqualsThePlainForm) {
   }
 }
 
-TEST_P(Fused, FeedForwardEqualsThePlainForm) {
-  const config::ModelConfig config = model_of_width(16);
+void expect_fused_feed_forward(const config::ModelConfig& config) {
   ParameterMemory parameters(config);
   initialise(parameters, config, 2);
   const std::string prefix = "encoder.layers.0.feed_forward.";
@@ -186,8 +222,11 @@ TEST_P(Fused, FeedForwardEqualsThePlainForm) {
       const DropoutMask mask{.probability = probability, .passes = 2, .keys = {5, 6}};
       const at::Tensor x = normal_tensor({rows, 16}, 3).requires_grad_(true);
       std::vector<at::Tensor> inputs = {x};
-      for (const char* const name : {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"})
-        inputs.push_back(parameters.get(prefix + name));
+      for (const char* const name : {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}) {
+        const at::Tensor parameter = parameters.get_if(prefix + name);
+        if (parameter.defined()) inputs.push_back(parameter);
+      }
+      ASSERT_EQ(inputs.size(), config.biases ? 5U : 3U);
       const at::Tensor weights = normal_tensor({rows, 16}, 4) / std::sqrt(static_cast<double>(rows));
       const at::Tensor plain = feed_forward.forward(x, mask, Operations::kPlain);
       const auto plain_gradients = gradients_of(plain, weights, inputs);
@@ -196,6 +235,13 @@ TEST_P(Fused, FeedForwardEqualsThePlainForm) {
       expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
     }
   }
+}
+
+TEST_P(Fused, FeedForwardEqualsThePlainForm) {
+  config::ModelConfig config = model_of_width(16);
+  expect_fused_feed_forward(config);
+  config.biases = false;
+  expect_fused_feed_forward(config);
 }
 
 TEST_P(Fused, ResidualAndNormEqualDropoutThenAddThenNorm) {

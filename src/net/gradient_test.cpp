@@ -53,9 +53,10 @@ TEST(Gradients, OfFeedForwardsWithDropout) {
   // ReLU's kink is left to the smooth ones' shared code and to the layer tests: a difference across it is no
   // derivative.
   for (const auto activation : {Activation::kGelu, Activation::kSilu, Activation::kGeluTanh,
-                                Activation::kGeglu, Activation::kSwiglu}) {
+                                Activation::kGeglu, Activation::kSwiglu, Activation::kGegluTanh}) {
     config::ModelConfig config = small_model();
     config.activation = activation;
+    config.biases = activation != Activation::kGegluTanh;
     ParameterMemory parameters(config);
     initialise(parameters, config, 2);
     const std::string prefix = "encoder.layers.0.feed_forward.";
@@ -84,6 +85,29 @@ TEST(Gradients, OfSelfAttention) {
         },
         with_parameters({x}, parameters, prefix));
   }
+}
+
+TEST(Gradients, OfSelfAttentionWithABiasByDistance) {
+  config::ModelConfig config = small_model();
+  config.positions = config::Positions::kBucketed;
+  config.head_width = 3;
+  config.scale_attention = config.biases = false;
+  ParameterMemory parameters(config);
+  initialise(parameters, config, 3);
+  const std::string prefix = "encoder.layers.0.self_attention.";
+  const SelfAttention attention(parameters, prefix, config);
+  at::Tensor x = normal_tensor({2 * 4, 8}, 3).requires_grad_(true);
+  at::Tensor bias = normal_tensor({2, 7}, 4).requires_grad_(true);
+  const at::Tensor mask = at::zeros({4, 4});
+  const DropoutMask probabilities{.probability = 0.2, .passes = 1, .keys = {4, 0}};
+  const auto inputs = with_parameters({x, bias}, parameters, prefix);
+  ASSERT_EQ(inputs.size(), 4U) << "no biases of linear layers";
+  expect_gradients(
+      [&] {
+        return attention.forward({.x = x, .shape = {2, 4}, .mask = mask, .position_bias = bias},
+                                 probabilities);
+      },
+      inputs);
 }
 
 TEST(Gradients, OfCrossAttention) {

@@ -72,6 +72,10 @@ const Parameter& ParameterMemory::find(const std::string& name) const {
   return parameters_[found->second];
 }
 
+at::Tensor ParameterMemory::get_if(const std::string& name, int64_t expert) const {
+  return index_.contains(name) ? get(name, expert) : at::Tensor();
+}
+
 const at::Tensor& ParameterMemory::get(const std::string& name, int64_t expert) const {
   return find(name).leaves.at(static_cast<size_t>(expert));
 }

@@ -39,6 +39,8 @@ class ParameterMemory {
   // The tensor, or the tensor of one expert. Asking for a name that the table lacks is our own mistake and
   // throws.
   const at::Tensor& get(const std::string& name, int64_t expert = 0) const;
+  // The same; undefined where the table lacks the name, as of biases that a model does not have.
+  at::Tensor get_if(const std::string& name, int64_t expert = 0) const;
   const Parameter& find(const std::string& name) const;
   const std::vector<Parameter>& all() const { return parameters_; }
 

@@ -36,11 +36,12 @@ at::Tensor mask(int64_t queries, int64_t keys) {
 
 struct Shape {
   int64_t sentences, queries, keys, passes, heads;
+  bool scaled;
 };
 
 // Returns [sentences * queries, d].
 at::Tensor attend(const RelativeInputs& in, const Shape& shape, const DropoutMask& probabilities) {
-  const auto& [sentences, queries, keys, passes, heads] = shape;
+  const auto& [sentences, queries, keys, passes, heads, scaled] = shape;
   const int64_t inner = in.content_query.size(1), width = inner / heads;
   const auto key_value =
       in.key_value.view({sentences, keys, 2, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);
@@ -49,7 +50,7 @@ at::Tensor attend(const RelativeInputs& in, const Shape& shape, const DropoutMas
   const auto split = [&](const at::Tensor& x) {
     return x.view({sentences, queries, heads, width}).transpose(1, 2);
   };
-  const double scale = 1.0 / std::sqrt(static_cast<double>(width));
+  const double scale = scaled ? 1.0 / std::sqrt(static_cast<double>(width)) : 1.0;
   const at::Tensor by_content = at::matmul(split(in.content_query), key_value[0].transpose(-2, -1));
   const at::Tensor by_distance =
       at::matmul(split(in.distance_query).view({passes, -1, heads, queries, width}), distances)
@@ -64,6 +65,7 @@ at::Tensor attend(const RelativeInputs& in, const Shape& shape, const DropoutMas
 RelativeSelfAttention::RelativeSelfAttention(const ParameterMemory& parameters, const std::string& prefix,
                                              const config::ModelConfig& config)
     : heads_(config.heads),
+      scaled_(config.scale_attention),
       projection_(parameters.get(prefix + "query_key_value.weight")),
       distance_(parameters.get(prefix + "distance.weight")),
       output_(parameters.get(prefix + "output.weight")),
@@ -86,11 +88,12 @@ at::Tensor RelativeSelfAttention::forward(const Inputs& in, const DropoutMask& p
   const at::Tensor content_query = query + content_bias_, distance_query = query + distance_bias_;
   const bool fused = in.operations.fused(config::FusedPart::kAttention) && probabilities.probability <= 0;
   const at::Tensor mixed =
-      fused ? fused_relative_attention(
-                  {content_query, distance_query, key_value, distances},
-                  {.sentences = sentences, .heads = heads_, .queries = length, .keys = keys})
-            : attend({content_query, distance_query, key_value, distances},
-                     {sentences, length, keys, passes, heads_}, probabilities);
+      fused
+          ? fused_relative_attention(
+                {content_query, distance_query, key_value, distances},
+                {.sentences = sentences, .heads = heads_, .queries = length, .keys = keys, .scaled = scaled_})
+          : attend({content_query, distance_query, key_value, distances},
+                   {sentences, length, keys, passes, heads_, scaled_}, probabilities);
   return linear(mixed, output_, none, in.operations);
 }
 

@@ -34,6 +34,7 @@ class RelativeSelfAttention {
 
  private:
   int64_t heads_;
+  bool scaled_;
   at::Tensor projection_, distance_, output_;
   at::Tensor content_bias_, distance_bias_;  // u and v, [heads * head width]
 };

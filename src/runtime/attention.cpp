@@ -126,9 +126,15 @@ HWY_INLINE void add_distances(const AttentionCall& call, int64_t column, const A
   for (int64_t n = 0; n < seen; ++n) call.scores[call.length - 1 - n] += distances.scores[n];
 }
 
+HWY_INLINE void add_positions(const AttentionCall& call, int64_t head) {
+  const float* HWY_RESTRICT bias = call.positions.bias + head * call.positions.stride;
+  float* HWY_RESTRICT scores = call.scores;
+  for (int64_t j = 0; j < call.length; ++j) scores[j] += bias[j];
+}
+
 void attend(const AttentionShape& shape, const AttentionCall& call) {
   const int64_t width = shape.width(), head_width = shape.head_width;
-  const float factor = 1.0F / std::sqrt(static_cast<float>(head_width));
+  const float factor = shape.scaled ? 1.0F / std::sqrt(static_cast<float>(head_width)) : 1.0F;
   const int64_t values = kBlockPositions * width;  // where a block's values begin
   for (int64_t h = 0; h < shape.heads; ++h) {
     const int64_t column = h * head_width;
@@ -137,6 +143,7 @@ void attend(const AttentionShape& shape, const AttentionCall& call) {
                    call.scores + b * kBlockPositions);
     }
     if (call.distances.query != nullptr) add_distances(call, column, shape, factor);
+    if (call.positions.bias != nullptr) add_positions(call, h);
     const float inverse = 1.0F / exponentials(call.skipped, call.length, call.scores);
     int64_t c = 0;
     for (; c + 4 * kLanes <= head_width; c += 4 * kLanes) {

@@ -16,6 +16,7 @@ inline constexpr int64_t kBlockPositions = 16;
 struct AttentionShape {
   int64_t heads = 1;
   int64_t head_width = 1;
+  bool scaled = true;  // whether scores are divided by the root of head_width
 
   int64_t width() const { return heads * head_width; }
   int64_t block_floats() const { return 2 * kBlockPositions * width(); }
@@ -41,18 +42,25 @@ struct DistanceTerms {
   float* scores = nullptr;  // scratch, kBlockPositions * blocks_for(length) floats
 };
 
+// What bucketed positions add: position j of the blocks has bias[h * stride + j] for head h.
+struct PositionTerms {
+  const float* bias = nullptr;  // null: there are no such terms
+  int64_t stride = 0;
+};
+
 struct AttentionCall {
-  const float* query;                    // [width]; scaled here by head_width^-1/2
+  const float* query;                    // [width]; scaled here by head_width^-1/2, unless the shape says no
   std::span<const float* const> blocks;  // at least blocks_for(length)
   int64_t length;                        // positions in the blocks; the last is the query's own
   float* scores;                         // scratch, kBlockPositions * blocks_for(length) floats
   float* context;                        // result, [width]
   int64_t skipped = 0;                   // of the first positions, to which it does not attend; < length
   DistanceTerms distances = {};
+  PositionTerms positions = {};
 };
 
-// context = softmax((query keys^T + distance terms) / sqrt(head_width)) values, each head on its own, all in
-// fp32. With distance terms position j of the blocks is length - 1 - j away.
+// context = softmax((query keys^T + distance terms) / sqrt(head_width) + position terms) values, each head on
+// its own, all in fp32. With distance terms position j of the blocks is length - 1 - j away.
 void attend(const AttentionShape& shape, const AttentionCall& call);
 
 }  // namespace megin::runtime

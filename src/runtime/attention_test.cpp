@@ -79,5 +79,33 @@ TEST(Attention, EqualsPlainLoopsForAllShapesAndLengths) {
   });
 }
 
+TEST(Attention, AddsWhatPositionsHaveToUnscaledScores) {
+  on_each_target([] {
+    // Scores 1 and 1; the second head's positions add 0 and ln 3: weights 1/4 and 3/4, without its scale 1/2.
+    const AttentionShape shape{.heads = 2, .head_width = 4, .scaled = false};
+    Past past(shape, 2);
+    const std::vector<float> key = {1, 0, 0, 0, 1, 0, 0, 0};
+    const std::vector<float> first = {0, 0, 0, 0, 4, 0, 8, 0}, second = {4, 0, 0, 0, 0, 4, 8, -4};
+    store_position(shape, key.data(), first.data(), 0, past.aligned(0));
+    store_position(shape, key.data(), second.data(), 1, past.aligned(0));
+    const std::vector<float> query = {1, 5, 6, 7, 1, 5, 6, 7};
+    const std::vector<float> bias = {7, 7, -9, 0, std::log(3.0F), -9};  // of a head three numbers
+    std::vector<float> scores(16), context(8);
+    AttentionCall call{query.data(), past.pointers, 2, scores.data(), context.data()};
+    call.positions = {bias.data(), 3};
+    attend(shape, call);
+    const std::vector<float> wanted = {2, 0, 0, 0, 1, 3, 8, -3};
+    for (size_t c = 0; c < 8; ++c) EXPECT_NEAR(context[c], wanted[c], 1e-5);
+    // And without them the scores are the products: 2 ln 3 apart here.
+    const std::vector<float> zero(8), far = {2 * std::log(3.0F), 0, 0, 0, 2 * std::log(3.0F), 0, 0, 0};
+    store_position(shape, zero.data(), first.data(), 0, past.aligned(0));
+    store_position(shape, far.data(), second.data(), 1, past.aligned(0));
+    call.positions = {};
+    attend(shape, call);
+    EXPECT_NEAR(context[0], 4 * 0.9, 1e-5);
+    EXPECT_NEAR(context[4], 4 * 0.1, 1e-5);
+  });
+}
+
 }  // namespace
 }  // namespace megin::runtime

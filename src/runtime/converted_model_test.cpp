@@ -72,6 +72,25 @@ TEST(ConvertedModel, WithAllExpertsASplitModelIsTheDenseOneAndBack) {
   }
 }
 
+TEST(ConvertedModel, AModelWithoutBiasesIsSplitAndPutTogether) {
+  config::ModelConfig dense = dense_model(config::Activation::kGegluTanh);
+  dense.norm = config::NormKind::kRmsNorm;
+  dense.norm_position = config::NormPosition::kPre;
+  dense.positions = config::Positions::kBucketed;
+  dense.share_embeddings = config::ShareEmbeddings::kInputs;
+  dense.scale_attention = dense.biases = false;
+  const TensorSource tensors = random_weights(dense, 6);
+  const auto wanted = log_probs(dense, tensors, "sentence");
+  for (const ExpertSplit split : {ExpertSplit::kContiguous, ExpertSplit::kCluster, ExpertSplit::kCopy}) {
+    const ConvertedModel experts = store::split_into_experts(dense, tensors, {.experts = 4, .split = split});
+    EXPECT_LT(largest_difference(log_probs(experts.model, source_of(experts), "router"), wanted), 1e-5);
+    if (split == ExpertSplit::kCopy) continue;
+    const ConvertedModel back = store::take_all(experts.model, source_of(experts));
+    EXPECT_EQ(back.model, dense);
+    EXPECT_LT(largest_difference(log_probs(back.model, source_of(back), "sentence"), wanted), 1e-5);
+  }
+}
+
 TEST(ConvertedModel, CopiesComputeTheSameWithAnyNumberOfExperts) {
   const config::ModelConfig dense = dense_model(config::Activation::kGelu);
   const TensorSource tensors = random_weights(dense, 4);

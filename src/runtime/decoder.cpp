@@ -54,6 +54,9 @@ class DecoderStep {
     } else {
       run_decoders(x);
     }
+    if (weights_.config.scale_output) {
+      scale(1.0F / std::sqrt(static_cast<float>(weights_.config.width)), weights_.config.width, x);
+    }
     const int64_t vocabulary = weights_.config.target_vocabulary;
     const Rows logits{log_probs.data(), rows, vocabulary};
     multiply(weights_.output, weights_.output_bias, x, logits);
@@ -167,6 +170,7 @@ class DecoderStep {
       AttentionCall call{query,          work.blocks,   window.length, work.scores.data(),
                          context.row(r), window.skipped};
       if (layer.distances) look_at_distances(layer, call);
+      call.positions = weights_.position_terms(weights_.decoder, position_);
       attend(shape, call);
     }
     layer.self_output(context, out);

@@ -169,7 +169,9 @@ class EncoderRun {
       store_position(shape, key, key + width, t % kBlockPositions, blocks.row(t / kBlockPositions));
     }
     for (int64_t row = from; row < to; ++row) {
-      attend(shape, {projected.row(row), work_.blocks, length, work_.scores.data(), context.row(row)});
+      AttentionCall call{projected.row(row), work_.blocks, length, work_.scores.data(), context.row(row)};
+      call.positions = weights_.position_terms(weights_.encoder, row - from);
+      attend(shape, call);
     }
   }
 

@@ -32,12 +32,13 @@ Matrix columns(const Matrix& x, int64_t from, int64_t to) {
 Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t first,
                               int64_t outputs) const {
   const auto weight = tensors_(name + ".weight");
-  const auto bias = tensors_(name + ".bias");
+  const bool biased = config_.biases || name.starts_with("mixture.");
+  const auto bias = biased ? tensors_(name + ".bias") : std::span<const float>();
   const size_t inputs = x[0].size();
   Matrix y(x.size(), std::vector<double>(outputs));
   for (size_t r = 0; r < x.size(); ++r) {
     for (int64_t o = 0; o < outputs; ++o) {
-      double sum = bias[first + o];
+      double sum = biased ? bias[first + o] : 0.0;
       for (size_t i = 0; i < inputs; ++i) sum += x[r][i] * weight[(first + o) * inputs + i];
       y[r][o] = sum;
     }
@@ -70,7 +71,7 @@ Matrix ReferenceModel::norm_by(const Matrix& x, const std::string& name, int64_t
 Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> tokens,
                              std::span<const float> first) const {
   const bool encoder = stack == config::Stack::kEncoder;
-  const bool shared = config_.share_embeddings == config::ShareEmbeddings::kAll;
+  const bool shared = config::shares_inputs(config_);
   const auto table = tensors_(shared    ? "embedding.weight"
                               : encoder ? "source_embedding.weight"
                                         : "target_embedding.weight");
@@ -116,8 +117,21 @@ Matrix ReferenceModel::rotated(Matrix x) const {
   return x;
 }
 
-Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, const Matrix& values,
-                                 bool causal) const {
+// Raffel et al. 2020: of n buckets for a side, the first n / 2 hold a distance each, the others grow by one
+// factor up to position_distance; where a query sees both sides, the second half is for keys behind it.
+int64_t ReferenceModel::bucket_of(int64_t offset, bool causal) const {
+  const int64_t side = causal ? config_.position_buckets : config_.position_buckets / 2;
+  const double far = static_cast<double>(std::abs(offset)), exact = static_cast<double>(side / 2);
+  const double grown = exact + std::log(far / exact) /
+                                   std::log(static_cast<double>(config_.position_distance) / exact) *
+                                   static_cast<double>(side - side / 2);
+  constexpr double kSlack = 1e-6;  // of whole numbers that double misses
+  const int64_t bucket = far < exact ? static_cast<int64_t>(far) : static_cast<int64_t>(grown + kSlack);
+  return std::min(bucket, side - 1) + (offset > 0 ? side : 0);
+}
+
+Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal,
+                                 const std::string& positions) const {
   const int64_t width = config::width_of_head(config_);
   Matrix context(queries.size(), std::vector<double>(config::attention_width(config_), 0.0));
   for (size_t t = 0; t < queries.size(); ++t) {
@@ -128,7 +142,12 @@ Matrix ReferenceModel::attention(const Matrix& queries, const Matrix& keys, cons
       for (size_t j = 0; j < seen; ++j) {
         double score = 0;
         for (int64_t c = h * width; c < (h + 1) * width; ++c) score += queries[t][c] * keys[j][c];
-        p[j] = std::exp(score / std::sqrt(static_cast<double>(width)));
+        if (config_.scale_attention) score /= std::sqrt(static_cast<double>(width));
+        if (!positions.empty()) {
+          const int64_t bucket = bucket_of(static_cast<int64_t>(j) - static_cast<int64_t>(t), causal);
+          score += tensors_(positions)[static_cast<size_t>(bucket * config_.heads + h)];
+        }
+        p[j] = std::exp(score);
         total += p[j];
       }
       for (size_t j = 0; j < seen; ++j) {
@@ -143,8 +162,10 @@ Matrix ReferenceModel::self_attention(const Matrix& x, const std::string& prefix
   if (config::has_memory(config_)) return relative_attention(x, prefix);
   const int64_t d = config::attention_width(config_);
   const Matrix all = linear(x, prefix + "query_key_value", 0, 3 * d);
+  const bool bucketed = config_.positions == config::Positions::kBucketed;
+  const std::string positions = prefix.substr(0, prefix.find('.')) + ".positions.weight";
   const Matrix context = attention(rotated(columns(all, 0, d)), rotated(columns(all, d, 2 * d)),
-                                   columns(all, 2 * d, 3 * d), causal);
+                                   columns(all, 2 * d, 3 * d), causal, bucketed ? positions : "");
   return linear(context, prefix + "output", 0, config_.width);
 }
 
@@ -185,7 +206,8 @@ Matrix ReferenceModel::relative_attention(const Matrix& x, const std::string& pr
         for (int64_t c = h * width; c < (h + 1) * width; ++c) {
           score += (all[i][c] + u[c]) * all[j][inner + c] + (all[i][c] + v[c]) * distances[i - j][c];
         }
-        total += p[j] = std::exp(score / std::sqrt(static_cast<double>(width)));
+        total += p[j] =
+            std::exp(config_.scale_attention ? score / std::sqrt(static_cast<double>(width)) : score);
       }
       for (size_t j = first; j <= i; ++j) {
         for (int64_t c = h * width; c < (h + 1) * width; ++c) {
@@ -204,7 +226,7 @@ Matrix ReferenceModel::cross_attention(const Matrix& x, const Matrix& memory,
   const int64_t d = config::attention_width(config_);
   const Matrix all = linear(memory, prefix + "key_value", 0, 2 * d);
   const Matrix context =
-      attention(linear(x, prefix + "query", 0, d), columns(all, 0, d), columns(all, d, 2 * d), false);
+      attention(linear(x, prefix + "query", 0, d), columns(all, 0, d), columns(all, d, 2 * d), false, "");
   return linear(context, prefix + "output", 0, config_.width);
 }
 
@@ -217,6 +239,7 @@ double ReferenceModel::act(double x) const {
     case config::Activation::kGeglu:
       return x * 0.5 * std::erfc(-x / std::sqrt(2.0));
     case config::Activation::kGeluTanh:
+    case config::Activation::kGegluTanh:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
     default:
       return x / (1 + std::exp(-x));
@@ -357,10 +380,9 @@ Matrix ReferenceModel::log_probs_at(const Matrix& states) const {
 }
 
 Matrix ReferenceModel::output(const Matrix& states) const {
-  const char* name = config_.share_embeddings == config::ShareEmbeddings::kAll ? "embedding.weight"
-                     : config_.share_embeddings == config::ShareEmbeddings::kDecoder
-                         ? "target_embedding.weight"
-                         : "output.weight";
+  const char* name = config::has_own_output(config_)  ? "output.weight"
+                     : config::shares_inputs(config_) ? "embedding.weight"
+                                                      : "target_embedding.weight";
   const auto output = tensors_(name);
   Matrix result;
   for (const auto& state : states) {
@@ -368,6 +390,7 @@ Matrix ReferenceModel::output(const Matrix& states) const {
     double total = 0;
     for (size_t v = 0; v < row.size(); ++v) {
       for (size_t c = 0; c < state.size(); ++c) row[v] += state[c] * output[v * state.size() + c];
+      if (config_.scale_output) row[v] /= std::sqrt(static_cast<double>(state.size()));
       if (config_.output_bias) row[v] += tensors_("output.bias")[v];
       total += std::exp(row[v]);
     }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "config/dispatch.h"
@@ -42,7 +43,10 @@ class ReferenceModel {
   Matrix output(const Matrix& states) const;  // log-probabilities
   Matrix run_stack(Matrix x, const Matrix* memory, const Place& place) const;
   int64_t component(const Matrix& memory) const;
-  Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal) const;
+  // positions: the name of the table of bucketed positions; empty: there is none.
+  Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal,
+                   const std::string& positions) const;
+  int64_t bucket_of(int64_t offset, bool causal) const;
   Matrix self_attention(const Matrix& x, const std::string& prefix, bool causal) const;
   Matrix relative_attention(const Matrix& x, const std::string& prefix) const;
   Matrix cross_attention(const Matrix& x, const Matrix& memory, const std::string& prefix) const;

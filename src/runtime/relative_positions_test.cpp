@@ -48,6 +48,7 @@ TEST(RelativePositions, EqualPlainLoopsInDouble) {
       config.max_length = max_length;
       config.evaluation_block = std::min<int64_t>(3, max_length);
       config.norm_position = norm;
+      config.scale_attention = max_length != 2;
       config.experts = {.count = 3,
                         .every = 1,
                         .router = config::RouterKind::kTopK,

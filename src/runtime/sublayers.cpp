@@ -120,6 +120,7 @@ void run_scaled(const config::ModelConfig& config, const Experts& experts, Const
   }
   all.fc2(hidden, y);
   for (int64_t r = 0; r < x.count; ++r) {
+    if (experts.second_biases().empty()) continue;
     each_gate(r, [&](int64_t expert, float by) {
       add_scaled_row(experts.second_biases().data() + expert * width, by, width, y.row(r));
     });

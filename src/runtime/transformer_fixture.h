@@ -33,6 +33,22 @@ inline ModelConfig small_config() {
   return config;
 }
 
+// As T5 1.1 is.
+inline ModelConfig t5_config() {
+  ModelConfig config = small_config();
+  config.head_width = 5;
+  config.activation = Activation::kGegluTanh;
+  config.norm = config::NormKind::kRmsNorm;
+  config.norm_position = config::NormPosition::kPre;
+  config.positions = Positions::kBucketed;
+  config.position_buckets = 8;
+  config.position_distance = 12;
+  config.share_embeddings = config::ShareEmbeddings::kInputs;
+  config.scale_embeddings = config.scale_attention = config.biases = false;
+  config.begin_vector = true;
+  return config;
+}
+
 inline ModelConfig expert_config() {
   ModelConfig config = small_config();
   config.encoder_layers = config.decoder_layers = 3;

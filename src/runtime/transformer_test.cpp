@@ -50,8 +50,8 @@ TEST(Transformer, EqualsPlainLoopsInDoubleForAllOptions) {
     for (const auto norm : {config::NormKind::kLayerNorm, config::NormKind::kRmsNorm}) {
       for (const auto positions : {Positions::kSinusoidal, Positions::kLearned, Positions::kRotary}) {
         for (const auto share : {config::ShareEmbeddings::kAll, config::ShareEmbeddings::kDecoder,
-                                 config::ShareEmbeddings::kNone}) {
-          for (int activation = 0; activation < 7; ++activation) {
+                                 config::ShareEmbeddings::kNone, config::ShareEmbeddings::kInputs}) {
+          for (int activation = 0; activation < 8; ++activation) {
             ModelConfig config = small_config();
             config.norm_position = position;
             config.norm = norm;
@@ -61,7 +61,10 @@ TEST(Transformer, EqualsPlainLoopsInDoubleForAllOptions) {
             config.scale_embeddings = activation % 2 == 0;
             config.output_bias = activation % 3 == 0;
             config.begin_vector = activation % 4 == 0;
-            if (share != config::ShareEmbeddings::kAll) config.source_vocabulary = 23;
+            config.scale_attention = activation != 5;
+            config.scale_output = activation == 6;
+            config.biases = activation % 4 != 1;
+            if (!config::shares_inputs(config)) config.source_vocabulary = 23;
             expect_equals_reference(config, {}, 4);
             if (HasFatalFailure()) return;
           }
@@ -76,6 +79,30 @@ TEST(Transformer, EqualsPlainLoopsBeyondOneBlockOfPositions) {
   config.width = 80;
   config.positions = Positions::kRotary;
   config.encoder_layers = 3;
+  expect_equals_reference(config, {}, 37);
+}
+
+// Buckets of one distance and of ranges, and keys beyond the last one.
+TEST(Transformer, EqualsPlainLoopsWithBucketedPositions) {
+  expect_equals_reference(t5_config(), {}, 37);
+  ModelConfig config = t5_config();
+  config.position_buckets = 4;
+  config.position_distance = 3;
+  config.activation = Activation::kRelu;
+  config.scale_attention = true;
+  config.share_embeddings = config::ShareEmbeddings::kAll;
+  config.scale_output = true;
+  expect_equals_reference(config, {}, 20);
+  config.norm_position = config::NormPosition::kPost;
+  config.experts = {
+      .count = 3, .every = 1, .router = config::RouterKind::kFixed, .active = 3, .gate = config::Gate::kMean};
+  expect_equals_reference(config, dispatch_by(DispatchMode::kRouter), 10);
+  config.experts = {.count = 2, .body = config::ExpertBody::kInsert, .sublayers = 2, .shared = true};
+  expect_equals_reference(config, dispatch_by(DispatchMode::kEnsemble), 10);
+  config = t5_config();
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  config.begin_vector = false;
   expect_equals_reference(config, {}, 37);
 }
 
@@ -179,6 +206,7 @@ TEST(Transformer, ReorderedRowsGoOnAsIfTheyHadAlwaysBeenThere) {
                     .distilled_input = config::DistilledInput::kCnn,
                     .distilled_width = 4};
   expect_reorders(Transformer(make_weights(config), dispatch_by(DispatchMode::kRouter)));
+  expect_reorders(Transformer(make_weights(t5_config()), {}));
 }
 
 TEST(Transformer, ThreadsShareAModel) {

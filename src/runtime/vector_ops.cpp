@@ -172,6 +172,8 @@ void activate(config::Activation activation, int64_t width, ConstRows gate, Rows
       return gate_rows(width, gate, h, by_gelu);
     case config::Activation::kSwiglu:
       return gate_rows(width, gate, h, by_silu);
+    case config::Activation::kGegluTanh:
+      return gate_rows(width, gate, h, by_gelu_tanh);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "config/position_buckets.h"
 #include "matrix/highest.h"
 #include "store/sinusoid.h"
 #include "store/tensor_names.h"
@@ -41,6 +42,12 @@ class Loader {
 
   Linear linear(const std::string& prefix, int64_t outputs, int64_t inputs) const {
     return {PackedMatrix(tensor(prefix + "weight"), outputs, inputs), tensor(prefix + "bias")};
+  }
+
+  // Of attention.
+  Linear projection(const std::string& prefix, int64_t outputs, int64_t inputs) const {
+    return config_.biases ? linear(prefix, outputs, inputs)
+                          : linear_without_bias(prefix + "weight", outputs, inputs);
   }
 
   Linear linear_without_bias(const std::string& name, int64_t outputs, int64_t inputs) const {
@@ -134,14 +141,14 @@ class Loader {
       layer.self_output = linear_without_bias(prefix + "self_attention.output.weight", d, heads);
       layer.distances = distances(prefix + "self_attention.distance.weight");
     } else {
-      layer.query_key_value = linear(prefix + "self_attention.query_key_value.", 3 * heads, d);
-      layer.self_output = linear(prefix + "self_attention.output.", d, heads);
+      layer.query_key_value = projection(prefix + "self_attention.query_key_value.", 3 * heads, d);
+      layer.self_output = projection(prefix + "self_attention.output.", d, heads);
     }
     layer.self_norm = norm(prefix + "self_attention.norm.");
     if (stack == Stack::kDecoder && config::has_encoder(config_)) {
-      layer.cross_query = linear(prefix + "cross_attention.query.", heads, d);
-      layer.cross_key_value = linear(prefix + "cross_attention.key_value.", 2 * heads, d);
-      layer.cross_output = linear(prefix + "cross_attention.output.", d, heads);
+      layer.cross_query = projection(prefix + "cross_attention.query.", heads, d);
+      layer.cross_key_value = projection(prefix + "cross_attention.key_value.", 2 * heads, d);
+      layer.cross_output = projection(prefix + "cross_attention.output.", d, heads);
       layer.cross_norm = norm(prefix + "cross_attention.norm.");
     }
     layer.chooses = config::is_expert_layer(config_, stack, index);
@@ -209,9 +216,21 @@ class Loader {
   std::unordered_map<std::string, int64_t> sizes_;
 };
 
+// The table of buckets, [buckets, heads], spread over all offsets that a sentence has.
+std::vector<float> position_bias(const ModelConfig& config, Stack stack, std::span<const float> table) {
+  const int64_t farthest = config.max_length - 1;
+  const auto buckets = config::position_buckets(config, stack, -farthest, farthest);
+  std::vector<float> bias;
+  for (int64_t head = 0; head < config.heads; ++head) {
+    for (const int64_t bucket : buckets)
+      bias.push_back(table[static_cast<size_t>(bucket * config.heads + head)]);
+  }
+  return bias;
+}
+
 StackWeights load_stack(const Loader& loader, const ModelConfig& config, Stack stack) {
   StackWeights weights;
-  const bool shared = config.share_embeddings == config::ShareEmbeddings::kAll;
+  const bool shared = config::shares_inputs(config);
   const char* own = stack == Stack::kEncoder ? "source_embedding.weight" : "target_embedding.weight";
   weights.embedding = loader.tensor(shared ? "embedding.weight" : own);
   for (int64_t i = 0; i < config::stored_layers_of(config, stack); ++i) {
@@ -226,6 +245,9 @@ StackWeights load_stack(const Loader& loader, const ModelConfig& config, Stack s
   }
   if (config.positions == config::Positions::kLearned) {
     weights.positions = loader.tensor(prefix + "positions.weight");
+  }
+  if (config.positions == config::Positions::kBucketed) {
+    weights.position_bias = position_bias(config, stack, loader.tensor(prefix + "positions.weight"));
   }
   return weights;
 }
@@ -254,7 +276,8 @@ Experts::Experts(const ModelConfig& config, const TensorSource& tensors, const s
       all_(std::make_unique<Slot>()) {
   const auto matrix = [&](const char* name, int64_t outputs, int64_t inputs) {
     const std::string start = prefix + name;
-    return Matrix{tensors(start + ".weight"), tensors(start + ".bias"), outputs, inputs};
+    return Matrix{tensors(start + ".weight"),
+                  config.biases ? tensors(start + ".bias") : std::span<const float>(), outputs, inputs};
   };
   fc1_ = matrix("fc1", size.feed_forward, config.width);
   if (config::is_gated(config.activation)) gate_ = matrix("gate", size.feed_forward, config.width);
@@ -266,7 +289,7 @@ Linear Experts::pack(const Matrix& matrix, int64_t expert) {
     return all.subspan(static_cast<size_t>(expert * size), static_cast<size_t>(size));
   };
   return {PackedMatrix(part(matrix.weight, matrix.outputs * matrix.inputs), matrix.outputs, matrix.inputs),
-          part(matrix.bias, matrix.outputs)};
+          matrix.bias.empty() ? matrix.bias : part(matrix.bias, matrix.outputs)};
 }
 
 const FeedForward& Experts::operator[](int64_t expert) const {
@@ -310,9 +333,8 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
     output_transform_norm = loader.norm("output_transform_norm.");
   }
   mixture = load_mixture(loader, config);
-  const bool own_output = config.share_embeddings == config::ShareEmbeddings::kNone;
   const StackWeights& last = config::has_decoder(config) ? decoder : encoder;
-  output = PackedMatrix(own_output ? loader.tensor("output.weight") : last.embedding,
+  output = PackedMatrix(config::has_own_output(config) ? loader.tensor("output.weight") : last.embedding,
                         config.target_vocabulary, config.width);
   if (config.output_bias) output_bias = loader.tensor("output.bias");
   if (config.begin_vector) begin = loader.tensor("decoder.begin");

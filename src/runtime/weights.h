@@ -40,7 +40,8 @@ struct Linear {
   void operator()(ConstRows x, Rows y) const { multiply(weight, bias, x, y); }
 };
 
-// fc2(act(fc1(x))), or fc2(act(gate(x)) * fc1(x)); gate is empty unless the activation is a gated one.
+// fc2(act(fc1(x))), or fc2(act(gate(x)) * fc1(x)); gate is empty unless the activation is a gated one. Biases
+// are empty in a model without.
 struct FeedForward {
   Linear fc1, gate, fc2;
 };
@@ -63,7 +64,7 @@ class Experts {
   // All experts as one feed-forward of inner width count() * feed_forward(): W1 stacked, W2 side by side,
   // without a second bias. Packed at first use.
   const FeedForward& all() const;
-  std::span<const float> second_biases() const { return fc2_.bias; }  // [experts, width]
+  std::span<const float> second_biases() const { return fc2_.bias; }  // [experts, width], or empty
 
  private:
   struct Matrix {
@@ -128,6 +129,9 @@ struct StackWeights {
   // What is added to embeddings, [max_length, width]: the fairseq sinusoid or the learned vectors; else
   // empty.
   std::span<const float> positions;
+  // Of bucketed positions, [heads, 2 max_length - 1]: what is added to the scores of keys max_length - 1
+  // before their query to max_length - 1 behind it.
+  std::vector<float> position_bias;
 };
 
 // What a mixture has beside its stacks; empty in other models.
@@ -141,7 +145,14 @@ struct Weights {
   // Throws Error when a tensor's size is not the one of store::tensor_shapes(config).
   Weights(const config::ModelConfig& model_config, TensorSource source);
 
-  AttentionShape attention() const { return {config.heads, config::width_of_head(config)}; }
+  AttentionShape attention() const {
+    return {config.heads, config::width_of_head(config), config.scale_attention};
+  }
+  // What a query of self-attention at `position` adds for the positions 0, 1 ... of its sentence.
+  PositionTerms position_terms(const StackWeights& stack, int64_t position) const {
+    if (stack.position_bias.empty()) return {};
+    return {stack.position_bias.data() + config.max_length - 1 - position, 2 * config.max_length - 1};
+  }
   bool rotary() const { return config.positions == config::Positions::kRotary; }
 
   config::ModelConfig config;

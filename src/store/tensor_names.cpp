@@ -18,15 +18,13 @@ class Table {
 
   void add_embeddings() {
     const int64_t d = config_.width;
-    if (config_.share_embeddings == config::ShareEmbeddings::kAll) {
+    if (config::shares_inputs(config_)) {
       add("embedding.weight", {config_.target_vocabulary, d});
-      return;
+    } else {
+      if (config::has_encoder(config_)) add("source_embedding.weight", {config_.source_vocabulary, d});
+      if (config::has_decoder(config_)) add("target_embedding.weight", {config_.target_vocabulary, d});
     }
-    if (config::has_encoder(config_)) add("source_embedding.weight", {config_.source_vocabulary, d});
-    if (config::has_decoder(config_)) add("target_embedding.weight", {config_.target_vocabulary, d});
-    if (config_.share_embeddings == config::ShareEmbeddings::kNone) {
-      add("output.weight", {config_.target_vocabulary, d});
-    }
+    if (config::has_own_output(config_)) add("output.weight", {config_.target_vocabulary, d});
   }
 
   void add_embedding_norm() {
@@ -37,6 +35,9 @@ class Table {
     const std::string name = stack_name(stack);
     if (config_.positions == config::Positions::kLearned) {
       add(name + ".positions.weight", {config_.max_length, config_.width});
+    }
+    if (config_.positions == config::Positions::kBucketed) {
+      add(name + ".positions.weight", {config_.position_buckets, config_.heads});
     }
     if (config_.positions == config::Positions::kRelative) {
       for (const char* bias : {".relative.content_bias", ".relative.distance_bias"}) {
@@ -116,9 +117,15 @@ class Table {
     tensors_.push_back({.name = std::move(name), .shape = std::move(shape), .trained = false});
   }
 
-  void add_linear(const std::string& prefix, int64_t out, int64_t in, int64_t experts = 0) {
+  void add_linear(const std::string& prefix, int64_t out, int64_t in) {
+    add(prefix + ".weight", {out, in});
+    add(prefix + ".bias", {out});
+  }
+
+  // A linear layer of attention or a feed-forward.
+  void add_projection(const std::string& prefix, int64_t out, int64_t in, int64_t experts = 0) {
     add_stacked(prefix + ".weight", {out, in}, experts);
-    add_stacked(prefix + ".bias", {out}, experts);
+    if (config_.biases) add_stacked(prefix + ".bias", {out}, experts);
   }
 
   void add_norm(const std::string& prefix, int64_t experts) {
@@ -133,24 +140,24 @@ class Table {
       add(prefix + "distance.weight", {heads, d});
       add(prefix + "output.weight", {d, heads});
     } else {
-      add_linear(prefix + "query_key_value", 3 * heads, d);
-      add_linear(prefix + "output", d, heads);
+      add_projection(prefix + "query_key_value", 3 * heads, d);
+      add_projection(prefix + "output", d, heads);
     }
     add_norm(prefix + "norm", 0);
   }
 
   void add_cross_attention(const std::string& prefix) {
     const int64_t d = config_.width, heads = config::attention_width(config_);
-    add_linear(prefix + "query", heads, d);
-    add_linear(prefix + "key_value", 2 * heads, d);
-    add_linear(prefix + "output", d, heads);
+    add_projection(prefix + "query", heads, d);
+    add_projection(prefix + "key_value", 2 * heads, d);
+    add_projection(prefix + "output", d, heads);
     add_norm(prefix + "norm", 0);
   }
 
   void add_feed_forward(const std::string& prefix, int64_t inner, int64_t experts) {
-    add_linear(prefix + "fc1", inner, config_.width, experts);
-    if (config::is_gated(config_.activation)) add_linear(prefix + "gate", inner, config_.width, experts);
-    add_linear(prefix + "fc2", config_.width, inner, experts);
+    add_projection(prefix + "fc1", inner, config_.width, experts);
+    if (config::is_gated(config_.activation)) add_projection(prefix + "gate", inner, config_.width, experts);
+    add_projection(prefix + "fc2", config_.width, inner, experts);
   }
 
   void add_router(const std::string& prefix, config::Stack stack) {

@@ -1,14 +1,16 @@
 // The one table of tensor names: what the training side writes and the serving side reads.
 //
-//   embedding.weight                       [V, d]   for source, target and output (share_embeddings: all)
+//   embedding.weight                       [V, d]   for source, target and output (share_embeddings: all),
+//                                                   or for source and target (inputs)
 //   source_embedding.weight                [Vs, d]  (decoder, none)
 //   target_embedding.weight                [Vt, d]  (decoder, none)
-//   output.weight                          [Vt, d]  (none)
+//   output.weight                          [Vt, d]  (none, inputs)
 //   embedding_norm.{weight,bias}           [d]      (masked_lm, norm_embeddings)
 //   output_transform.{weight,bias}         [d, d], [d]  (masked_lm, output_transform)
 //   output_transform_norm.{weight,bias}    [d]      (the same)
 //   output.bias                            [Vt]     (output_bias)
 //   {encoder,decoder}.positions.weight     [max_length, d]  (learned positions)
+//                                          [position_buckets, heads]  (bucketed positions)
 //   decoder.relative.{content,distance}_bias  [a]  (relative positions: u and v of Dai et al. 2019)
 //   S.layers.I.self_attention.query_key_value.{weight,bias}   [3a, d], [3a]   rows: query, key, value
 //   S.layers.I.self_attention.distance.weight                 [a, d]  (relative positions)
@@ -45,7 +47,8 @@
 // from 0; of a mixture of decoders, layer i of decoder z has the number z * decoder_layers + i. A causal_lm
 // has the decoder alone, without cross-attention and source_embedding; a masked_lm the encoder alone, without
 // target_embedding (with share_embeddings none it has source_embedding and output). a is the width of all
-// heads together, mostly d; with relative positions self_attention has no biases. All tensors are fp32.
+// heads together, mostly d; with relative positions self_attention has no biases; with biases: false neither
+// it nor cross_attention, fc1, gate and fc2. All tensors are fp32.
 #pragma once
 
 #include <cstdint>

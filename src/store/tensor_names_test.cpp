@@ -117,6 +117,36 @@ TEST(TensorNames, EmbeddingsFollowWhatIsShared) {
   config.share_embeddings = config::ShareEmbeddings::kNone;
   EXPECT_EQ(table(config).at("output.weight"), (Shape{10, 4}));
   EXPECT_FALSE(table(config).contains("embedding.weight"));
+  config.share_embeddings = config::ShareEmbeddings::kInputs;
+  config.source_vocabulary = 10;
+  EXPECT_EQ(table(config).at("embedding.weight"), (Shape{10, 4}));
+  EXPECT_EQ(table(config).at("output.weight"), (Shape{10, 4}));
+  EXPECT_FALSE(table(config).contains("source_embedding.weight"));
+  EXPECT_FALSE(table(config).contains("target_embedding.weight"));
+}
+
+// The parameters that transformers counts in t5-small and google/t5-v1_1-small.
+TEST(TensorNames, T5HasItsParameterCounts) {
+  config::ModelConfig config;
+  config.width = 512;
+  config.feed_forward = 2048;
+  config.heads = 8;
+  config.head_width = 64;
+  config.encoder_layers = config.decoder_layers = 6;
+  config.source_vocabulary = config.target_vocabulary = 32128;
+  config.norm = config::NormKind::kRmsNorm;
+  config.norm_position = config::NormPosition::kPre;
+  config.positions = config::Positions::kBucketed;
+  config.biases = false;
+  EXPECT_EQ(parameters(config), 60'506'624);
+  for (const auto& [name, shape] : table(config)) EXPECT_FALSE(name.ends_with("bias")) << name;
+  EXPECT_EQ(table(config).at("decoder.positions.weight"), (Shape{32, 8}));
+  config.feed_forward = 1024;
+  config.heads = 6;
+  config.encoder_layers = config.decoder_layers = 8;
+  config.activation = config::Activation::kGegluTanh;
+  config.share_embeddings = config::ShareEmbeddings::kInputs;
+  EXPECT_EQ(parameters(config), 76'961'152);
 }
 
 // thor spec 3.1: parameters without the vocabulary, in millions as printed there.

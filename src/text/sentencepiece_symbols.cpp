@@ -44,14 +44,19 @@ class SentencePieceSymbols final : public SymbolSet {
  private:
   void number_pieces();
   std::optional<int32_t> leading_tag(std::string_view line, size_t& length) const;
+  std::optional<int32_t> next_sentinel(std::string_view text, size_t& begin, size_t& end) const;
+  void encode_part(std::string_view text, std::vector<int32_t>& ids) const;
 
   void* handle_ = nullptr;
   std::string name_;
   std::vector<int> to_model_;        // of each id of megin; -1 for a special symbol the model lacks
   std::vector<int32_t> from_model_;  // of each id of the model
   std::vector<std::string> pieces_;
-  std::unordered_map<std::string, int32_t> tags_;  // symbols that look like tags
+  std::unordered_map<std::string, int32_t> tags_;       // symbols that look like tags
+  std::unordered_map<std::string, int32_t> sentinels_;  // of imported T5 models, "<extra_id_0>" and so on
 };
+
+constexpr std::string_view kSentinel = "<extra_id_";
 
 void SentencePieceSymbols::number_pieces() {
   const SubwordBackend& backend = subword_backend();
@@ -70,6 +75,7 @@ void SentencePieceSymbols::number_pieces() {
     std::string& piece = pieces_.emplace_back();
     backend.piece(handle_, in_model, into(piece));
     if (is_language_tag(piece)) tags_.emplace(piece, id);
+    if (piece.starts_with(kSentinel) && backend.ordinary(handle_, in_model)) sentinels_.emplace(piece, id);
   }
 }
 
@@ -91,14 +97,40 @@ std::vector<int32_t> SentencePieceSymbols::encode(std::string_view line) const {
   std::vector<int32_t> ids;
   size_t tag_length = 0;
   if (const auto tag = leading_tag(text, tag_length)) ids.push_back(*tag);
+  std::string_view rest = std::string_view(text).substr(tag_length);
+  size_t begin = 0, end = 0;
+  while (const auto sentinel = next_sentinel(rest, begin, end)) {
+    encode_part(rest.substr(0, begin), ids);
+    ids.push_back(*sentinel);
+    rest.remove_prefix(end);
+  }
+  encode_part(rest, ids);
+  return ids;
+}
+
+// The first sentinel of the text, which parts it: the spaces around it belong to it.
+std::optional<int32_t> SentencePieceSymbols::next_sentinel(std::string_view text, size_t& begin,
+                                                           size_t& end) const {
+  if (sentinels_.empty()) return {};
+  for (begin = text.find(kSentinel); begin != text.npos; begin = text.find(kSentinel, begin + 1)) {
+    end = text.find('>', begin);
+    if (end == text.npos) return {};
+    const auto found = sentinels_.find(std::string(text.substr(begin, ++end - begin)));
+    if (found == sentinels_.end()) continue;
+    while (begin > 0 && text[begin - 1] == ' ') --begin;
+    end = std::min(text.find_first_not_of(' ', end), text.size());
+    return found->second;
+  }
+  return {};
+}
+
+void SentencePieceSymbols::encode_part(std::string_view text, std::vector<int32_t>& ids) const {
   std::vector<int> in_model;
   std::string error;
-  const std::string_view rest = std::string_view(text).substr(tag_length);
-  if (!subword_backend().encode(handle_, rest.data(), rest.size(), into(in_model), into(error))) {
+  if (!subword_backend().encode(handle_, text.data(), text.size(), into(in_model), into(error))) {
     fail("{}: this subword model cannot encode a line: {}", name_, error);
   }
   for (const int id : in_model) ids.push_back(from_model_[static_cast<size_t>(id)]);
-  return ids;
 }
 
 std::string SentencePieceSymbols::decode(std::span<const int32_t> ids) const {

@@ -44,7 +44,8 @@ class SubwordModel {
   static SubwordModel from_bytes(std::string bytes, const std::string& name);
 
   // Token ids of one line, without begin or end mark. A language tag ("<2de>") of this model that starts the
-  // line is one id, and the space after it none. Byte pairs take the line as it is.
+  // line is one id, and the space after it none; so are sentinels ("<extra_id_0>") of an imported T5
+  // anywhere, with the spaces around them. Byte pairs take the line as it is.
   std::vector<int32_t> encode(std::string_view line) const;
 
   // The text of token ids. Begin, end and padding are skipped; an unknown is " ⁇ ", of bytes U+FFFD. Throws

@@ -224,6 +224,39 @@ TEST(ServedModel, ServesWhatImportedModelsHaveAsItWasTrained) {
   }
 }
 
+// T5 1.1 and 1.0, dense and with experts of each kind; fused operations and plain ones.
+TEST(ServedModel, ServesT5AsItWasTrained) {
+  config::ModelConfig config = small_model();
+  config.experts = {};
+  config.head_width = 9;
+  config.activation = config::Activation::kGegluTanh;
+  config.norm = config::NormKind::kRmsNorm;
+  config.norm_position = config::NormPosition::kPre;
+  config.positions = config::Positions::kBucketed;
+  config.position_buckets = 6;
+  config.position_distance = 4;  // the sentences reach beyond it
+  config.share_embeddings = config::ShareEmbeddings::kInputs;
+  config.scale_embeddings = config.scale_attention = config.biases = false;
+  config.begin_vector = true;
+  expect_served_as_trained(config, {"sentence"});
+  config.activation = config::Activation::kRelu;
+  config.share_embeddings = config::ShareEmbeddings::kAll;
+  config.scale_output = config.output_bias = true;
+  expect_served_as_trained(config, {"sentence"});
+  config.experts = {.count = 3};
+  expect_served_as_trained(config, {"token", "ensemble", "path:1"});
+  config.experts = {
+      .count = 4, .every = 1, .router = config::RouterKind::kFixed, .active = 4, .gate = config::Gate::kMean};
+  expect_served_as_trained(config, {"router", "k=1", "k=3"});
+  config.experts.body = config::ExpertBody::kInsert;
+  config.experts.shared = true;
+  expect_served_as_trained(config, {"router", "k=2"});
+  config::ModelConfig decoder = language_model();
+  decoder.positions = config::Positions::kBucketed;
+  decoder.scale_attention = decoder.biases = false;
+  expect_served_as_trained(decoder, {"sentence"});
+}
+
 TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   expect_served_as_trained(language_model(), {"sentence"});
   config::ModelConfig rotary = language_model();
@@ -239,6 +272,7 @@ TEST(ServedModel, ServesLanguageModelsAsTheyWereTrained) {
   relative.experts.count = 3;
   expect_served_as_trained(relative, {"sentence", "token", "ensemble", "path:1"});
   relative.norm_position = config::NormPosition::kPost;
+  relative.scale_attention = false;
   expect_served_as_trained(relative, {"token"});
 }
 

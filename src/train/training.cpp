@@ -62,11 +62,12 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
   };
   take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
   take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
-  if (!data.joint && config.model.share_embeddings == config::ShareEmbeddings::kAll &&
+  if (!data.joint && config::shares_inputs(config.model) &&
       !have_one_numbering(*data.source_subword, *data.target_subword)) {
     fail_usage(
-        "model.share_embeddings is all, but source and target have vocabularies of their own; set it to "
-        "decoder or none, or prepare the data with data.subword.joint=true");
+        "model.share_embeddings is {}, but source and target have vocabularies of their own; set it to "
+        "decoder or none, or prepare the data with data.subword.joint=true",
+        config::enum_name(config.model.share_embeddings));
   }
   if (data.train.size() == 0) fail("{}: the training set is empty", data.folder.string());
 }
