@@ -96,7 +96,7 @@ TEST_F(Gpt2Test, RefusesModelsThatMeginDoesNotHave) {
   EXPECT_THAT(refusal(), HasSubstr("model.heads: wanted a number that divides model.width (32), found 5"));
   set("n_head", 4);
   set("model_type", "llama");
-  EXPECT_THAT(refusal(), HasSubstr("wanted a model of type gpt2 or marian, found 'llama'"));
+  EXPECT_THAT(refusal(), HasSubstr("wanted a model of type gpt2, marian, bert or roberta, found 'llama'"));
 }
 
 TEST_F(Gpt2Test, RefusesTokenizersThatDoNotFit) {

@@ -33,6 +33,9 @@ class StagingFolder {
   fs::path path_;
 };
 
+// In imported/: tensors of theirs that the model does not have.
+constexpr const char* kKeptFile = "model.safetensors";
+
 store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::path& to) {
   const bool joint = plan.source_subword == plan.target_subword;
   store::SubwordFiles files{.source = to / "source.model",
@@ -86,7 +89,10 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
   description.tags = plan.tags;
   description.provenance.method = "imported " + plan.kind;
   const StagingFolder staging;
-  write_model_directory(output, description, store::views(tensors), stage(plan, folder, staging.path()));
+  const store::SubwordFiles files = stage(plan, folder, staging.path());
+  const std::vector<store::FloatTensor> kept = kept_tensors(plan, source);
+  if (!kept.empty()) store::write_safetensors(files.imported / kKeptFile, store::views(kept));
+  write_model_directory(output, description, store::views(tensors), files);
   return description;
 }
 
@@ -98,7 +104,9 @@ std::string export_model(const store::ModelDirectory& model, const fs::path& fil
     const auto values = store::float_values(tensor);
     tensors.push_back({.name = tensor.name, .shape = tensor.shape, .values = {values.begin(), values.end()}});
   }
-  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors);
+  std::vector<store::FloatTensor> kept;
+  if (!plan.kept.empty()) kept = kept_tensors(plan, SourceTensors(files));
+  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors, kept);
   write_directory_atomically(output, [&](const fs::path& directory) {
     store::write_safetensors(directory / "model.safetensors", store::views(theirs), {{"format", "pt"}});
     for (const std::string& name : plan.files) {
