@@ -2,6 +2,8 @@
 // test_files/bert_cased: a body alone) against transformers. Logits and states: cli/import_masked_test.cpp.
 #include "exchange/bert.h"
 
+#include <functional>
+
 #include "exchange/exchange_fixture.h"
 #include "exchange/model_exchange.h"
 #include "store/safetensors.h"
@@ -114,10 +116,10 @@ TEST_F(BertTest, KeepsWhatTheModelDoesNotHave) {
     names.push_back(name);
     EXPECT_EQ(tensor.read(), source.all().at(name).read()) << name;
   }
-  EXPECT_THAT(names,
-              ElementsAre("bert.embeddings.position_embeddings.weight",
-                          "bert.embeddings.token_type_embeddings.weight", "bert.pooler.dense.bias",
-                          "bert.pooler.dense.weight", "cls.seq_relationship.bias", "cls.seq_relationship.weight"));
+  EXPECT_THAT(names, ElementsAre("bert.embeddings.position_embeddings.weight",
+                                 "bert.embeddings.token_type_embeddings.weight", "bert.pooler.dense.bias",
+                                 "bert.pooler.dense.weight", "cls.seq_relationship.bias",
+                                 "cls.seq_relationship.weight"));
   const store::ModelDirectory model = store::open_model_directory(root_ / "model");
   EXPECT_EQ(export_model(model, model.subwords.imported, root_ / "back"), "bert");
   const SourceTensors back(root_ / "back");
@@ -152,9 +154,10 @@ TEST_F(BertTest, WritesPositionsThatWereTrained) {
 TEST_F(BertTest, ReadsOlderNamesOfNorms) {
   auto tensors = read_all(folder_);
   for (auto& tensor : tensors) {
-    for (const auto& [end, older] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
-                                     std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
-      if (tensor.name.ends_with(end)) tensor.name.replace(tensor.name.size() - std::string(end).size(), 99, older);
+    for (const auto& [end, older] :
+         {std::pair("LayerNorm.weight", "LayerNorm.gamma"), std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
+      if (tensor.name.ends_with(end))
+        tensor.name.replace(tensor.name.size() - std::string(end).size(), 99, older);
     }
   }
   tensors.push_back({"bert.embeddings.position_ids", {1, 32}, std::vector<float>(32)});
@@ -164,7 +167,8 @@ TEST_F(BertTest, ReadsOlderNamesOfNorms) {
 
 TEST_F(BertTest, ReadsCopiesThatAreAlike) {
   auto tensors = read_all(folder_);
-  auto table = tensor(tensors, "bert.embeddings.word_embeddings.weight"), bias = tensor(tensors, "cls.predictions.bias");
+  auto table = tensor(tensors, "bert.embeddings.word_embeddings.weight"),
+       bias = tensor(tensors, "cls.predictions.bias");
   table.name = "cls.predictions.decoder.weight";
   bias.name = "cls.predictions.decoder.bias";
   tensors.push_back(table);
@@ -173,7 +177,8 @@ TEST_F(BertTest, ReadsCopiesThatAreAlike) {
   EXPECT_EQ(refusal(), "");
   tensors.back().values[3] += 1;
   write_all(tensors);
-  EXPECT_THAT(refusal(), HasSubstr("wanted cls.predictions.bias once, found it twice with values that differ"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("wanted cls.predictions.bias once, found it twice with values that differ"));
   tensors.pop_back();
   tensors.back().values[3] += 1;
   write_all(tensors);
@@ -189,13 +194,15 @@ TEST_F(BertTest, ListsAllTensorsThatAreMissingOrUnknown) {
   const std::string found = refusal();
   EXPECT_THAT(found, HasSubstr("missing: bert.embeddings.token_type_embeddings.weight;"));
   EXPECT_THAT(found, HasSubstr("unknown: bert.embeddings.types, classifier.bias"));
-  EXPECT_THAT(found, HasSubstr("of another shape: cls.predictions.transform.dense.bias ([2, 12] and not [24])"));
+  EXPECT_THAT(found,
+              HasSubstr("of another shape: cls.predictions.transform.dense.bias ([2, 12] and not [24])"));
 }
 
 TEST_F(BertTest, RefusesModelsThatMeginDoesNotHave) {
   set("architectures", {"BertForSequenceClassification"});
-  EXPECT_THAT(refusal(), HasSubstr("architectures: wanted BertModel, BertForMaskedLM or BertForPreTraining, found "
-                                   "BertForSequenceClassification"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("architectures: wanted BertModel, BertForMaskedLM or BertForPreTraining, found "
+                        "BertForSequenceClassification"));
   set("architectures", {"BertForMaskedLM"});
   set("is_decoder", true);
   EXPECT_THAT(refusal(), HasSubstr("is_decoder: wanted false"));
@@ -209,7 +216,8 @@ TEST_F(BertTest, RefusesModelsThatMeginDoesNotHave) {
 
 TEST_F(BertTest, RefusesTokenizersThatDoNotFit) {
   set_tokenizer("tokenizer_class", "BertJapaneseTokenizer");
-  EXPECT_THAT(refusal(), HasSubstr("wanted BertTokenizer or BertTokenizerFast, found 'BertJapaneseTokenizer'"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("wanted BertTokenizer or BertTokenizerFast, found 'BertJapaneseTokenizer'"));
   set_tokenizer("tokenizer_class", nullptr);
   set_tokenizer("mask_token", {{"content", "[GAP]"}});
   EXPECT_THAT(refusal(), HasSubstr("vocab.txt: wanted a piece [GAP], found none"));

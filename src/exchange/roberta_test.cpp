@@ -40,7 +40,8 @@ TEST_F(RobertaTest, HasItsOwnNumbersOfSpecialSymbolsAndPositions) {
   const auto theirs = source.all().at("roberta.embeddings.position_embeddings.weight").read(),
              type = source.all().at("roberta.embeddings.token_type_embeddings.weight").read();
   const auto ours = import_tensors(plan, source);
-  const auto positions = std::ranges::find(ours, "encoder.positions.weight", &store::FloatTensor::name)->values;
+  const auto positions =
+      std::ranges::find(ours, "encoder.positions.weight", &store::FloatTensor::name)->values;
   ASSERT_EQ(positions.size(), 32U * 24);
   for (size_t i = 0; i < positions.size(); ++i) EXPECT_EQ(positions[i], theirs[2 * 24 + i] + type[i % 24]);
 }
