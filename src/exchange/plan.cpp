@@ -228,13 +228,17 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
   Finder finder(plan, source);
   const auto shapes = store::tensor_shapes(plan.model);
   std::map<std::string, std::vector<const SourceTensor*>> found;
+  std::vector<std::pair<const Link*, const SourceTensor*>> copies;
   for (const store::TensorShape& wanted : shapes) {
     const Link* const link = link_of(plan, wanted.name);
     if (link == nullptr) continue;
+    const Shape shape = part_shape(plan, *link, wanted.shape);
     for (const std::string& name : link->theirs) {
-      const Shape shape = part_shape(plan, *link, wanted.shape);
       if (const auto* part = finder.find(name, shape, !link->standard.empty()))
         found[wanted.name].push_back(part);
+    }
+    for (const std::string& name : link->copies) {
+      if (const auto* copy = finder.find(name, shape, true)) copies.emplace_back(link, copy);
     }
   }
   for (const Kept& kept : plan.kept) finder.find(kept.name, kept.shape, kept.optional);
@@ -244,15 +248,6 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
   for (const std::string& name : plan.tied) {
     if (const auto* const tensor = finder.find(name, table_shape, true)) tied.push_back(tensor);
   }
-  std::vector<std::pair<const Link*, const SourceTensor*>> copies;
-  for (const store::TensorShape& wanted : shapes) {
-    const Link* const link = link_of(plan, wanted.name);
-    if (link == nullptr) continue;
-    for (const std::string& name : link->copies) {
-      const auto* const tensor = finder.find(name, part_shape(plan, *link, wanted.shape), true);
-      if (tensor != nullptr) copies.emplace_back(link, tensor);
-    }
-  }
   finder.check_all();
   for (const SourceTensor* const tensor : tied) {
     if (tensor->read() != found.at(table.ours)[0]->read()) {
@@ -260,8 +255,8 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
            source.file().string());
     }
   }
-  for (const auto& [link, tensor] : copies) {
-    if (tensor->read() != found.at(link->ours)[0]->read()) {
+  for (const auto& [link, copy] : copies) {
+    if (copy->read() != found.at(link->ours)[0]->read()) {
       fail("{}: wanted {} once, found it twice with values that differ", source.file().string(),
            link->theirs[0]);
     }
