@@ -51,12 +51,13 @@ void add_import_command(Program& program) {
        .details =
            "Reads a folder as transformers saves it (config.json, tokenizer files, and model.safetensors or "
            "pytorch_model.bin) and writes a model directory that computes the same: GPT-2 as a language "
-           "model, Marian (opus-mt) and T5 as translators. Nothing in a pytorch_model.bin is run: what is no "
-           "tensor and no plain container is refused by name. megin export --format huggingface writes it "
-           "back.",
+           "model, BERT and RoBERTa as masked language models, Marian (opus-mt) and T5 as translators. "
+           "Nothing in a pytorch_model.bin is run: what is no tensor and no plain container is refused by "
+           "name. megin export --format huggingface writes it back.",
        .examples = "megin import downloads/opus-mt-de-en opus\n"
                    "megin import downloads/gpt2 gpt2\n"
                    "megin import downloads/t5-small t5\n"
+                   "megin import downloads/bert-base-uncased bert\n"
                    "megin convert opus elastic --to-experts 8"},
       [options](CommandContext& context) { import_checkpoint(*options, context); });
   command.add_option("SOURCE", options->source, "the folder of the checkpoint")->required()->type_name("");

@@ -108,7 +108,9 @@ TEST_F(DamagedCheckpoints, FoldersAreReadOrRefused) {
   for (const auto& [kind, names] :
        {std::pair("gpt2", std::vector<std::string>{"config.json", "vocab.json", "merges.txt"}),
         std::pair("marian", std::vector<std::string>{"config.json", "vocab.json", "target.spm"}),
-        std::pair("t5", std::vector<std::string>{"config.json", "spiece.model"})}) {
+        std::pair("t5", std::vector<std::string>{"config.json", "spiece.model"}),
+        std::pair("bert", std::vector<std::string>{"config.json", "vocab.txt", "tokenizer_config.json"}),
+        std::pair("roberta", std::vector<std::string>{"config.json", "vocab.json", "merges.txt"})}) {
     const fs::path good = fs::path(MEGIN_TEST_FILES) / kind, copy = folder_ / kind;
     fs::copy(good, copy);
     for (const std::string& name : names) {

@@ -60,7 +60,7 @@ class CheckpointTest : public testing::Test {
                                 const std::vector<std::string>& left_out) {
     const Plan plan = read_plan(folder);
     const SourceTensors source(folder);
-    const auto back = export_tensors(plan, import_tensors(plan, source));
+    const auto back = export_tensors(plan, import_tensors(plan, source), kept_tensors(plan, source));
     for (const auto& [name, tensor] : source.all()) {
       if (std::ranges::find(left_out, name) != left_out.end()) continue;
       const auto found = std::ranges::find(back, name, &store::FloatTensor::name);

@@ -4,54 +4,13 @@
 
 #include <algorithm>
 
-#include "exchange/foreign_json.h"
+#include "exchange/byte_pair_files.h"
 #include "exchange/their_settings.h"
-#include "text/byte_pair.h"
-#include "text/vocabulary.h"
 
 namespace megin::exchange {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The merges of merges.txt, whose lines are "left right"; the first may be a comment.
-std::vector<std::pair<std::string, std::string>> read_merges(const fs::path& file) {
-  std::vector<std::pair<std::string, std::string>> merges;
-  const std::string text = read_file(file);
-  for (size_t at = 0, number = 1; at < text.size(); ++number) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.empty() || (number == 1 && line.starts_with("#version"))) continue;
-    const size_t space = line.find(' ');
-    if (space == 0 || space + 1 >= line.size() || line.find(' ', space + 1) != line.npos) {
-      fail("{}, line {}: wanted two pieces with a space between, found '{}'", file.string(), number, line);
-    }
-    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
-  }
-  return merges;
-}
-
-void read_vocabulary(const fs::path& folder, int64_t end, Plan& plan) {
-  const std::vector<std::string> pieces = pieces_by_id(folder / "vocab.json", plan.their_symbols);
-  text::BytePairTables tables{
-      .pieces = {}, .merges = read_merges(folder / "merges.txt"), .end = pieces[static_cast<size_t>(end)]};
-  for (const char* const special : kSpecialPieces) {
-    const auto row = static_cast<int64_t>(std::ranges::find(pieces, special) - pieces.begin());
-    const bool has = row < plan.their_symbols;
-    plan.symbols.push_back({.row = has ? row : -1, .produced = has});
-  }
-  plan.symbols[text::kEndId] = {.row = end};
-  const std::vector<Symbol> special = plan.symbols;
-  for (int64_t id = 0; id < plan.their_symbols; ++id) {
-    if (std::ranges::find(special, id, &Symbol::row) != special.end()) continue;
-    plan.symbols.push_back({.row = id});
-    tables.pieces.push_back(pieces[static_cast<size_t>(id)]);
-  }
-  const text::BytePairModel checked(std::move(tables), (folder / "vocab.json").string());
-  plan.source_subword = plan.target_subword = to_bytes(checked.tables());
-}
 
 void add_layer(int64_t layer, std::vector<Link>& links) {
   const std::string ours = fmt::format("decoder.layers.{}.", layer),
@@ -99,7 +58,13 @@ Plan gpt2_plan(const fs::path& folder, const nlohmann::json& config) {
   theirs.require_within("eos_token_id", end, plan.their_symbols);
   theirs.check(model);
 
-  read_vocabulary(folder, end, plan);
+  BytePairSymbols symbols{.pieces = pieces_by_id(folder / "vocab.json", plan.their_symbols)};
+  for (size_t id = 0; id < kSpecialPieces.size(); ++id) {
+    const auto row = std::ranges::find(symbols.pieces, kSpecialPieces[id]) - symbols.pieces.begin();
+    symbols.special[id] = row < plan.their_symbols ? row : -1;
+  }
+  symbols.special[text::kEndId] = end;
+  read_byte_pairs(folder, symbols, plan);
   model.source_vocabulary = model.target_vocabulary = static_cast<int64_t>(plan.symbols.size());
   plan.links = {{.ours = "embedding.weight", .theirs = {"transformer.wte.weight"}, .form = Form::kSymbols},
                 {.ours = "decoder.positions.weight", .theirs = {"transformer.wpe.weight"}},

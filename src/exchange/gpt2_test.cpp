@@ -96,7 +96,8 @@ TEST_F(Gpt2Test, RefusesModelsThatMeginDoesNotHave) {
   EXPECT_THAT(refusal(), HasSubstr("model.heads: wanted a number that divides model.width (32), found 5"));
   set("n_head", 4);
   set("model_type", "llama");
-  EXPECT_THAT(refusal(), HasSubstr("wanted a model of type gpt2, marian or t5, found 'llama'"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("wanted a model of type gpt2, marian, t5, bert or roberta, found 'llama'"));
 }
 
 TEST_F(Gpt2Test, RefusesTokenizersThatDoNotFit) {

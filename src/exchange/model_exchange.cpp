@@ -34,6 +34,9 @@ class StagingFolder {
   fs::path path_;
 };
 
+// In imported/: tensors of theirs that the model does not have.
+constexpr const char* kKeptFile = "model.safetensors";
+
 store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::path& to) {
   const bool joint = plan.source_subword == plan.target_subword;
   store::SubwordFiles files{.source = to / "source.model",
@@ -77,9 +80,8 @@ std::string their_config(const fs::path& file) {
   return config.dump(2) + "\n";
 }
 
-void write_checkpoint(const Plan& plan, const std::vector<store::FloatTensor>& tensors, const fs::path& files,
+void write_checkpoint(const Plan& plan, const std::vector<store::FloatTensor>& theirs, const fs::path& files,
                       const fs::path& output) {
-  const std::vector<store::FloatTensor> theirs = export_tensors(plan, tensors);
   write_directory_atomically(output, [&](const fs::path& directory) {
     store::write_safetensors(directory / "model.safetensors", store::views(theirs), {{"format", "pt"}});
     for (const std::string& name : plan.files) {
@@ -102,7 +104,10 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
   description.tags = plan.tags;
   description.provenance.method = "imported " + plan.kind;
   const StagingFolder staging;
-  write_model_directory(output, description, store::views(tensors), stage(plan, folder, staging.path()));
+  const store::SubwordFiles files = stage(plan, folder, staging.path());
+  const std::vector<store::FloatTensor> kept = kept_tensors(plan, source);
+  if (!kept.empty()) store::write_safetensors(files.imported / kKeptFile, store::views(kept));
+  write_model_directory(output, description, store::views(tensors), files);
   return description;
 }
 
@@ -115,7 +120,9 @@ std::string export_model(const store::ModelDirectory& model, const fs::path& fil
     const auto values = store::float_values(tensor);
     tensors.push_back({.name = tensor.name, .shape = tensor.shape, .values = {values.begin(), values.end()}});
   }
-  write_checkpoint(plan, tensors, files, output);
+  std::vector<store::FloatTensor> kept;
+  if (!plan.kept.empty()) kept = kept_tensors(plan, SourceTensors(files));
+  write_checkpoint(plan, export_tensors(plan, tensors, kept), files, output);
   return plan.kind;
 }
 
@@ -124,7 +131,7 @@ std::string export_own_model(const store::ModelDirectory& model, const fs::path&
   const ForeignForm form = describe_own_model(model, staging.path());
   const Plan plan = read_plan(staging.path());
   require_same_model(model, form.model, plan, staging.path());
-  write_checkpoint(plan, form.tensors, staging.path(), output);
+  write_checkpoint(plan, export_tensors(plan, form.tensors, {}), staging.path(), output);
   return plan.kind;
 }
 

@@ -7,9 +7,12 @@
 #include <set>
 
 #include "base/error.h"
+#include "exchange/bert.h"
+#include "exchange/folded_rows.h"
 #include "exchange/foreign_json.h"
 #include "exchange/gpt2.h"
 #include "exchange/marian.h"
+#include "exchange/roberta.h"
 #include "exchange/t5.h"
 #include "store/tensor_names.h"
 #include "text/vocabulary.h"
@@ -33,7 +36,7 @@ Shape part_shape(const Plan& plan, const Link& link, const Shape& ours) {
   switch (link.form) {
     case Form::kPlain: {
       Shape shape = ours;
-      shape[0] /= parts;
+      shape[0] = shape[0] / parts + link.skipped;
       return shape;
     }
     case Form::kTransposed:
@@ -42,8 +45,19 @@ Shape part_shape(const Plan& plan, const Link& link, const Shape& ours) {
     case Form::kSymbols:
       if (ours.size() == 1) return {1, plan.their_symbols};
       return {plan.their_symbols, ours[1]};
+    case Form::kNumbers:
+      return {plan.their_symbols};
   }
   __builtin_unreachable();
+}
+
+bool is_by_symbol(Form form) {
+  return form == Form::kSymbols || form == Form::kNumbers;
+}
+
+// Whether an export needs their tensor to make it out of ours.
+bool is_kept(const Link& link) {
+  return link.skipped > 0 || !link.added.empty();
 }
 
 std::vector<float> transposed(const std::vector<float>& values, int64_t rows, int64_t columns) {
@@ -84,6 +98,19 @@ std::vector<float> by_their_symbols(const Plan& plan, const std::vector<float>& 
   return theirs;
 }
 
+// The name of a tensor in a file, which may be that of older files; empty: it is not there.
+std::string present_name(const Plan& plan, const SourceTensors& source, const std::string& wanted) {
+  std::vector<std::string> names = {wanted};
+  if (!plan.optional_prefix.empty() && wanted.starts_with(plan.optional_prefix))
+    names.push_back(wanted.substr(plan.optional_prefix.size()));
+  for (const auto& [end, older] : plan.older_ends) {
+    if (wanted.ends_with(end)) names.push_back(wanted.substr(0, wanted.size() - end.size()) + older);
+  }
+  const auto found =
+      std::ranges::find_if(names, [&](const auto& name) { return source.all().contains(name); });
+  return found == names.end() ? "" : *found;
+}
+
 // Finds their tensors and remembers what it finds amiss.
 class Finder {
  public:
@@ -93,7 +120,7 @@ class Finder {
 
   // Null, and remembered unless `optional`, where there is none of that shape.
   const SourceTensor* find(const std::string& wanted, const Shape& shape, bool optional) {
-    const std::string name = present(wanted);
+    const std::string name = present_name(plan_, source_, wanted);
     if (name.empty()) {
       if (!optional) missing_.push_back(wanted);
       return nullptr;
@@ -123,15 +150,6 @@ class Finder {
   }
 
  private:
-  std::string present(const std::string& wanted) const {
-    if (source_.all().contains(wanted)) return wanted;
-    if (!plan_.optional_prefix.empty() && wanted.starts_with(plan_.optional_prefix)) {
-      const std::string shorter = wanted.substr(plan_.optional_prefix.size());
-      if (source_.all().contains(shorter)) return shorter;
-    }
-    return "";
-  }
-
   const Plan& plan_;
   const SourceTensors& source_;
   std::set<std::string> left_;
@@ -150,7 +168,7 @@ std::vector<float> read_link(const Plan& plan, const Link& link, const Shape& sh
     std::vector<float> read = part->read();
     if (link.form == Form::kTransposed && shape.size() > 1)
       read = transposed(read, part->shape[0], part->shape[1]);
-    if (link.form == Form::kSymbols) read = by_our_symbols(plan, read, columns_of(shape), shape.size() == 1);
+    if (is_by_symbol(link.form)) read = by_our_symbols(plan, read, columns_of(shape), shape.size() == 1);
     if (parts.size() == 1) return read;
     values.insert(values.end(), read.begin(), read.end());
   }
@@ -159,6 +177,17 @@ std::vector<float> read_link(const Plan& plan, const Link& link, const Shape& sh
 
 const std::vector<float>& values_of(const std::vector<store::FloatTensor>& tensors, const std::string& name) {
   return std::ranges::find(tensors, name, &store::FloatTensor::name)->values;
+}
+
+// All that kept_tensors() gives.
+std::vector<Kept> all_kept(const Plan& plan) {
+  std::vector<Kept> all = plan.kept;
+  for (const store::TensorShape& ours : store::tensor_shapes(plan.model)) {
+    const Link* const link = link_of(plan, ours.name);
+    if (link == nullptr || !is_kept(*link)) continue;
+    all.push_back({.name = link->theirs[0], .shape = part_shape(plan, *link, ours.shape)});
+  }
+  return all;
 }
 
 // What stands in no tensor of theirs: the logits of symbols that they do not have, and what their decoder
@@ -187,8 +216,12 @@ Plan read_plan(const std::filesystem::path& folder) {
     plan = marian_plan(folder, config);
   } else if (kind == "t5") {
     plan = t5_plan(folder, config);
+  } else if (kind == "bert") {
+    plan = bert_plan(folder, config);
+  } else if (kind == "roberta") {
+    plan = roberta_plan(folder, config);
   } else {
-    fail("{}: wanted a model of type gpt2, marian or t5, found '{}'", file.string(), kind);
+    fail("{}: wanted a model of type gpt2, marian, t5, bert or roberta, found '{}'", file.string(), kind);
   }
   plan.kind = kind;
   return plan;
@@ -198,15 +231,20 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
   Finder finder(plan, source);
   const auto shapes = store::tensor_shapes(plan.model);
   std::map<std::string, std::vector<const SourceTensor*>> found;
+  std::vector<std::pair<const Link*, const SourceTensor*>> copies;
   for (const store::TensorShape& wanted : shapes) {
     const Link* const link = link_of(plan, wanted.name);
     if (link == nullptr) continue;
+    const Shape shape = part_shape(plan, *link, wanted.shape);
     for (const std::string& name : link->theirs) {
-      const Shape shape = part_shape(plan, *link, wanted.shape);
       if (const auto* part = finder.find(name, shape, !link->standard.empty()))
         found[wanted.name].push_back(part);
     }
+    for (const std::string& name : link->copies) {
+      if (const auto* copy = finder.find(name, shape, true)) copies.emplace_back(link, copy);
+    }
   }
+  for (const Kept& kept : plan.kept) finder.find(kept.name, kept.shape, kept.optional);
   const Link& table = *link_of(plan, kEmbedding);
   const Shape table_shape = {plan.their_symbols, plan.model.width};
   std::vector<const SourceTensor*> tied;
@@ -220,6 +258,12 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
            source.file().string());
     }
   }
+  for (const auto& [link, copy] : copies) {
+    if (copy->read() != found.at(link->ours)[0]->read()) {
+      fail("{}: wanted {} once, found it twice with values that differ", source.file().string(),
+           link->theirs[0]);
+    }
+  }
   std::vector<store::FloatTensor> tensors;
   for (const store::TensorShape& wanted : shapes) {
     const Link* const link = link_of(plan, wanted.name);
@@ -228,17 +272,55 @@ std::vector<store::FloatTensor> import_tensors(const Plan& plan, const SourceTen
     tensor.values = link == nullptr        ? made_tensor(plan, wanted.name, tensors)
                     : parts == found.end() ? link->standard
                                            : read_link(plan, *link, wanted.shape, parts->second);
+    if (link != nullptr && is_kept(*link)) {
+      std::vector<float> added;
+      if (!link->added.empty()) added = source.all().at(present_name(plan, source, link->added)).read();
+      tensor.values = fold_in({.skipped = link->skipped, .columns = columns_of(wanted.shape), .added = added},
+                              tensor.values);
+    }
     tensors.push_back(std::move(tensor));
   }
   return tensors;
 }
 
+std::vector<store::FloatTensor> kept_tensors(const Plan& plan, const SourceTensors& source) {
+  std::vector<store::FloatTensor> tensors;
+  for (const Kept& kept : all_kept(plan)) {
+    const std::string name = present_name(plan, source, kept.name);
+    if (name.empty() && kept.optional) continue;
+    if (name.empty()) {
+      fail("{}: wanted {}, which an import keeps for the way back, found none", source.file().string(),
+           kept.name);
+    }
+    const SourceTensor& tensor = source.all().at(name);
+    if (tensor.shape != kept.shape) {
+      fail("{}: {}: wanted the shape {}, found {}", source.file().string(), name,
+           store::shape_text(kept.shape), store::shape_text(tensor.shape));
+    }
+    tensors.push_back({.name = kept.name, .shape = kept.shape, .values = tensor.read()});
+  }
+  return tensors;
+}
+
 std::vector<store::FloatTensor> export_tensors(const Plan& plan,
-                                               const std::vector<store::FloatTensor>& tensors) {
-  std::vector<store::FloatTensor> theirs;
+                                               const std::vector<store::FloatTensor>& tensors,
+                                               const std::vector<store::FloatTensor>& kept) {
+  std::vector<store::FloatTensor> theirs = kept;
+  std::erase_if(theirs, [&](const store::FloatTensor& tensor) {
+    return std::ranges::find(plan.kept, tensor.name, &Kept::name) == plan.kept.end();
+  });
   for (const store::FloatTensor& tensor : tensors) {
     const Link* const link = link_of(plan, tensor.name);
     if (link == nullptr || tensor.values == link->standard) continue;
+    if (is_kept(*link)) {
+      std::vector<float> added;
+      if (!link->added.empty()) added = values_of(kept, link->added);
+      const Fold fold{.skipped = link->skipped, .columns = columns_of(tensor.shape), .added = added};
+      theirs.push_back({.name = link->theirs[0],
+                        .shape = part_shape(plan, *link, tensor.shape),
+                        .values = fold_out(fold, tensor.values, values_of(kept, link->theirs[0]))});
+      continue;
+    }
     const Shape shape = part_shape(plan, *link, tensor.shape);
     const size_t parts = link->theirs.size(), size = tensor.values.size() / parts;
     for (size_t part = 0; part < parts; ++part) {
@@ -246,7 +328,7 @@ std::vector<store::FloatTensor> export_tensors(const Plan& plan,
       std::vector<float> values(first, first + static_cast<std::ptrdiff_t>(size));
       if (link->form == Form::kTransposed && tensor.shape.size() > 1)
         values = transposed(values, shape[1], shape[0]);
-      if (link->form == Form::kSymbols) values = by_their_symbols(plan, values, columns_of(tensor.shape));
+      if (is_by_symbol(link->form)) values = by_their_symbols(plan, values, columns_of(tensor.shape));
       theirs.push_back({.name = link->theirs[part], .shape = shape, .values = std::move(values)});
     }
   }

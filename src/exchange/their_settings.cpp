@@ -37,6 +37,16 @@ void TheirSettings::require_within(const std::string& key, int64_t id, int64_t s
   }
 }
 
+std::string TheirSettings::architecture(const std::string& standard) const {
+  const auto found = member(config_, "architectures", file_, std::vector<std::string>());
+  return found.empty() ? standard : found.front();
+}
+
+void TheirSettings::refuse(const std::string& key, const std::string& wanted,
+                           const std::string& found) const {
+  fail("{}: {}: wanted {}, found {}", file_.string(), key, wanted, found);
+}
+
 void TheirSettings::check(const config::ModelConfig& model) const {
   constexpr int64_t kMost = int64_t{1} << 24;
   constexpr int64_t kMostLayers = 1000;

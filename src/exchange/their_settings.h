@@ -38,6 +38,10 @@ class TheirSettings {
     }
   }
   void require_within(const std::string& key, int64_t id, int64_t symbols) const;
+  // The class that the weights are of: the first of `architectures`.
+  std::string architecture(const std::string& standard) const;
+  // Throws Error that names the key, what was wanted and what was found.
+  [[noreturn]] void refuse(const std::string& key, const std::string& wanted, const std::string& found) const;
   // Refuses dimensions that megin's models cannot have, before anything of their size is made.
   void check(const config::ModelConfig& model) const;
 

@@ -44,6 +44,7 @@ class Splitter {
     return text_.substr(first, at_ - first);
   }
   bool done() const { return at_ == text_.size(); }
+  bool at_space() const { return character(at_).kind == Class::kSpace; }
 
  private:
   struct Character {
@@ -147,8 +148,9 @@ struct BytePairModel::Maps {
 std::string to_bytes(const BytePairTables& tables) {
   nlohmann::ordered_json merges = nlohmann::ordered_json::array();
   for (const auto& [left, right] : tables.merges) merges.push_back({left, right});
-  const nlohmann::ordered_json file = {
+  nlohmann::ordered_json file = {
       {"kind", "byte_pair"}, {"end", tables.end}, {"pieces", tables.pieces}, {"merges", merges}};
+  if (tables.leading_space) file["leading_space"] = true;
   return file.dump() + "\n";
 }
 
@@ -168,6 +170,7 @@ BytePairTables read_byte_pair_tables(std::string_view bytes, const std::string& 
     const json file = json::parse(bytes, bounded);
     file.at("end").get_to(tables.end);
     file.at("pieces").get_to(tables.pieces);
+    tables.leading_space = file.value("leading_space", false);
     for (const json& merge : file.at("merges")) {
       tables.merges.emplace_back(merge.at(0).get<std::string>(), merge.at(1).get<std::string>());
     }
@@ -249,6 +252,11 @@ void BytePairModel::Maps::encode_word(std::string_view word, std::vector<int32_t
 }
 
 std::vector<int32_t> BytePairModel::encode(std::string_view text) const {
+  std::string spaced;
+  if (maps_->tables.leading_space && !text.empty() && !Splitter(text).at_space()) {
+    spaced = " " + std::string(text);
+    text = spaced;
+  }
   std::vector<int32_t> ids;
   for (Splitter splitter(text); !splitter.done();) maps_->encode_word(splitter.next(), ids);
   return ids;
@@ -270,6 +278,7 @@ std::string BytePairModel::decode(std::span<const int32_t> ids) const {
       at += static_cast<size_t>(bytes);
     }
   }
+  if (maps_->tables.leading_space && text.starts_with(' ')) text.erase(0, 1);
   return is_valid_utf8(text) ? text : to_utf8(text, "UTF-8");
 }
 

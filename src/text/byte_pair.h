@@ -19,10 +19,11 @@ struct BytePairTables {
   std::vector<std::string> pieces;
   std::vector<std::pair<std::string, std::string>> merges;  // the best first
   std::string end;                                          // how the end mark is spelled
+  bool leading_space = false;  // a text that begins with none is read with one (RoBERTa's add_prefix_space)
 };
 
 // The tables as the bytes of a subword.model file: JSON, {"kind": "byte_pair", "end": ..., "pieces": [...],
-// "merges": [[left, right], ...]}.
+// "merges": [[left, right], ...]}, with "leading_space": true where it is.
 std::string to_bytes(const BytePairTables& tables);
 
 // Whether a file is of that kind; a SentencePiece model never begins so.
@@ -40,7 +41,8 @@ class BytePairModel {
 
   const BytePairTables& tables() const;
   std::vector<int32_t> encode(std::string_view text) const;  // valid UTF-8
-  // The bytes of the pieces; as text, with U+FFFD for what is none. Special symbols are passed over.
+  // The bytes of the pieces; as text, with U+FFFD for what is none. Special symbols are passed over, and
+  // where texts are read with a leading space, one is taken away.
   std::string decode(std::span<const int32_t> ids) const;
 
  private:

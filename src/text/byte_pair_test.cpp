@@ -85,6 +85,18 @@ TEST(BytePair, GivesEveryTextBack) {
   EXPECT_EQ(model.decode(half), "\uFFFD");
 }
 
+TEST(BytePair, ReadsTextsWithALeadingSpaceWhereTheTablesSaySo) {
+  using Pieces = std::vector<std::string>;
+  BytePairTables tables = small_tables();
+  tables.leading_space = true;
+  const SubwordModel model = SubwordModel::from_bytes(to_bytes(tables), "spaced");
+  EXPECT_EQ(pieces_of(model, "low low"), (Pieces{"Ġlow", "Ġlow"}));
+  EXPECT_EQ(pieces_of(model, " low"), (Pieces{"Ġlow"}));
+  EXPECT_EQ(pieces_of(model, "\u00a0x"), (Pieces{"Â", "ł", "x"})) << "a space of any kind will do";
+  EXPECT_EQ(pieces_of(model, ""), Pieces{});
+  EXPECT_EQ(model.decode(model.encode("low  lower")), "low  lower");
+}
+
 // Long words have many equal pairs: the joins of a word of n bytes cost n log n.
 TEST(BytePair, ReadsAVeryLongWord) {
   const SubwordModel model = small_model();

@@ -26,7 +26,7 @@ std::string to_file(const ByteVocabulary& vocabulary);
 ByteVocabulary byte_vocabulary_from_file(std::string_view bytes, const std::string& name);
 
 // Whether the bytes of a file begin as such a file does; a SentencePiece model never does, and of JSON only
-// byte pairs (byte_pair.h) begin so, too.
+// byte pairs (byte_pair.h) and word pieces (wordpiece.h) begin so, too.
 bool is_byte_vocabulary_file(std::string_view bytes);
 
 // How often each byte value occurs in a text that is given piece by piece.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "text/byte_pair.h"
+#include "text/wordpiece.h"
 
 namespace megin::text {
 namespace {
@@ -25,10 +26,14 @@ int32_t mask_symbol_of(const SubwordModel& model) {
 std::vector<bool> word_begins(const SubwordModel& model) {
   constexpr std::string_view kSentencePieceSpace = "\xE2\x96\x81", kBytePairSpace = "\xC4\xA0";
   const std::string_view space = is_byte_pair_file(model.bytes()) ? kBytePairSpace : kSentencePieceSpace;
+  const bool marks_later = is_wordpiece_file(model.bytes());
+  const auto begins_word = [&](const std::string& piece) {
+    return marks_later ? !piece.starts_with("##") : piece.starts_with(space);
+  };
   const std::optional<int32_t> mask = model.mask_id();
   std::vector<bool> begins;
   for (int32_t id = 0; id < model.size(); ++id) {
-    begins.push_back(id < kSpecialIds || id == mask || model.piece(id).starts_with(space));
+    begins.push_back(id < kSpecialIds || id == mask || begins_word(model.piece(id)));
   }
   return begins;
 }

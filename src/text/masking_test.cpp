@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "text/small_vocabulary.h"
+#include "text/wordpiece.h"
 
 namespace megin::text {
 namespace {
@@ -111,6 +112,12 @@ TEST(Masking, KnowsWhereWordsBegin) {
   EXPECT_TRUE(begins[static_cast<size_t>(*model.id(kWordBegin))]);
   EXPECT_FALSE(begins[static_cast<size_t>(*model.id("bc"))]);
   EXPECT_FALSE(begins[static_cast<size_t>(*model.id("b"))]);
+}
+
+TEST(Masking, KnowsWhereWordsOfWordPiecesBegin) {
+  const WordPieceTables tables{.pieces = {"sea", "##s", ",", "<mask>", "#"}};
+  EXPECT_EQ(word_begins(SubwordModel::from_bytes(to_bytes(tables), "pieces")),
+            (std::vector<bool>{true, true, true, true, true, false, true, true, true}));
 }
 
 TEST(Masking, MasksWordsWholeOrNotAtAll) {

@@ -1,9 +1,5 @@
 #include "text/subword.h"
 
-#include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
-#include <unicode/stringpiece.h>
-
 #include <algorithm>
 #include <unordered_map>
 
@@ -13,6 +9,7 @@
 #include "text/byte_vocabulary.h"
 #include "text/symbol_set.h"
 #include "text/unicode.h"
+#include "text/wordpiece.h"
 
 namespace megin::text {
 namespace {
@@ -20,24 +17,14 @@ namespace {
 // SentencePiece writes a space as this character, so one that stands in the text would come back as a space.
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-std::string compose(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
-  std::string composed;
-  icu::StringByteSink<std::string> sink(&composed);
-  const icu::StringPiece piece(text.data(), static_cast<int32_t>(text.size()));
-  if (U_SUCCESS(status)) nfc->normalizeUTF8(0, piece, sink, nullptr, status);
-  if (U_FAILURE(status)) fail("cannot compose Unicode text: {}", u_errorName(status));
-  return composed;
-}
-
 }  // namespace
 
 std::string normalise_for_subwords(std::string_view text) {
   const bool ascii =
       std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
   if (ascii) return normalise_whitespace(text);
-  std::string composed = compose(is_valid_utf8(text) ? std::string(text) : to_utf8(text, "UTF-8"));
+  std::string composed =
+      normalised(is_valid_utf8(text) ? std::string(text) : to_utf8(text, "UTF-8"), NormalForm::kComposed);
   for (size_t at = 0; (at = composed.find(kSpaceMark, at)) != std::string::npos;) {
     composed.replace(at, kSpaceMark.size(), 1, ' ');
   }
@@ -66,6 +53,7 @@ SubwordModel SubwordModel::from_bytes(std::string bytes, const std::string& name
   model->bytes = std::move(bytes);
   model->name = name;
   model->symbols = is_byte_pair_file(model->bytes)         ? byte_pair_symbols(model->bytes, name)
+                   : is_wordpiece_file(model->bytes)       ? wordpiece_symbols(model->bytes, name)
                    : is_byte_vocabulary_file(model->bytes) ? byte_symbols(model->bytes, name)
                                                            : sentencepiece_symbols(model->bytes, name);
   model->pieces = {"<s>", "<pad>", "</s>", "<unk>"};

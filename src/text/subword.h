@@ -1,6 +1,6 @@
 // Subword models: text to token ids and back, by SentencePiece (Kudo and Richardson 2018), whose file format
-// it is, so that models may be exchanged with its tools; by single bytes (byte_vocabulary.h); or by the byte
-// pairs of an imported model (byte_pair.h).
+// it is, so that models may be exchanged with its tools; by single bytes (byte_vocabulary.h); or, of an
+// imported model, by byte pairs (byte_pair.h) or word pieces (wordpiece.h).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ std::string normalise_for_subwords(std::string_view text);
 
 struct ByteVocabulary;
 
-// A model of either kind, told apart by its file. Const in use and safe from any thread; copies share one
+// A model of any kind, told apart by its file. Const in use and safe from any thread; copies share one
 // model.
 //
 // Ids are megin's, not the model's: 0 to 3 are the special symbols of vocabulary.h, then come all other
@@ -45,7 +45,8 @@ class SubwordModel {
 
   // Token ids of one line, without begin or end mark. A language tag ("<2de>") of this model that starts the
   // line is one id, and the space after it none; so are sentinels ("<extra_id_0>") of an imported T5
-  // anywhere, with the spaces around them. Byte pairs take the line as it is.
+  // anywhere, with the spaces around them. Byte pairs take the line as it is; word pieces clean it in their
+  // own way.
   std::vector<int32_t> encode(std::string_view line) const;
 
   // The text of token ids. Begin, end and padding are skipped; an unknown is " ⁇ ", of bytes U+FFFD. Throws
@@ -71,8 +72,8 @@ class SubwordModel {
 using SentenceSource = std::function<bool(std::string& sentence)>;
 
 struct SubwordTraining {
-  // kind, vocabulary, coverage, byte_fallback, mask_symbol and symbols, each of which is one symbol wherever it
-  // stands behind a space or begins a sentence; the rest is for the caller.
+  // kind, vocabulary, coverage, byte_fallback, mask_symbol and symbols, each of which is one symbol wherever
+  // it stands behind a space or begins a sentence; the rest is for the caller.
   config::SubwordConfig config;
   std::vector<std::string> tags;  // language tags ("<2de>"), each one symbol that is never split
 };

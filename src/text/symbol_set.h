@@ -28,5 +28,6 @@ class SymbolSet {
 std::unique_ptr<const SymbolSet> sentencepiece_symbols(std::string_view bytes, const std::string& name);
 std::unique_ptr<const SymbolSet> byte_symbols(std::string_view bytes, const std::string& name);
 std::unique_ptr<const SymbolSet> byte_pair_symbols(std::string_view bytes, const std::string& name);
+std::unique_ptr<const SymbolSet> wordpiece_symbols(std::string_view bytes, const std::string& name);
 
 }  // namespace megin::text

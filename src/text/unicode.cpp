@@ -2,6 +2,8 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/casemap.h>
+#include <unicode/normalizer2.h>
+#include <unicode/stringpiece.h>
 #include <unicode/uchar.h>
 #include <unicode/ucnv.h>
 #include <unicode/uscript.h>
@@ -89,6 +91,19 @@ std::string normalise_whitespace(std::string_view text) {
     out.append(text, start, length);
   });
   return out;
+}
+
+std::string normalised(std::string_view text, NormalForm form) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* const rules = form == NormalForm::kComposed
+                                            ? icu::Normalizer2::getNFCInstance(status)
+                                            : icu::Normalizer2::getNFDInstance(status);
+  std::string result;
+  icu::StringByteSink<std::string> sink(&result);
+  const icu::StringPiece piece(text.data(), static_cast<int32_t>(text.size()));
+  if (U_SUCCESS(status)) rules->normalizeUTF8(0, piece, sink, nullptr, status);
+  if (U_FAILURE(status)) fail("cannot normalise Unicode text: {}", u_errorName(status));
+  return result;
 }
 
 std::string lower_case(std::string_view text) {

@@ -16,6 +16,10 @@ bool is_valid_utf8(std::string_view text);
 // spaces, control characters, U+FEFF) becomes one plain space, none at either end. `text` is valid UTF-8.
 std::string normalise_whitespace(std::string_view text);
 
+// Composed (NFC) or decomposed (NFD) characters; `text` is valid UTF-8.
+enum class NormalForm { kComposed, kDecomposed };
+std::string normalised(std::string_view text, NormalForm form);
+
 // Full lower-casing of no particular language ("ß" stays, "İ" becomes "i" and a dot above).
 std::string lower_case(std::string_view text);
 
