@@ -115,7 +115,9 @@ TEST_F(TeacherTest, AStudentOfOneExpertsWidthLearns) {
   config::ModelConfig student = small_model(1);
   student.feed_forward = 6;
   const Teacher teacher(write_teacher(elastic_model()), data_, student);
-  Trainer trainer(student, distilling(0, 1, 1));
+  config::TrainConfig config = distilling(0, 1, 1);
+  config.optimizer.learning_rate = 1e-2;
+  Trainer trainer(student, config);
   model::SegmentMemory memory;
   TrainingStep step(trainer.config, trainer.model, trainer.pool,
                     {.teacher = &teacher, .teacher_memory = &memory});
