@@ -39,7 +39,7 @@ data:
     valid: [{paths: [problems.tsv], source_column: question, target_column: equation, where: "fold = ${FOLD}"}]
     test: [{paths: [problems.tsv], source_column: question, target_column: equation, where: "fold = ${FOLD}"}]
   cleaning: {max_ratio: 0, drop_duplicates: false, drop_leaks: false}
-  subword: {vocabulary: 75, byte_fallback: false, symbols: [number0, number1, "+", "-", "*", "/"]}
+  subword: {kind: bpe, vocabulary: 120, byte_fallback: false, symbols: [number0, number1, "+", "-", "*", "/"]}
 variables: {FOLD: 0}
 model:
   width: 32

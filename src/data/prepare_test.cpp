@@ -89,7 +89,7 @@ TEST_F(PrepareTest, AFoldOfATableIsATestSet) {
   config::DataConfig folds = config({corpus});
   corpus.where = "fold = 1";
   folds.split.valid = folds.split.test = {corpus};
-  folds.subword.vocabulary = 320;
+  folds.subword.vocabulary = 290;
   folds.subword.symbols = {"number0", "number1"};
   folds.cleaning = {.max_ratio = 0, .drop_no_letters = false, .drop_duplicates = false, .drop_leaks = false};
   const PrepareReport report = run(folds);

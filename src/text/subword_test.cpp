@@ -135,7 +135,7 @@ TEST(Subword, WordsAskedForAreOneSymbolEach) {
   for (const auto kind : {config::SubwordKind::kUnigram, config::SubwordKind::kBpe}) {
     SubwordTraining training;
     training.config.kind = kind;
-    training.config.vocabulary = 300;
+    training.config.vocabulary = 288;
     training.config.symbols = {"number0", "number1", "+", "-"};
     const SubwordModel made = SubwordModel::from_bytes(train_subword(training, from(list)), "words");
     EXPECT_THAT(pieces(made, made.encode("- number1 number0")), ElementsAre("▁-", "▁number1", "▁number0"));
