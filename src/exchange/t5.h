@@ -13,8 +13,8 @@ namespace megin::exchange {
 // From config.json and spiece.model, and tokenizer_config.json where there is one. Throws Error as
 // read_plan() does.
 //
-// The SentencePiece model gets a piece for each row of the table that it lacks: first the sentinels
-// <extra_id_0> ..., as many as the tokenizer has, counted from the last row down; then rows that no text
+// The SentencePiece model gets a piece for each row of the table that it lacks: first the sentinels,
+// as many as the tokenizer has, <extra_id_0> last; then rows that no text
 // uses, of which the last one becomes <s>. Without such a row <s> has none and is never written
 // (model.output_bias).
 Plan t5_plan(const std::filesystem::path& folder, const nlohmann::json& config);
