@@ -10,7 +10,7 @@
 namespace megin::runtime {
 
 MaskedModel::MaskedModel(std::shared_ptr<const Weights> weights, config::Dispatch dispatch,
-                         OutputSquares* measured)
+                         Measurements measured)
     : weights_(std::move(weights)), dispatch_(std::move(dispatch)), measured_(measured) {
   if (!config::is_masked_lm(config())) {
     fail_usage("wanted a masked language model, found a model of kind {}", config::enum_name(config().kind));

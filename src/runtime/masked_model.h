@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/output_scales.h"
+#include "runtime/measurements.h"
 #include "runtime/weights.h"
 #include "search/next_token_model.h"
 
@@ -34,8 +34,7 @@ class MaskedModel {
  public:
   // Throws UsageError for a model of another kind, or one that cannot serve the dispatch. measured: as of
   // Workspace; must outlive the model, which is then for one thread.
-  MaskedModel(std::shared_ptr<const Weights> weights, config::Dispatch dispatch,
-              OutputSquares* measured = nullptr);
+  MaskedModel(std::shared_ptr<const Weights> weights, config::Dispatch dispatch, Measurements measured = {});
 
   const config::ModelConfig& config() const { return weights_->config; }
   const config::Dispatch& dispatch() const { return dispatch_; }
@@ -55,7 +54,7 @@ class MaskedModel {
  private:
   std::shared_ptr<const Weights> weights_;
   config::Dispatch dispatch_;
-  OutputSquares* measured_;
+  Measurements measured_;
 };
 
 }  // namespace megin::runtime

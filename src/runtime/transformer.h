@@ -25,7 +25,7 @@ class Transformer : public search::NextTokenModel {
   const config::ModelConfig& config() const { return weights_->config; }
   const config::Dispatch& dispatch() const { return dispatch_; }
   std::shared_ptr<const Weights> weights() const { return weights_; }
-  OutputSquares* measured() const { return measured_; }
+  const Measurements& measured() const { return measured_; }
 
   int64_t vocabulary() const override { return config().target_vocabulary; }
   // A model with relative positions goes on for ever.
