@@ -108,6 +108,9 @@ KindText text_of(config::ModelKind kind) {
 }  // namespace
 
 void require_kind(const runtime::ModelBundle& bundle, config::ModelKind wanted, const std::string& path) {
+  if (config::is_classifier(bundle.weights->config)) {
+    fail_usage("{}: wanted a model {}, found a classifier; use megin classify", path, text_of(wanted).what);
+  }
   const config::ModelKind found = bundle.weights->config.kind;
   if (found == wanted) return;
   fail_usage("{}: wanted a model {}, found one {}; {}", path, text_of(wanted).what, text_of(found).what,

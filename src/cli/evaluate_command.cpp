@@ -1,5 +1,5 @@
-// megin evaluate: loss, perplexity and BLEU of a model on a test set, or perplexity of a language model on a
-// text.
+// megin evaluate: loss, perplexity and BLEU of a model on a test set, perplexity of a language model on a
+// text, or accuracy of a classifier.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/decoding_options.h"
+#include "cli/label_evaluation.h"
 #include "cli/test_files.h"
 #include "config/enums.h"
 #include "metric/corpus.h"
@@ -24,6 +25,7 @@ namespace {
 struct EvaluateOptions {
   DecodingOptions decoding;
   TestFiles files;
+  LabelFile labels;
   int64_t block_tokens = 0;
   int64_t seeds = 1;
   bool loss_only = false;
@@ -204,6 +206,11 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
 void evaluate(const EvaluateOptions& given, CommandContext& context) {
   EvaluateOptions options = given;
   if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
+  if (!options.labels.path.empty()) {
+    if (!options.files.source.empty() || !options.files.reference.empty() || !options.files.text.empty())
+      fail_usage("--labels: wanted no --src, --ref or --text beside it");
+    return evaluate_labels(options.decoding, options.labels, options.seeds, context);
+  }
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
   check_files(options.files, bundle.weights->config);
   if (const double rate = options.files.masking.rate; rate <= 0 || rate >= 1) {
@@ -240,7 +247,7 @@ void add_evaluate_command(Program& program) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App& command = program.add(
       {.name = "evaluate",
-       .summary = "Measure loss, perplexity and BLEU on a test set",
+       .summary = "Measure loss, perplexity and BLEU, or accuracy, on a test set",
        .details =
            "The loss is that of the reference's own tokens, the end mark included, each given those before "
            "it. "
@@ -251,15 +258,19 @@ void add_evaluate_command(Program& program) {
            "--block-tokens; options "
            "of the "
            "search are not used then. Of a masked language model the loss is that of the tokens that are "
-           "masked, always the same ones of a text.",
+           "masked, always the same ones of a text. With --labels the model is a classifier: the share of "
+           "sentences whose likeliest class is their label, its 95 % interval (Wilson 1927), and the loss of "
+           "the labels.",
        .examples = "megin evaluate run --src test.en --ref test.de\n"
                    "megin evaluate run --src test.en --ref test.de --experts token --seeds 20 --json\n"
-                   "megin evaluate run --text test.txt"},
+                   "megin evaluate run --text test.txt\n"
+                   "megin evaluate run --labels test.tsv --experts k=8"},
       [options](CommandContext& context) { evaluate(*options, context); });
   add_decoding_options(command, options->decoding);
   command.add_option("--src", options->files.source, "source lines; also .gz or .zst");
   command.add_option("--ref", options->files.reference, "reference lines; also .gz or .zst");
   command.add_option("--text", options->files.text, "text for a language model; also .gz or .zst");
+  add_label_options(command, options->labels);
   command
       .add_option("--block-tokens", options->block_tokens,
                   "blocks that the text is cut into; 0: as long as the model reads")

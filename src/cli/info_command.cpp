@@ -122,14 +122,10 @@ ModelInfo inspect(const InfoOptions& options) {
 }
 
 nlohmann::ordered_json to_json(const store::ParameterCounts& counts) {
-  return {{"total", counts.total()},
-          {"embeddings", counts.embeddings},
-          {"positions", counts.positions},
-          {"attention", counts.attention},
-          {"feed_forward", counts.feed_forward},
-          {"experts", counts.experts},
-          {"routers", counts.routers},
-          {"norms", counts.norms}};
+  return {
+      {"total", counts.total()},       {"embeddings", counts.embeddings},     {"positions", counts.positions},
+      {"attention", counts.attention}, {"feed_forward", counts.feed_forward}, {"experts", counts.experts},
+      {"routers", counts.routers},     {"classifier", counts.classifier},     {"norms", counts.norms}};
 }
 
 nlohmann::ordered_json to_json(const store::TokenFlops& flops) {
@@ -144,6 +140,7 @@ nlohmann::ordered_json to_json(const ModelInfo& info, int64_t length) {
   return {{"path", info.path.string()},
           {"source_language", info.description.source_language},
           {"target_language", info.description.target_language},
+          {"classes", info.description.classes},
           {"model", config::model_to_json(info.description.model)},
           {"parameters", to_json(info.total)},
           {"active_parameters", to_json(info.active)},
@@ -233,6 +230,7 @@ std::string parameter_table(const ModelInfo& info) {
   row("feed-forward, experts", info.total.experts, info.active.experts);
   if (info.total.routers > 0) row("routers", info.total.routers, info.active.routers);
   row("norms", info.total.norms, info.active.norms);
+  row("classifier", info.total.classifier, info.active.classifier);
   row("together", info.total.total(), info.active.total());
   return text;
 }
@@ -282,6 +280,8 @@ std::string to_text(const ModelInfo& info, int64_t length) {
                             info.description.target_language);
   if (!info.description.tags.empty())
     text += fmt::format("tags         {}\n", fmt::join(info.description.tags, ", "));
+  if (!info.description.classes.empty())
+    text += fmt::format("classes      {}\n", fmt::join(info.description.classes, ", "));
   text += shape_lines(info) + provenance_lines(info.description.provenance);
   text += parameter_table(info) + flops_table(info, length);
   return text + fmt::format("\n--experts    {}\n", fmt::join(info.modes, ", "));

@@ -1,4 +1,5 @@
 // megin plot: curves of one or more runs as a picture.
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -32,12 +33,15 @@ report::Series series_of(const std::string& run, const PlotOptions& options, con
   return series;
 }
 
-// BLEU where every run has it, else the loss.
+// BLEU or accuracy where every run has it, else the loss.
 std::string usual_key(const PlotOptions& options, const report::LogAxis& axis) {
-  for (const std::string& run : options.runs) {
-    if (report::RunLog(run).curve(options.event, "bleu", axis).empty()) return "loss";
+  for (const char* key : {"bleu", "accuracy"}) {
+    const auto has_it = [&](const std::string& run) {
+      return !report::RunLog(run).curve(options.event, key, axis).empty();
+    };
+    if (std::ranges::all_of(options.runs, has_it)) return key;
   }
-  return "bleu";
+  return "loss";
 }
 
 void plot(PlotOptions options, CommandContext& context) {
@@ -71,9 +75,10 @@ void add_plot_command(Program& program) {
   command.add_option("RUN", options->runs, "run directories; at most 12")->required();
   command.add_option("--event", options->event, "which lines of the log: validation or update")
       ->capture_default_str();
-  command.add_option(
-      "--key", options->key,
-      "which number of them: bleu, loss, nll, perplexity ...; else bleu, or loss where a run has none");
+  command.add_option("--key", options->key,
+                     "which number of them: bleu, accuracy, loss, nll, perplexity ...; else bleu or "
+                     "accuracy, or loss where a "
+                     "run has neither");
   command
       .add_option("--x", options->x,
                   "the x axis: updates, share (of each run's updates), minutes, cpu-minutes or flops")

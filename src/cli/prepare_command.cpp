@@ -71,7 +71,8 @@ void add_prepare_command(Program& program) {
            "data.output as token shards with a report of what was dropped and why. The "
            "folder is whole or not there.\n"
            "With data.task: language_model the corpora are one running text, taken as it is; with bytes "
-           "its symbols are single bytes.",
+           "its symbols are single bytes.\n"
+           "With classification they are TSV files of a sentence and its label.",
        .examples = "megin prepare recipes/multi30k/thor_tiny.yaml\n"
                    "megin prepare recipe.yaml --set data.subword.vocabulary=4000 --overwrite\n"
                    "megin prepare text.yaml --task bytes --set data.bytes.newlines=drop"},
@@ -79,7 +80,8 @@ void add_prepare_command(Program& program) {
   add_config_options(command, options->config);
   command.add_option(
       "--task", options->task,
-      "what the data is for: translation, language_model or bytes; short for --set data.task=TASK");
+      "what the data is for: translation, language_model, bytes or classification; short for --set "
+      "data.task=TASK");
   command.add_flag("--overwrite", options->overwrite, "replace the prepared data that stands in data.output");
 }
 

@@ -191,6 +191,23 @@ TEST_F(ReportCommandTest, ShowsALanguageModelByItsPerplexity) {
   EXPECT_THAT(command_.output(), HasSubstr(">BLEU</th>"));
 }
 
+TEST_F(ReportCommandTest, ShowsAClassifierByItsAccuracy) {
+  write_run("sst2", {.method = "smoe_dropout"},
+            R"({"event":"validation","update":5,"loss":0.6,"accuracy":0.8125,"sentences":16})"
+            "\n"
+            R"({"event":"validation","update":10,"loss":0.5,"accuracy":0.75,"sentences":16})"
+            "\n");
+  write_file_atomically(folder_ / "sst2" / "config.yaml", "train: {validation: {best_by: accuracy}}\n");
+  EXPECT_EQ(run({path("sst2"), "--svg", path("pictures")}), 0) << command_.errors();
+  const std::string page = command_.output();
+  EXPECT_THAT(page, HasSubstr(">accuracy, %</th>"));
+  EXPECT_THAT(page, HasSubstr(">81.25</td>"));  // at the highest accuracy, not the lowest loss
+  EXPECT_THAT(page, HasSubstr("nats a sentence"));
+  EXPECT_THAT(page, Not(HasSubstr(">BLEU</th>")));
+  EXPECT_THAT(page, Not(HasSubstr(">perplexity</th>")));
+  EXPECT_TRUE(has_picture("validation-accuracy-by-updates"));
+}
+
 // dense: mean 39 / 3, squares 9 + 1 + 16 over 2; thor: mean 96 / 3, squares 4 + 1 + 9 over 2.
 TEST_F(ReportCommandTest, ShowsSeedsAsOneLineAndOneRow) {
   std::vector<std::string> arguments = write_seeds("dense", {10, 12, 17});

@@ -54,14 +54,19 @@ std::optional<Picture> compare(const std::vector<RunGroup>& groups, const Curve&
 }
 
 std::vector<Curve> curves_for(const std::vector<RunGroup>& groups) {
-  bool perplexity = false;
+  bool perplexity = false, accuracy = false;
   for (const RunGroup& group : groups) {
-    for (const ReportedRun* run : group.runs) perplexity = perplexity || is_without_bleu(*run);
+    for (const ReportedRun* run : group.runs) {
+      perplexity = perplexity || is_without_bleu(*run);
+      accuracy = accuracy || last_line(*run, "validation", "accuracy") != nullptr;
+    }
   }
   std::vector<Curve> curves;
   for (const char* axis : {"updates", "flops", "cpu-minutes"}) {
     curves.push_back({"validation", "bleu", axis, "Validation BLEU"});
-    curves.push_back({"validation", "loss", axis, "Validation loss, nats a token"});
+    curves.push_back({"validation", "accuracy", axis, "Validation accuracy"});
+    curves.push_back({"validation", "loss", axis,
+                      accuracy ? "Validation loss, nats a sentence" : "Validation loss, nats a token"});
     // A perplexity falls from thousands to tens.
     if (perplexity) {
       curves.push_back({"validation", "perplexity", axis, "Validation perplexity, by token", Scale::kLog});
@@ -70,7 +75,8 @@ std::vector<Curve> curves_for(const std::vector<RunGroup>& groups) {
     curves.push_back({"validation", "bits_per_token", axis, "Validation, bits a masked token"});
     curves.push_back({"validation", "word_perplexity", axis, "Validation perplexity, by word", Scale::kLog});
   }
-  curves.push_back({"update", "nll", "updates", "Training loss, nats a token"});
+  curves.push_back({"update", "nll", "updates",
+                    accuracy ? "Training loss, nats a sentence" : "Training loss, nats a token"});
   curves.push_back({"update", "consistency", "updates", "Consistency between passes, nats a token"});
   curves.push_back({"update", "gradient_norm", "updates", "Gradient norm"});
   curves.push_back({"update", "target_tokens_per_second", "updates", "Speed, target tokens a second"});

@@ -45,10 +45,11 @@ void add_speed(const ReportedRun& run, ordered_json& of) {
 
 // The validation that the run itself counts as its best.
 const json* best_validation(const ReportedRun& run) {
-  const bool by_loss = setting_of(run, "train.validation.best_by") == "loss";
+  const std::string by = setting_of(run, "train.validation.best_by");
+  const std::string key = by == "accuracy" ? "accuracy" : "bleu";
   const json* best = nullptr;
-  const auto merit = [by_loss](const json& line) {
-    return !by_loss && line.contains("bleu") ? line.at("bleu").get<double>() : -line.value("loss", 0.0);
+  const auto merit = [&](const json& line) {
+    return by != "loss" && line.contains(key) ? line.at(key).get<double>() : -line.value("loss", 0.0);
   };
   for (const json& line : run.log.lines()) {
     if (line.value("event", "") != "validation") continue;
@@ -67,9 +68,11 @@ struct SummaryColumn {
   Align align = Align::kRight;
 };
 
-// A language model has no BLEU; without one on the page the table is that of translation.
+// A language model has no BLEU, nor has a classifier; without one on the page the table is that of
+// translation.
 std::vector<SummaryColumn> columns_for(const std::vector<RunGroup>& groups) {
-  bool perplexity = false, word_perplexity = false, bits = false, token_bits = false, bleu = false;
+  bool perplexity = false, word_perplexity = false, bits = false, token_bits = false, bleu = false,
+       accuracy = false;
   for (const RunGroup& group : groups) {
     for (const ReportedRun* run : group.runs) {
       perplexity = perplexity || is_without_bleu(*run);
@@ -77,6 +80,7 @@ std::vector<SummaryColumn> columns_for(const std::vector<RunGroup>& groups) {
       bits = bits || last_line(*run, "validation", "bits_per_byte") != nullptr;
       token_bits = token_bits || last_line(*run, "validation", "bits_per_token") != nullptr;
       bleu = bleu || last_line(*run, "validation", "bleu") != nullptr;
+      accuracy = accuracy || last_line(*run, "validation", "accuracy") != nullptr;
     }
   }
   std::vector<SummaryColumn> columns = {
@@ -99,7 +103,11 @@ std::vector<SummaryColumn> columns_for(const std::vector<RunGroup>& groups) {
     columns.push_back(
         {.heading = "bits a masked token", .key = "bits_per_token", .of_best = true, .decimals = 3});
   }
-  if (bleu || !perplexity) {
+  if (accuracy) {
+    columns.push_back(
+        {.heading = "accuracy, %", .key = "accuracy", .of_best = true, .decimals = 2, .unit = 0.01});
+  }
+  if (bleu || (!perplexity && !accuracy)) {
     columns.push_back({.heading = "BLEU", .key = "bleu", .of_best = true, .decimals = 2});
   }
   const std::vector<SummaryColumn> costs = {{.heading = "at update", .key = "update", .of_best = true},
@@ -206,8 +214,8 @@ ordered_json run_summary(const ReportedRun& run) {
   if (const json* end = latest_end(run)) of["ended_by"] = end->value("reason", "");
   if (const json* best = best_validation(run)) {
     of["best"] = {{"update", best->at("update")}, {"loss", best->value("loss", 0.0)}};
-    for (const char* key :
-         {"perplexity", "word_perplexity", "bits_per_byte", "bits_per_token", "bleu", "signature"}) {
+    for (const char* key : {"perplexity", "word_perplexity", "bits_per_byte", "bits_per_token", "accuracy",
+                            "bleu", "signature"}) {
       if (best->contains(key)) of["best"][key] = best->at(key);
     }
   }

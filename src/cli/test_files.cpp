@@ -17,6 +17,11 @@ namespace megin::cli {
 void check_files(const TestFiles& files, const config::ModelConfig& model) {
   const bool pairs = !files.source.empty() && !files.reference.empty();
   const bool no_pairs = files.source.empty() && files.reference.empty();
+  if (config::is_classifier(model)) {
+    fail_usage(
+        "wanted a model that translates or reads texts, found a classifier; measure it with megin evaluate "
+        "--labels FILE");
+  }
   if (config::is_language_model(model)) {
     if (files.text.empty() || !no_pairs)
       fail_usage("wanted --text FILE for a language model, and no --src or --ref");

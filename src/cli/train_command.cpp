@@ -33,6 +33,7 @@ nlohmann::ordered_json to_json(const train::TrainingResult& result) {
     json["best_update"] = result.best->update;
     json["valid_loss"] = result.best->loss;
     if (result.best->bleu) json["valid_bleu"] = *result.best->bleu;
+    if (result.best->accuracy) json["valid_accuracy"] = *result.best->accuracy;
   }
   return json;
 }
@@ -64,6 +65,7 @@ std::string to_text(const train::TrainingResult& result, const ConfigOptions& co
   if (result.best) {
     text += fmt::format("best validation: update {}, loss {:.3f}", result.best->update, result.best->loss);
     if (result.best->bleu) text += fmt::format(", BLEU {:.2f}", *result.best->bleu);
+    if (result.best->accuracy) text += fmt::format(", accuracy {:.2f} %", 100 * *result.best->accuracy);
     text += "\n";
   }
   return text + fmt::format("model: {}\n", result.model);
@@ -100,7 +102,8 @@ void add_train_command(Program& program) {
        .examples = "megin train recipes/multi30k/thor_tiny.yaml\n"
                    "megin train recipe.yaml --set train.seed=2 --set train.run=runs/seed2\n"
                    "megin train recipe.yaml --resume\n"
-                   "megin train recipe.yaml --from elastic --set train.run=runs/healed"},
+                   "megin train recipe.yaml --from elastic --set train.run=runs/healed\n"
+                   "megin train recipes/smoe_dropout/sst2/smoe_dropout_tiny.yaml"},
       [options](CommandContext& context) { train_model(*options, context); });
   add_config_options(command, options->config);
   command.add_flag("--resume", options->resume,
@@ -108,7 +111,8 @@ void add_train_command(Program& program) {
   command
       .add_option(
           "--from", options->from,
-          "begin with the weights of this model (or run) directory, of the same dimensions and subwords")
+          "begin with the weights of this model (or run) directory, of the same dimensions and subwords; a "
+          "classifier begins with a language model's and draws its head")
       ->type_name("MODEL");
 }
 

@@ -401,5 +401,56 @@ TEST(CheckTest, BytesRefuseWhatTheyDoNotRead) {
             "data.bytes: wanted none of its keys, as data.task is not bytes, found some");
 }
 
+TEST(CheckTest, ClassificationReadsTsvFilesOfSentencesAndLabels) {
+  const auto error = [](const std::function<void(DataConfig&)>& change) {
+    DataConfig config;
+    config.task = Task::kClassification;
+    config.corpora = {{.paths = {"train.tsv"}}};
+    return error_after<DataConfig>(change, config);
+  };
+  EXPECT_EQ(error([](DataConfig&) {}), "");
+  EXPECT_EQ(error([](DataConfig& c) {
+              c.corpora[0].paths = {"a", "b"};
+            }),
+            "data.corpora.0.paths: wanted one TSV file of sentences with labels, found 2 files");
+  EXPECT_EQ(error([](DataConfig& c) { c.corpora[0].format = "tmx"; }),
+            "data.corpora.0.format: wanted auto or tsv for sentences with labels (data.task classification), "
+            "found 'tmx'");
+  EXPECT_EQ(error([](DataConfig& c) { c.corpora[0].tag = "<2de>"; }),
+            "data.corpora.0.tag: wanted none for data.task classification, found '<2de>'");
+  EXPECT_EQ(error([](DataConfig& c) { c.subword.joint = false; }),
+            "data.subword.joint: wanted true for data.task classification, which has one side, found false");
+  EXPECT_EQ(error([](DataConfig& c) { c.cleaning.max_ratio = 2; }),
+            "data.cleaning.max_ratio: wanted 3, as data.task classification does not read it, found 2");
+  EXPECT_EQ(error([](DataConfig& c) { c.max_tokens = 2; }),
+            "data.max_tokens: wanted 3 or more: a sentence has a mark on either side, found 2");
+}
+
+TEST(CheckTest, AClassifierIsALanguageModelWithAHead) {
+  EXPECT_EQ(model_error([](ModelConfig& c) { c.classes = 1; }),
+            "model.classes: wanted 0, or 2 or more, found 1");
+  EXPECT_EQ(
+      model_error([](ModelConfig& c) { c.classes = 2; }),
+      "model.classes: wanted 0 in an encoder_decoder; a classifier is a language model with a head, found 2");
+  EXPECT_EQ(train_error([](TrainConfig& c) { c.batch_sentences = -1; }),
+            "train.batch_sentences: wanted 0 (no limit) or more, found -1");
+  EXPECT_EQ(train_error([](TrainConfig& c) { c.validation.best_by = "f1"; }),
+            "train.validation.best_by: wanted bleu, loss or accuracy, found 'f1'");
+}
+
+// A sentence is one segment, however short those of a text are in evaluation.
+TEST(CheckTest, AClassifierSeesAllOfASentence) {
+  ModelConfig config;
+  apply_model_preset(config, "tiny_transformer_xl");
+  EXPECT_EQ(evaluation_segments(config).first_seen(127), 0);
+  config.memory = 0;
+  EXPECT_EQ(evaluation_segments(config).first_seen(127), 96 - 96);
+  config.max_length = 120;
+  config.evaluation_block = 50;
+  EXPECT_EQ(evaluation_segments(config).first_seen(119), 100 - 70);
+  config.classes = 2;
+  EXPECT_EQ(evaluation_segments(config).first_seen(119), 0);
+}
+
 }  // namespace
 }  // namespace megin::config

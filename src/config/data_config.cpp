@@ -46,12 +46,23 @@ void check_text(const CorpusConfig& c, const std::string& path) {
   require(c.where.empty(), path + ".where", "none for a text, which has no rows", "'" + c.where + "'");
 }
 
+void check_labelled(const CorpusConfig& c, const std::string& path) {
+  require(c.format == "auto" || c.format == "tsv", path + ".format",
+          "auto or tsv for sentences with labels (data.task classification)", "'" + c.format + "'");
+  require(c.paths.size() == 1, path + ".paths", "one TSV file of sentences with labels",
+          fmt::format("{} files", c.paths.size()));
+  require(c.tag.empty(), path + ".tag", "none for data.task classification", "'" + c.tag + "'");
+  check_corpus(c, path);
+}
+
 void check_corpora(const DataConfig& config, const std::vector<CorpusConfig>& corpora,
                    const std::string& path) {
   for (size_t i = 0; i < corpora.size(); ++i) {
     const std::string place = fmt::format("{}.{}", path, i);
     if (config.task == Task::kTranslation) {
       check_corpus(corpora[i], place);
+    } else if (config.task == Task::kClassification) {
+      check_labelled(corpora[i], place);
     } else {
       check_text(corpora[i], place);
     }
@@ -70,7 +81,8 @@ void check_subword(const SubwordConfig& c) {
     require(!word.empty() && word.find_first_of(" \t\n\r,\"") == std::string::npos, "data.subword.symbols",
             "words without spaces, commas and quotes", "'" + word + "'");
   }
-  // The four special symbols, the 256 bytes and the mask symbol if asked for, those named, and one of its own.
+  // The four special symbols, the 256 bytes and the mask symbol if asked for, those named, and one of its
+  // own.
   const int64_t least =
       (c.byte_fallback ? 261 : 5) + (c.mask_symbol ? 1 : 0) + static_cast<int64_t>(c.symbols.size());
   if (c.model.empty()) {
@@ -132,8 +144,16 @@ void check(const DataConfig& c) {
   check_corpora(c, c.split.valid, "data.split.valid");
   check_corpora(c, c.split.test, "data.split.test");
   check_bytes(c);
-  if (is_text(c.task)) {
-    require(c.subword.joint, "data.subword.joint", "true for a language model, which has one side", false);
+  if (c.task != Task::kTranslation) {
+    require(c.subword.joint, "data.subword.joint",
+            fmt::format("true for data.task {}, which has one side", enum_name(c.task)), false);
+  }
+  if (c.task == Task::kClassification) {
+    require(c.cleaning.max_ratio == CleaningConfig{}.max_ratio, "data.cleaning.max_ratio",
+            fmt::format("{}, as data.task classification does not read it", CleaningConfig{}.max_ratio),
+            c.cleaning.max_ratio);
+    require(c.max_tokens >= 3, "data.max_tokens", "3 or more: a sentence has a mark on either side",
+            c.max_tokens);
   }
   if (c.task == Task::kLanguageModel) {
     require(!c.split.valid.empty() || c.corpora.empty(), "data.split.valid",

@@ -12,14 +12,15 @@ namespace megin::config {
 // translation: pairs of a source and a target, for an encoder-decoder.
 // language_model: a running text, line by line, for a causal_lm or a masked_lm.
 // bytes: a text for a causal_lm whose symbols are single bytes; one sequence, in which lines mean nothing.
-enum class Task { kTranslation, kLanguageModel, kBytes };
+// classification: sentences, each with the label of its class, for a causal_lm or a masked_lm with a head.
+enum class Task { kTranslation, kLanguageModel, kBytes, kClassification };
 constexpr auto enum_names(Task) {
-  return std::array<std::string_view, 3>{"translation", "language_model", "bytes"};
+  return std::array<std::string_view, 4>{"translation", "language_model", "bytes", "classification"};
 }
 
-// A running text, not pairs.
+// A running text, not examples that stand by themselves.
 constexpr bool is_text(Task task) {
-  return task != Task::kTranslation;
+  return task == Task::kLanguageModel || task == Task::kBytes;
 }
 
 // Whether an end mark stands behind each example.
@@ -32,8 +33,9 @@ struct CorpusConfig {
   std::vector<std::string> paths = {};  // one file; two for plain pairs (source, target)
   double weight = 1.0;                  // how often a pair is drawn relative to other corpora's pairs
   std::string tag = {};             // target-language tag put before each source, e.g. "<2de>"; empty: none
-  std::string source_column = "1";  // of TSV: its number from 1, or its name in the header
-  std::string target_column = "2";
+  std::string source_column = "1";  // of TSV: its number from 1, or its name in the header; of classification
+                                    // the sentence's
+  std::string target_column = "2";  // of classification the label's
   bool header = false;     // TSV: the first line is no pair; a column or condition by name says so, too
   std::string where = {};  // TSV: the rows to take (config/row_condition.h); empty: all
 
@@ -43,8 +45,9 @@ struct CorpusConfig {
     field("paths", self.paths, "one file, or two (source, target) for plain pairs");
     field("weight", self.weight, "how often a pair is drawn relative to other corpora's");
     field("tag", self.tag, "target-language tag put before each source; empty = none");
-    field("source_column", self.source_column, "of TSV: its number from 1, or its name in the header");
-    field("target_column", self.target_column, "of TSV, likewise");
+    field("source_column", self.source_column,
+          "of TSV: its number from 1, or its name in the header; of classification the sentence's");
+    field("target_column", self.target_column, "of TSV, likewise; of classification the label's");
     field("header", self.header, "TSV: skip the first line; names of columns say so, too");
     field("where", self.where, "TSV: rows to take, as \"fold = 0\" or \"fold != 0\"; empty = all");
   }
@@ -147,14 +150,14 @@ struct DataConfig {
   Task task = Task::kTranslation;
   std::string output = {};             // folder made by `megin prepare`
   std::string source_language = "en";  // BCP 47, used to choose sides in TMX and printed in reports
-  std::string target_language = "de";  // of a language model the same as source_language
+  std::string target_language = "de";  // where there is one side only, the same as source_language
   std::vector<CorpusConfig> corpora = {};
   CleaningConfig cleaning = {};
   SplitConfig split = {};
   SubwordConfig subword = {};
   BytesConfig bytes = {};
-  int64_t max_tokens =
-      256;  // of a side in subwords, end mark included; longer training pairs are dropped and counted
+  int64_t max_tokens = 256;  // of a side in subwords, end mark included (of classification two marks); longer
+                             // training pairs are dropped and counted
   int64_t seed = 1;
   int64_t threads = 0;  // 0: all processors this process may use
 

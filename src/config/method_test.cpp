@@ -213,6 +213,48 @@ TEST_F(MethodTest, AMaskedLanguageModelIsOneKeyAway) {
       "train.validation.bleu: wanted false for a masked_lm, which translates nothing");
 }
 
+TEST_F(MethodTest, AClassifierIsOneKeyAway) {
+  const RunConfig run = load_text("data: {task: classification, source_language: fi}\n");
+  EXPECT_EQ(run.model.preset, "tiny_lm");
+  EXPECT_EQ(run.model.classes, 0) << "the data's";
+  EXPECT_EQ(run.data.target_language, "fi");
+  EXPECT_EQ(run.train.objective.label_smoothing, 0.0);
+  EXPECT_FALSE(run.train.validation.bleu);
+  EXPECT_EQ(run.train.validation.best_by, "accuracy");
+  EXPECT_EQ(load_text(to_yaml(run)), run);
+  EXPECT_EQ(load_text("data: {task: classification}\ntrain: {validation: {best_by: loss}}\n")
+                .train.validation.best_by,
+            "loss");
+  // Experts at a number that stays.
+  const RunConfig half = load_text(
+      "data: {task: classification}\nmodel: {experts: {count: 16, active: 8}}\n"
+      "train: {method: smoe_dropout, routing: {active_schedule: constant}, batch_sentences: 16}\n");
+  EXPECT_EQ(half.model.experts.active, 8);
+  EXPECT_EQ(half.train.routing.active_schedule, ActiveSchedule::kConstant);
+
+  EXPECT_EQ(error_of("data: {task: classification}\nmodel: {preset: tiny}\n"),
+            "data.task: classification is for another model than model.kind encoder_decoder; the presets of "
+            "language models are tiny_lm, base_lm, large_lm and transformer_xl, of masked ones (data.task "
+            "language_model) tiny_mlm, bert and roberta");
+  const RunConfig masked = load_text("{data: {task: classification}, model: {kind: masked_lm}}");
+  EXPECT_EQ(masked.model.preset, "tiny_mlm");
+  EXPECT_EQ(masked.train.validation.best_by, "accuracy");
+  EXPECT_EQ(error_of("data: {task: classification}\ntrain: {objective: {teacher: {model: runs/x}}}\n"),
+            "train.objective.teacher.model: wanted none for data.task classification, found runs/x");
+  EXPECT_EQ(error_of("data: {task: language_model}\nmodel: {classes: 2}\n"),
+            "model.classes: wanted 0 for data.task language_model; a classifier is trained with data.task "
+            "classification, found 2");
+  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {validation: {best_by: accuracy}}\n"),
+            "train.validation.best_by: wanted bleu or loss: accuracy is of data.task classification, found "
+            "accuracy");
+  EXPECT_EQ(
+      error_of("data: {task: classification}\ntrain: {method: r3f}\n"),
+      "train.objective.perturbation.kind: wanted none for data.task classification: r3f and smart train "
+      "translations and texts, found normal");
+  EXPECT_EQ(error_of("data: {task: language_model}\ntrain: {batch_sentences: 4}\n"),
+            "train.batch_sentences: wanted 0 for a running text, which has blocks, found 4");
+}
+
 TEST_F(MethodTest, BytesAreALanguageModel) {
   const RunConfig lm = load_text(
       "data: {task: bytes, corpora: [{paths: [a]}], bytes: {newlines: drop, valid_bytes: 5, test_bytes: "

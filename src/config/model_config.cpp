@@ -208,6 +208,15 @@ void check_attention(const ModelConfig& c) {
           fmt::format("0 to model.max_length ({})", c.max_length), c.evaluation_block);
 }
 
+void check_classifier(const ModelConfig& c) {
+  require(c.classes == 0 || c.classes >= 2, "model.classes", "0, or 2 or more", c.classes);
+  if (!is_classifier(c)) return;
+  require(is_language_model(c), "model.classes",
+          "0 in an encoder_decoder; a classifier is a language model with a head", c.classes);
+  require(c.max_length >= 3, "model.max_length",
+          "3 or more in a classifier: a sentence has a mark on either side", c.max_length);
+}
+
 void check_unit_dropout(const ModelConfig& c) {
   require(c.group_dropout.groups >= 0 && c.group_dropout.groups <= c.feed_forward,
           "model.group_dropout.groups",
@@ -307,6 +316,7 @@ void check(const ModelConfig& c) {
   check_router(c);
   check_mixture(c);
   check_unit_dropout(c);
+  check_classifier(c);
 }
 
 }  // namespace megin::config

@@ -287,6 +287,8 @@ struct ModelConfig {
   bool begin_vector = false;      // the decoder's first input is a vector of its own, not the end mark's
   int64_t source_vocabulary = 0;  // 0: taken from the prepared data
   int64_t target_vocabulary = 0;  // 0: taken from the prepared data
+  // Of a classifier; 0: taken from the prepared data where that has classes, else the model is none.
+  int64_t classes = 0;
   ExpertConfig experts = {};
   MixtureConfig mixture = {};
 
@@ -332,6 +334,7 @@ struct ModelConfig {
           "the decoder begins with a vector of its own, not the end mark's");
     field("source_vocabulary", self.source_vocabulary, "0 = taken from the data");
     field("target_vocabulary", self.target_vocabulary, "0 = taken from the data");
+    field("classes", self.classes, "of a classifier (data.task classification); 0 = taken from the data");
     field("experts", self.experts, "where the experts are");
     field("mixture", self.mixture, "of whole translations");
   }
@@ -366,6 +369,15 @@ constexpr bool has_own_output(const ModelConfig& config) {
          config.share_embeddings == ShareEmbeddings::kInputs;
 }
 
+// A body with a head that tells the class of a sentence from the state of one of its tokens (SMoE-Dropout's
+// SST-2, smoe_dropout spec 4.10): of a causal_lm the last, which has seen all others, of a masked_lm the
+// first.
+constexpr bool is_classifier(const ModelConfig& config) {
+  return config.classes > 0;
+}
+// Dropout between the two layers of the head.
+constexpr double kClassifierDropout = 0.1;
+
 constexpr int64_t width_of_head(const ModelConfig& config) {
   return config.head_width > 0 ? config.head_width : config.width / config.heads;
 }
@@ -392,8 +404,10 @@ struct Segments {
 constexpr Segments training_segments(const ModelConfig& config) {
   return {config.max_length, config.memory};
 }
-// Shorter segments with so much more memory that the last of a segment sees as far as in training.
+// Shorter segments with so much more memory that the last of a segment sees as far as in training. A sentence
+// that is classified is one segment with nothing before it, in training and in use.
 constexpr Segments evaluation_segments(const ModelConfig& config) {
+  if (is_classifier(config)) return training_segments(config);
   const int64_t block = config.evaluation_block > 0 ? config.evaluation_block : config.max_length;
   return {block, config.memory + config.max_length - block};
 }

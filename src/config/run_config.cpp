@@ -147,16 +147,17 @@ void apply_method(RunConfig& config, const Given& given) {
   apply_mixture(config, given, traits);
 }
 
-// What a running text wants otherwise than pairs do.
+// What a running text, or sentences with labels, want otherwise than pairs do.
 void apply_task(RunConfig& config, const Given& given) {
-  if (is_text(config.data.task) && !given.contains("data.target_language")) {
+  const bool classifies = config.data.task == Task::kClassification;
+  if (config.data.task != Task::kTranslation && !given.contains("data.target_language")) {
     config.data.target_language = config.data.source_language;
   }
   if (!is_language_model(config.model)) return;
   if (!given.contains("train.objective.label_smoothing")) config.train.objective.label_smoothing = 0.0;
   ValidationConfig& validation = config.train.validation;
   if (!given.contains("train.validation.bleu")) validation.bleu = false;
-  if (!given.contains("train.validation.best_by")) validation.best_by = "loss";
+  if (!given.contains("train.validation.best_by")) validation.best_by = classifies ? "accuracy" : "loss";
   if (!has_encoder(config.model) && !given.contains("model.encoder_layers")) config.model.encoder_layers = 0;
   if (!has_decoder(config.model) && !given.contains("model.decoder_layers")) config.model.decoder_layers = 0;
   if (is_masked_lm(config.model) && !given.contains("data.subword.mask_symbol")) {
@@ -181,7 +182,7 @@ void apply_preset(RunConfig& config, const Value& root) {
     apply_model_preset(config.model, "tiny_mlm");
   } else if (task) {
     read_field(*task, "data.task", config.data.task);
-    if (is_text(config.data.task)) apply_model_preset(config.model, "tiny_lm");
+    if (config.data.task != Task::kTranslation) apply_model_preset(config.model, "tiny_lm");
   }
 }
 
@@ -332,6 +333,22 @@ void check_masked_lm(const RunConfig& config) {
           false);
 }
 
+void check_classification(const RunConfig& config) {
+  const bool classifies = config.data.task == Task::kClassification;
+  require(classifies || config.model.classes == 0, "model.classes",
+          fmt::format("0 for data.task {}; a classifier is trained with data.task classification",
+                      enum_name(config.data.task)),
+          config.model.classes);
+  require(classifies || config.train.validation.best_by != "accuracy", "train.validation.best_by",
+          "bleu or loss: accuracy is of data.task classification", config.train.validation.best_by);
+  if (!classifies) return;
+  const Perturbation noise = config.train.objective.perturbation.kind;
+  require(noise == Perturbation::kNone, "train.objective.perturbation.kind",
+          "none for data.task classification: r3f and smart train translations and texts", enum_name(noise));
+  require(config.train.objective.teacher.model.empty(), "train.objective.teacher.model",
+          "none for data.task classification", config.train.objective.teacher.model);
+}
+
 void check_together(const RunConfig& config) {
   check_routing(config);
   check_mixture_training(config);
@@ -355,6 +372,9 @@ void check_together(const RunConfig& config) {
         enum_name(config.data.task), enum_name(config.model.kind));
   }
   check_masked_lm(config);
+  check_classification(config);
+  require(config.train.batch_sentences == 0 || !is_text(config.data.task), "train.batch_sentences",
+          "0 for a running text, which has blocks", config.train.batch_sentences);
   if (has_memory(config.model)) {
     require(config.train.objective.perturbation.kind == Perturbation::kNone,
             "train.objective.perturbation.kind", "none with relative positions, which see what was before",
@@ -399,9 +419,9 @@ bool is_task_of(Task task, const ModelConfig& model) {
     case ModelKind::kEncoderDecoder:
       return task == Task::kTranslation;
     case ModelKind::kCausalLm:
-      return is_text(task);
+      return is_text(task) || task == Task::kClassification;
     case ModelKind::kMaskedLm:
-      return task == Task::kLanguageModel;
+      return task == Task::kLanguageModel || task == Task::kClassification;
   }
   __builtin_unreachable();
 }

@@ -33,7 +33,7 @@ struct RunConfig {
 //   2. `overrides` ("train.seed=2") are applied in order;
 //   3. ${NAME} is replaced (variables.h);
 //   4. fields that were not given come from the model preset, which where none is given is tiny_mlm for
-//      model.kind masked_lm, else tiny_lm for data.task language_model and bytes;
+//      model.kind masked_lm, else tiny_lm where data.task is not translation;
 //   5. the method sets what it is made of (below), and a language model what it cannot have otherwise: no
 //      label smoothing unless given, no BLEU, of a masked_lm a mask symbol;
 //   6. train.data, when not given, is data.output;

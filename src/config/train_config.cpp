@@ -60,9 +60,9 @@ void check_validation(const ValidationConfig& c) {
   require(c.beam >= 1, "train.validation.beam", "1 (greedy) or more", c.beam);
   require(c.sentences >= 0, "train.validation.sentences", "0 (all) or more", c.sentences);
   require(c.patience >= 0, "train.validation.patience", "0 (never stop) or more", c.patience);
-  require(c.best_by == "bleu" || c.best_by == "loss", "train.validation.best_by", "bleu or loss",
-          "'" + c.best_by + "'");
-  require(c.best_by == "loss" || c.bleu, "train.validation.best_by",
+  require(c.best_by == "bleu" || c.best_by == "loss" || c.best_by == "accuracy", "train.validation.best_by",
+          "bleu, loss or accuracy", "'" + c.best_by + "'");
+  require(c.best_by != "bleu" || c.bleu, "train.validation.best_by",
           "loss, as train.validation.bleu is false", c.best_by);
   try {
     if (c.experts != "auto") parse_dispatch(c.experts, 1);
@@ -100,6 +100,7 @@ void check(const TrainConfig& c) {
   require(c.max_epochs >= 0, "train.max_epochs", "0 (no limit) or more", c.max_epochs);
   require(c.max_minutes >= 0.0, "train.max_minutes", "0 (no limit) or more", c.max_minutes);
   require(c.batch_tokens >= 1, "train.batch_tokens", "1 or more", c.batch_tokens);
+  require(c.batch_sentences >= 0, "train.batch_sentences", "0 (no limit) or more", c.batch_sentences);
   require(c.accumulate >= 1, "train.accumulate", "1 or more", c.accumulate);
   check_objective(c.objective);
   check_routing(c.routing);

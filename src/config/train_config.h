@@ -329,7 +329,8 @@ struct ValidationConfig {
   int64_t sentences = 0;         // of the set used for BLEU, or a language model's blocks; 0: all
   std::string experts = "auto";  // routing used: a dispatch mode (dispatch.h), or auto
   int64_t patience = 0;          // stop after so many validations without a better one; 0: never
-  std::string best_by = "bleu";  // bleu or loss: what decides the best checkpoint and the patience
+  // bleu, loss or accuracy: what decides the best checkpoint and the patience.
+  std::string best_by = "bleu";
 
   template <typename Self, typename Visitor>
   static void visit(Self& self, Visitor&& field) {
@@ -343,7 +344,8 @@ struct ValidationConfig {
           "k=K,K,...; auto = ensemble "
           "for random experts, token for uniform, else router");
     field("patience", self.patience, "stop after so many validations without a better one; 0 = never");
-    field("best_by", self.best_by, "bleu or loss; loss for a language model");
+    field("best_by", self.best_by,
+          "bleu, loss or accuracy; loss for a language model, accuracy for a classifier");
   }
   bool operator==(const ValidationConfig&) const = default;
 };
@@ -383,6 +385,7 @@ struct TrainConfig {
   int64_t max_epochs = 0;       // 0: no limit
   double max_minutes = 0;       // of training, validation included; 0: no limit (a resumed run counts on)
   int64_t batch_tokens = 4096;  // padded tokens of a micro-batch: longest side times sentences
+  int64_t batch_sentences = 0;  // of a micro-batch at most; 0: no limit; not of a running text
   int64_t accumulate = 1;       // micro-batches of an update
   Method method = Method::kThor;
   ObjectiveConfig objective = {};
@@ -409,6 +412,7 @@ struct TrainConfig {
     field("max_epochs", self.max_epochs, "passes over the data; 0 = no limit");
     field("max_minutes", self.max_minutes, "of training; 0 = no limit");
     field("batch_tokens", self.batch_tokens, "padded tokens of a micro-batch");
+    field("batch_sentences", self.batch_sentences, "and most sentences of it; 0 = no limit");
     field("accumulate", self.accumulate, "micro-batches of an update");
     field("method", self.method, "sets passes, experts and dropout sharing");
     field("objective", self.objective, "the loss");

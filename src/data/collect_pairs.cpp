@@ -47,13 +47,18 @@ void put_tag(std::string& source, const std::string& tag) {
   if (!tag.empty()) source.insert(0, tag + " ");
 }
 
-text::CleaningOptions cleaning_options(const config::CleaningConfig& config) {
+text::CleaningOptions cleaning_options(const config::DataConfig& data) {
+  const config::CleaningConfig& config = data.cleaning;
   text::CleaningOptions options;
   options.max_words = static_cast<size_t>(config.max_words);
   options.max_bytes = static_cast<size_t>(config.max_bytes);
   options.max_length_ratio = config.max_ratio;
   options.drop_identical = config.drop_identical;
   options.drop_no_letters = config.drop_no_letters;
+  if (data.task == config::Task::kClassification) {  // a label is no translation
+    options.max_length_ratio = 0;
+    options.drop_identical = options.drop_no_letters = false;
+  }
   return options;
 }
 
@@ -75,7 +80,7 @@ class Collector {
   Collector(const config::DataConfig& config, const std::filesystem::path& directory, Console& console)
       : config_(config),
         console_(console),
-        cleaner_(cleaning_options(config.cleaning)),
+        cleaner_(cleaning_options(config)),
         planner_(split_options(config)),
         finder_({.rule = text::DuplicateRule::kPair, .temporary_directory = directory}),
         kept_(directory),

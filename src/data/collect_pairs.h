@@ -1,4 +1,5 @@
-// The first half of preparing: from corpora to clean pairs, each in its split.
+// The first half of preparing: from corpora to clean pairs, each in its split. A sentence with its label is a
+// pair of both.
 #pragma once
 
 #include <array>

@@ -30,6 +30,7 @@ DataIndex from_json(const Json& json) {
   index.source_vocabulary = json.at("source_vocabulary");
   index.target_vocabulary = json.at("target_vocabulary");
   index.corpus_weights = json.at("corpus_weights").get<std::vector<double>>();
+  index.classes = json.value("classes", std::vector<std::string>());
   for (size_t i = 0; i < kSplits.size(); ++i) {
     const Json& split = json.at("splits").at(kSplits[i]);
     index.pairs[i] = split.at("pairs");
@@ -72,6 +73,7 @@ Json index_to_json(const DataIndex& index) {
                {"source_vocabulary", index.source_vocabulary},
                {"target_vocabulary", index.target_vocabulary},
                {"corpus_weights", index.corpus_weights}};
+  if (!index.classes.empty()) json["classes"] = index.classes;
   for (size_t i = 0; i < kSplits.size(); ++i) {
     json["splits"][kSplits[i]] = {{"pairs", index.pairs[i]}, {"shards", index.shards[i]}};
   }

@@ -32,6 +32,7 @@ struct DataIndex {
   int64_t source_vocabulary = 0;
   int64_t target_vocabulary = 0;
   std::vector<double> corpus_weights;
+  std::vector<std::string> classes;  // labels of sentences, in the order of their numbers; else none
   std::array<int64_t, kSplits.size()> pairs{};  // in the order of kSplits
   std::array<int64_t, kSplits.size()> shards{};
   std::vector<FileEntry> files;  // all but data.json itself, by name

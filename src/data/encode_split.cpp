@@ -6,7 +6,8 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/stop_signal.h"
-#include "data/split_files.h"
+#include "data/class_labels.h"
+#include "data/token_batch.h"
 
 namespace megin::data {
 namespace {
@@ -24,14 +25,19 @@ class SplitWriter {
  public:
   explicit SplitWriter(const EncodeOptions& options)
       : options_(options), shards_(options.folder, options.split, options.shard_bytes) {
-    if (options.keep_text) {
+    if (options.classes != nullptr) encoded_.report.classes.resize(options.classes->size());
+    if (options.keep_text && options.classes != nullptr) {
+      labelled_.emplace(options.folder / (options.split + ".tsv"));
+    } else if (options.keep_text) {
       if (options.pairs) source_.emplace(options.folder / (options.split + ".src"));
       target_.emplace(options.folder / (options.split + ".tgt"));
     }
   }
 
   void add(const Encoded& pair) {
-    const auto longest = static_cast<int64_t>(std::max(pair.source.size(), pair.target.size())) + 1;
+    const bool labelled = options_.classes != nullptr;
+    const auto longest = static_cast<int64_t>(std::max(pair.source.size(), pair.target.size())) +
+                         (labelled ? kSentenceMarks : 1);
     if (options_.max_tokens > 0 && longest > options_.max_tokens) {
       if (pair.text.corpus >= encoded_.too_long.size()) encoded_.too_long.resize(pair.text.corpus + 1);
       ++encoded_.too_long[pair.text.corpus];
@@ -40,8 +46,13 @@ class SplitWriter {
     shards_.add({pair.source, pair.target, static_cast<int32_t>(pair.text.corpus)});
     if (source_) source_->add_line(pair.text.source);
     if (target_) target_->add_line(pair.text.target);
+    if (labelled_) labelled_->add_line(pair.text.source + "\t" + pair.text.target);
     ++encoded_.report.pairs;
-    encoded_.report.source.add(pair.source);
+    if (labelled) {
+      ++encoded_.report.classes[static_cast<size_t>(pair.source[0])];
+    } else {
+      encoded_.report.source.add(pair.source);
+    }
     encoded_.report.target.add(pair.target);
   }
 
@@ -49,15 +60,26 @@ class SplitWriter {
     encoded_.report.shards = shards_.finish();
     if (source_) source_->finish();
     if (target_) target_->finish();
+    if (labelled_) labelled_->finish();
     return std::move(encoded_);
   }
 
  private:
   const EncodeOptions& options_;
   ShardSequence shards_;
-  std::optional<TextFile> source_, target_;
+  std::optional<TextFile> source_, target_, labelled_;
   EncodedSplit encoded_;
 };
+
+void encode(const EncodeOptions& options, const SubwordPair& subwords, Encoded& pair) {
+  if (options.classes == nullptr) {
+    pair.source = subwords.source.encode(pair.text.source);
+    pair.target = subwords.target.encode(pair.text.target);
+    return;
+  }
+  pair.source = {class_of(pair.text.target, *options.classes, options.split)};
+  pair.target = subwords.target.encode(pair.text.source);
+}
 
 }  // namespace
 
@@ -73,8 +95,7 @@ EncodedSplit encode_split(const PairSpool& pairs, const EncodeOptions& options, 
     for (filled = 0; filled < kChunk && reader.next(chunk[filled].text);) ++filled;
     tools.pool.parallel_for(0, static_cast<int64_t>(filled), 64, [&](int64_t from, int64_t to) {
       for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-        chunk[i].source = tools.subwords.source.encode(chunk[i].text.source);
-        chunk[i].target = tools.subwords.target.encode(chunk[i].text.target);
+        encode(options, tools.subwords, chunk[i]);
       }
     });
     for (size_t i = 0; i < filled; ++i) writer.add(chunk[i]);

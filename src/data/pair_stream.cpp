@@ -27,9 +27,9 @@ void sort_by(std::vector<uint32_t>& order, Length length) {
   order = std::move(sorted);
 }
 
-// How many of `count` waiting sentences a batch takes.
-constexpr size_t whole_batch(size_t count) {
-  return count < 8 ? count : count / 8 * 8;
+// How many of `count` waiting sentences a batch takes, which may have `most` (0: any number).
+constexpr size_t whole_batch(size_t count, size_t most) {
+  return count < 8 || count == most ? count : count / 8 * 8;
 }
 
 double weight_of(const PairStreamOptions& options, int32_t corpus) {
@@ -81,7 +81,9 @@ PairStream::PairStream(const ExampleSource& examples, const PairStreamOptions& o
 TokenBatch PairStream::next() {
   const uint32_t number = batches_[static_cast<size_t>(position_.batch)];
   const std::vector<int64_t> indices(order_.begin() + starts_[number], order_.begin() + starts_[number + 1]);
-  TokenBatch batch = make_batch(examples_, indices);
+  TokenBatch batch = options_.classified.most > 0
+                         ? make_labelled_batch(examples_, indices, options_.classified)
+                         : make_batch(examples_, indices);
   if (++position_.batch == batches()) enter_epoch(position_.epoch + 1);
   return batch;
 }
@@ -117,26 +119,33 @@ void PairStream::plan(int64_t draw_epoch) {
   cut();
 }
 
+int64_t PairStream::size_of(int64_t number) const {
+  const Example example = examples_.example(number);
+  if (options_.classified.most > 0) {
+    return std::min(static_cast<int64_t>(example.target.size()) + kSentenceMarks, options_.classified.most);
+  }
+  return static_cast<int64_t>(std::max(example.source.size(), example.target.size())) + 1;
+}
+
 // Greedy: a batch is full when the next pair would not fit any more.
 void PairStream::cut() {
-  const auto size_of = [this](size_t at) {
-    const Example example = examples_.example(order_[at]);
-    return static_cast<int64_t>(std::max(example.source.size(), example.target.size())) + 1;
-  };
+  const auto most = static_cast<size_t>(options_.max_sentences);
   starts_ = {0};
   int64_t longest = 0;  // of the waiting pairs, which are those from the last start up to `at`
   const auto cut_one = [&](size_t at) {
-    const size_t begin = starts_.back() + whole_batch(at - starts_.back());
+    const size_t begin = starts_.back() + whole_batch(at - starts_.back(), most);
     starts_.push_back(static_cast<uint32_t>(begin));
     longest = 0;
-    for (size_t i = begin; i < at; ++i) longest = std::max(longest, size_of(i));
+    for (size_t i = begin; i < at; ++i) longest = std::max(longest, size_of(order_[i]));
+  };
+  const auto is_full = [&](size_t at, int64_t size) {
+    const size_t waiting = at - starts_.back();
+    return (most > 0 && waiting == most) ||
+           std::max(longest, size) * static_cast<int64_t>(waiting + 1) > options_.max_tokens;
   };
   for (size_t at = 0; at < order_.size(); ++at) {
-    const int64_t size = size_of(at);
-    while (at > starts_.back() &&
-           std::max(longest, size) * static_cast<int64_t>(at - starts_.back() + 1) > options_.max_tokens) {
-      cut_one(at);
-    }
+    const int64_t size = size_of(order_[at]);
+    while (at > starts_.back() && is_full(at, size)) cut_one(at);
     longest = std::max(longest, size);
   }
   while (starts_.back() < order_.size()) cut_one(order_.size());

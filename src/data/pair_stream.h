@@ -1,4 +1,5 @@
-// The batches of sentence pairs: a shuffled, endless stream for training, and one pass over a validation set.
+// The batches of sentence pairs, or of sentences with their classes: a shuffled, endless stream for training,
+// and one pass over a validation set.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,11 @@ namespace megin::data {
 
 struct PairStreamOptions {
   int64_t max_tokens =
-      4096;             // padded tokens of a batch: its longest side, end mark included, times its sentences
-  uint64_t seed = 1;    // of the order; unused without shuffle
-  bool shuffle = true;  // off: every epoch goes by length in the order of the set, for validation
+      4096;  // padded tokens of a batch: its longest side, end mark included, times its sentences
+  int64_t max_sentences = 0;        // of a batch; 0: no limit
+  SentenceReading classified = {};  // of sentences with classes; else pairs are read
+  uint64_t seed = 1;                // of the order; unused without shuffle
+  bool shuffle = true;              // off: every epoch goes by length in the order of the set, for validation
 
   // How often a pair of each corpus is drawn in an epoch: 2 is twice, 0.25 in every fourth epoch on average
   // (by a hashed draw). Empty: each pair once.
@@ -21,8 +24,8 @@ struct PairStreamOptions {
 
 // Token-budget batches by length, as fairseq's (thor spec 4.5): a random permutation, stably sorted by
 // target length and then by source length, is cut greedily; a batch holds less than eight sentences or a
-// multiple of eight. The size of a pair is its longer side with the end mark; a pair above max_tokens is a
-// batch of its own.
+// multiple of eight, or max_sentences. The size of a pair is its longer side with the end mark, that of a
+// sentence to classify what make_labelled_batch() makes of it; a pair above max_tokens is a batch of its own.
 //
 // Which pairs share a batch is decided once, as in fairseq; every epoch has its own order of the batches.
 // Only when a weight is not whole does each epoch have a new draw of pairs and so new batches.
@@ -43,6 +46,7 @@ class PairStream final : public BatchStream {
   void enter_epoch(int64_t epoch);
   void plan(int64_t draw_epoch);
   void cut();
+  int64_t size_of(int64_t example) const;
   void order_batches(int64_t epoch);
 
   const ExampleSource& examples_;

@@ -197,6 +197,60 @@ TEST(PairStream, WholeWeightsKeepTheBatchesOfAllEpochs) {
   EXPECT_EQ(draws(epoch_of(stream)), first);
 }
 
+// A sentence's class is no token of it; what is longer than the model reads is cut, and padding is on the
+// right.
+TEST(TokenBatch, OfSentencesToClassify) {
+  MemoryExamples examples;
+  examples.add({1}, {7, 8, 9, 10});
+  examples.add({0}, {5});
+  examples.add({2}, {});
+  const TokenBatch batch = make_labelled_batch(examples, std::vector<int64_t>{2, 0, 1}, {.most = 5});
+  EXPECT_EQ(batch.sentences, 3);
+  EXPECT_EQ(batch.target_length, 5);
+  EXPECT_THAT(batch.labels, ElementsAre(2, 1, 0));
+  EXPECT_THAT(batch.sentence, ElementsAre(2, 0, 1));
+  EXPECT_THAT(batch.target_input, ElementsAre(2, 2, 1, 1, 1, 2, 7, 8, 9, 2, 2, 5, 2, 1, 1));
+  EXPECT_TRUE(batch.source.empty() && batch.target_output.empty());
+  EXPECT_EQ(batch.target_tokens, 2 + 5 + 3);
+  EXPECT_EQ(batch.predictions(), 3);
+  EXPECT_EQ(make_batch(examples, std::vector<int64_t>{1}).predictions(), 2) << "of pairs their tokens";
+  const TokenBatch masked =
+      make_labelled_batch(examples, std::vector<int64_t>{2, 0, 1}, {.most = 5, .masked = true});
+  EXPECT_THAT(masked.source, ElementsAre(0, 2, 1, 1, 1, 0, 7, 8, 9, 2, 0, 5, 2, 1, 1));
+  EXPECT_EQ(masked.source_length, 5);
+  EXPECT_TRUE(masked.target_input.empty() && masked.target_length == 0);
+  EXPECT_EQ(masked.source_tokens, 10);
+  EXPECT_EQ(masked.predictions(), 3);
+}
+
+// Lengths with marks 4, 4, 5, 5, 6, 6: two of 5 fit into 10, two of 6 do not.
+TEST(PairStream, BatchesOfSentencesToClassifyFillTheBudgetWithTheirMarks) {
+  MemoryExamples examples;
+  for (const int64_t length : {2, 2, 3, 3, 4, 4}) examples.add({0}, tokens(length));
+  PairStream stream(examples, {.max_tokens = 10, .classified = {.most = 100}, .shuffle = false});
+  std::vector<int64_t> sizes;
+  for (const TokenBatch& batch : epoch_of(stream)) sizes.push_back(batch.sentences);
+  EXPECT_THAT(sizes, ElementsAre(2, 2, 1, 1));
+  PairStream cut(examples, {.max_tokens = 10, .classified = {.most = 5}, .shuffle = false});
+  EXPECT_EQ(cut.batches(), 3) << "no sentence is longer than what is read of it";
+}
+
+TEST(PairStream, KeepsToTheMostSentencesOfABatch) {
+  const MemoryExamples examples = random_examples(500);
+  for (const int64_t most : {1, 5, 8, 12, 20}) {
+    PairStream stream(examples, {.max_tokens = 100000, .max_sentences = most, .seed = 5});
+    EXPECT_EQ(stream.batches(), (500 + most - 1) / most);
+    const std::map<int64_t, int> count = draws(epoch_of(stream));
+    EXPECT_EQ(count.size(), 500u);
+    EXPECT_THAT(count, Each(testing::Pair(testing::_, 1)));
+  }
+  PairStream both(examples, {.max_tokens = 333, .max_sentences = 12, .seed = 5});
+  for (const TokenBatch& batch : epoch_of(both)) {
+    EXPECT_LE(std::max(batch.source_length, batch.target_length) * batch.sentences, 333);
+    EXPECT_TRUE(batch.sentences <= 8 || batch.sentences == 12);
+  }
+}
+
 TEST(PairStream, RefusesWhatCannotBe) {
   const MemoryExamples examples = random_examples(30);
   EXPECT_THROW(PairStream(MemoryExamples(), {}), Error);

@@ -7,6 +7,7 @@
 #include "base/processors.h"
 #include "base/thread_pool.h"
 #include "config/fields.h"
+#include "data/class_labels.h"
 #include "data/collect_pairs.h"
 #include "data/collect_text.h"
 #include "data/data_index.h"
@@ -52,12 +53,13 @@ PrepareReport start_report(const config::DataConfig& config, const SubwordPair& 
 void encode_splits(PrepareReport& report, const fs::path& folder, const CollectedPairs& pairs,
                    const EncodeTools& tools) {
   for (size_t i = 0; i < kSplits.size(); ++i) {
-    const bool train = i == 0, of_pairs = report.task == config::Task::kTranslation;
+    const bool train = i == 0, of_pairs = !config::is_text(report.task);
     const EncodeOptions options = {.folder = folder,
                                    .split = kSplits[i],
                                    .max_tokens = train && of_pairs ? report.max_tokens : 0,
                                    .keep_text = !train,
-                                   .pairs = of_pairs};
+                                   .pairs = of_pairs,
+                                   .classes = report.classes.empty() ? nullptr : &report.classes};
     EncodedSplit encoded = encode_split(pairs.splits[i], options, tools);
     encoded.report.given = pairs.given[i];
     report.splits[i] = std::move(encoded.report);
@@ -80,6 +82,7 @@ DataIndex index_of(const PrepareReport& report, const config::DataConfig& config
   index.joint = report.joint;
   index.source_vocabulary = report.source_vocabulary;
   index.target_vocabulary = report.target_vocabulary;
+  index.classes = report.classes;
   for (const config::CorpusConfig& corpus : config.corpora) index.corpus_weights.push_back(corpus.weight);
   for (size_t i = 0; i < kSplits.size(); ++i) {
     index.pairs[i] = static_cast<int64_t>(report.splits[i].pairs);
@@ -100,12 +103,12 @@ void write_index(const DataIndex& index, const PrepareReport& report, const conf
 
 PrepareReport fill_with_sentences(const config::DataConfig& config, const fs::path& folder, ThreadPool& pool,
                                   Console& console) {
-  const bool of_pairs = config.task == config::Task::kTranslation;
-  const CollectedPairs pairs =
-      of_pairs ? collect_pairs(config, folder, console) : collect_text(config, folder, console);
+  const CollectedPairs pairs = config::is_text(config.task) ? collect_text(config, folder, console)
+                                                            : collect_pairs(config, folder, console);
   const SubwordPair subwords = make_subwords(config, pairs.splits[0], console);
   PrepareReport report = start_report(config, subwords);
   report.corpora = pairs.corpora;
+  if (config.task == config::Task::kClassification) report.classes = find_classes(pairs.splits[0]);
   write_models(folder, subwords, report.joint);
   encode_splits(report, folder, pairs, {subwords, pool, console});
   return report;

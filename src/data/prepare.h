@@ -1,5 +1,5 @@
-// `megin prepare`: corpora -> clean, deduplicated, split pairs -> subword model -> token shards and a report;
-// or a running text -> subword model -> the same; or bytes -> the same.
+// `megin prepare`: corpora -> clean, deduplicated, split pairs (or sentences with labels) -> subword model ->
+// token shards and a report; or a running text -> subword model -> the same; or bytes -> the same.
 // docs/preparing_data.md tells it to users, docs/data_format.md what is written.
 #pragma once
 

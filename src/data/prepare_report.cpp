@@ -140,6 +140,21 @@ std::string bytes_table(const PrepareReport& report) {
   return table(rows);
 }
 
+std::string classes_table(const PrepareReport& report) {
+  std::vector<Row> rows = {{"split", "sentences", "tokens", "mean", "95 %", "longest", "unknown"}};
+  for (const std::string& label : report.classes) rows[0].push_back("class " + label);
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const SplitReport& split = report.splits[i];
+    const SideReport& side = split.target;
+    rows.push_back({std::string(kSplits[i]) + (split.given ? " (given)" : ""), count(split.pairs),
+                    count(side.tokens), fmt::format("{:.1f}", side.lengths.mean()),
+                    count(side.lengths.quantile(0.95)), count(side.lengths.longest()),
+                    fmt::format("{:.3f} %", 100 * share(side.unknowns, side.tokens))});
+    for (const uint64_t sentences : split.classes) rows.back().push_back(count(sentences));
+  }
+  return table(rows);
+}
+
 std::string splits_table(const PrepareReport& report) {
   std::vector<Row> rows = {
       {"split", "side", "pairs", "tokens", "mean", "median", "95 %", "longest", "unknown"}};
@@ -206,6 +221,9 @@ Json report_to_json(const PrepareReport& report) {
                                   {"source", side_json(split.source)},
                                   {"target", side_json(split.target)}};
     if (report.task == config::Task::kBytes) json["splits"][kSplits[i]]["bytes"] = split.bytes;
+    for (size_t c = 0; c < split.classes.size(); ++c) {
+      json["splits"][kSplits[i]]["classes"][report.classes[c]] = split.classes[c];
+    }
   }
   return json;
 }
@@ -226,6 +244,19 @@ std::string report_to_text(const PrepareReport& report, size_t most_corpora) {
       text += dropped + "\n";
     return text + lines_table(report) +
            "\nAn end mark stands behind every line; a model predicts tokens and end marks.\n";
+  }
+  if (report.task == config::Task::kClassification) {
+    std::string text =
+        fmt::format("# {}: {} training sentences of {} classes\n\nSubwords: {} symbols; {}.\n\n",
+                    report.target_language, count(report.splits[0].pairs), report.classes.size(),
+                    grouped(report.target_vocabulary), report.subword);
+    text += corpora_table(report, most_corpora) + "\n";
+    if (const std::string dropped = drops_table(report, most_corpora); !dropped.empty())
+      text += dropped + "\n";
+    return text + classes_table(report) +
+           fmt::format(
+               "\nLengths are in subwords, without marks; training sentences have at most {} with both.\n",
+               report.max_tokens);
   }
   const std::string symbols =
       report.joint ? fmt::format("{} joint symbols", grouped(report.source_vocabulary))

@@ -49,9 +49,10 @@ struct SplitReport {
   uint64_t pairs = 0;  // or lines of a running text, which are all target; or pieces of a text of bytes
   uint64_t bytes = 0;  // of a text of bytes: all of them, newlines that are dropped included
   uint64_t shards = 0;
-  bool given = false;  // used as it is, not cut from the corpora
+  bool given = false;                  // used as it is, not cut from the corpora
+  std::vector<uint64_t> classes = {};  // sentences of each class; empty: they have none
   SideReport source;
-  SideReport target;
+  SideReport target;  // sentences with labels stand here
 };
 
 struct PrepareReport {
@@ -65,6 +66,7 @@ struct PrepareReport {
   std::string subword;  // "unigram, trained on 58,000 sentences", "taken over from x.model"
   std::string fingerprint;
   int64_t max_tokens = 0;
+  std::vector<std::string> classes = {};  // their labels, in their order
   std::vector<CorpusReport> corpora;
   std::array<SplitReport, kSplits.size()> splits;  // in the order of kSplits
 };

@@ -73,14 +73,19 @@ text::SubwordModel train_on(const config::DataConfig& config, const PairSpool& t
 }
 
 text::SubwordModel take_over(const std::string& path, const std::vector<std::string>& tags,
-                             const config::SubwordConfig& config) {
+                             const config::DataConfig& data) {
+  const config::SubwordConfig& config = data.subword;
   text::SubwordModel model{std::filesystem::path(path)};
-  if (model.byte_vocabulary() != nullptr) {
-    fail("{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes", path);
+  if (model.byte_vocabulary() != nullptr && data.task != config::Task::kClassification) {
+    fail(
+        "{}: wanted a SentencePiece model, found a vocabulary of bytes, which is for data.task bytes and "
+        "classification",
+        path);
   }
   if (config.mask_symbol && !model.mask_id()) {
     fail(
-        "{}: this subword model has no mask symbol (<mask> or [MASK]), which a masked_lm needs; take one that "
+        "{}: this subword model has no mask symbol (<mask> or [MASK]), which a masked_lm needs; take one "
+        "that "
         "was trained with data.subword.mask_symbol, or leave data.subword.model empty to train one",
         path);
   }
@@ -124,13 +129,15 @@ std::vector<std::string> language_tags(const config::DataConfig& config) {
 SubwordPair make_subwords(const config::DataConfig& config, const PairSpool& train, Console& console) {
   const config::SubwordConfig& subword = config.subword;
   if (!subword.model.empty()) {
-    const text::SubwordModel source = take_over(subword.model, language_tags(config), subword);
-    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {}, subword);
+    const text::SubwordModel source = take_over(subword.model, language_tags(config), config);
+    const text::SubwordModel target = subword.joint ? source : take_over(subword.target_model, {}, config);
     return {source, target, "taken over from a given model"};
   }
   std::string description = fmt::format("{}, trained here", config::enum_name(subword.kind));
-  if (config.task == config::Task::kLanguageModel) {
-    const text::SubwordModel model = train_on(config, train, Sides::kTarget, console);
+  if (config.task != config::Task::kTranslation) {
+    const bool labelled = config.task == config::Task::kClassification;  // what stands there first is text
+    const text::SubwordModel model =
+        train_on(config, train, labelled ? Sides::kSource : Sides::kTarget, console);
     return {model, model, std::move(description)};
   }
   if (subword.joint) {

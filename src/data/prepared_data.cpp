@@ -44,12 +44,26 @@ std::vector<std::string> read_lines(const fs::path& path, int64_t wanted) {
 
 ParallelText read_text(const PreparedData& data, const std::string& split, int64_t lines) {
   ParallelText text;
-  if (data.task == config::Task::kBytes) return text;
+  if (data.task == config::Task::kBytes || data.task == config::Task::kClassification) return text;
   if (data.task == config::Task::kTranslation) {
     text.source = read_lines(data.folder / (split + ".src"), lines);
   }
   text.target = read_lines(data.folder / (split + ".tgt"), lines);
   return text;
+}
+
+// What batches and losses take for granted.
+void check_classes(const PreparedData& data) {
+  if (data.task != config::Task::kClassification) return;
+  const auto classes = static_cast<int64_t>(data.classes.size());
+  for (const ExampleSet* set : {&data.train, &data.valid, &data.test}) {
+    for (int64_t i = 0; i < set->size(); ++i) {
+      const auto label = set->example(i).source;
+      if (label.size() == 1 && label[0] >= 0 && label[0] < classes) continue;
+      fail("{}: wanted one class below {} for each sentence, found something else; prepare the data again",
+           data.folder.string(), classes);
+    }
+  }
 }
 
 ExampleSet open_split(const fs::path& folder, const DataIndex& index, size_t split) {
@@ -94,6 +108,8 @@ PreparedData open_prepared(const fs::path& folder) {
       open_model(folder / (index.joint ? kJointModelFile : kSourceModelFile), index.source_vocabulary);
   data.target_subword =
       index.joint ? data.source_subword : open_model(folder / kTargetModelFile, index.target_vocabulary);
+  data.classes = index.classes;
+  check_classes(data);
   data.corpus_weights = index.corpus_weights;
   data.fingerprint = index.fingerprint();
   return data;

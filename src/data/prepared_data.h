@@ -13,8 +13,8 @@
 
 namespace megin::data {
 
-// The text behind a validation or test set; line i belongs to example i. Of bytes, which have no lines, it is
-// empty: their text stands in the file alone.
+// The text behind a validation or test set; line i belongs to example i. Of bytes, which have no lines, and
+// of sentences with labels it is empty: their text stands in the file alone.
 struct ParallelText {
   std::vector<std::string> source;  // with the target-language tag, as translate takes it; none of a text
   std::vector<std::string> target;  // the reference, or the line of a text, as it was given
@@ -35,6 +35,7 @@ struct PreparedData {
   bool joint = true;              // one model, one vocabulary: embeddings may be shared
   int64_t source_vocabulary = 0;  // symbols, the four special ones included
   int64_t target_vocabulary = 0;
+  std::vector<std::string> classes;    // labels of sentences, in the order of their numbers; else none
   std::vector<double> corpus_weights;  // for PairStreamOptions
   std::string fingerprint;             // of the whole content: a resumed run compares it
 };

@@ -35,6 +35,37 @@ TokenBatch make_batch(const ExampleSource& examples, std::span<const int64_t> in
   return batch;
 }
 
+TokenBatch make_labelled_batch(const ExampleSource& examples, std::span<const int64_t> indices,
+                               const SentenceReading& reading) {
+  TokenBatch batch;
+  batch.sentences = static_cast<int64_t>(indices.size());
+  batch.sentence.assign(indices.begin(), indices.end());
+  const auto most = static_cast<size_t>(std::max<int64_t>(0, reading.most - kSentenceMarks));
+  const auto tokens_of = [&](const Example& example) {
+    return example.target.first(std::min(example.target.size(), most));
+  };
+  int64_t longest = 0, tokens = 0;
+  for (const int64_t index : indices) {
+    const Example example = examples.example(index);
+    const auto length = static_cast<int64_t>(tokens_of(example).size()) + kSentenceMarks;
+    batch.labels.push_back(example.source[0]);
+    longest = std::max(longest, length);
+    tokens += length;
+  }
+  std::vector<int32_t> rows(static_cast<size_t>(batch.sentences * longest), text::kPadId);
+  for (int64_t row = 0; row < batch.sentences; ++row) {
+    const auto sentence = tokens_of(examples.example(indices[static_cast<size_t>(row)]));
+    const auto to = rows.begin() + row * longest;
+    *to = reading.masked ? text::kBeginId : text::kEndId;
+    *std::copy(sentence.begin(), sentence.end(), to + 1) = text::kEndId;
+  }
+  (reading.masked ? batch.source : batch.target_input) = std::move(rows);
+  (reading.masked ? batch.source_length : batch.target_length) = longest;
+  batch.source_tokens = reading.masked ? tokens : 0;
+  batch.target_tokens = reading.masked ? batch.sentences : tokens;
+  return batch;
+}
+
 namespace {
 
 std::vector<int32_t> select_rows(const std::vector<int32_t>& all, int64_t length,

@@ -50,6 +50,7 @@ struct DropoutSite {
     kFinal,
     kUnitGroups,
     kConcrete,
+    kClassifier,
   } place = kEmbedding;
 };
 

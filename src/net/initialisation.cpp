@@ -101,8 +101,9 @@ Rule rule_for(const Parameter& parameter, const config::ModelConfig& config) {
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(static_cast<double>(inner_width(parameter, config)))};
   }
   if (contains(name, ".fc1.") || contains(name, ".gate.")) return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
-  // As torch's linear layers begin, like fairseq's gate.
-  if (contains(name, "mixture.prior.") || name.starts_with("output_transform.")) {
+  // As torch's linear layers begin: fairseq's gate, and the head of Chen et al.'s code.
+  if (contains(name, "mixture.prior.") || name.starts_with("output_transform.") ||
+      name.starts_with("classifier.")) {
     return {Rule::Kind::kUniform, 1.0 / std::sqrt(d)};
   }
   // Embeddings, learned positions, an untied output, what decoders begin with.

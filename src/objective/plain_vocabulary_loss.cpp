@@ -41,40 +41,33 @@ at::Tensor divergence_from(const TeacherInputs& teacher, const at::Tensor& kept,
   return (logt.exp() * (logt - logp) * by).sum() * (temperature * temperature);
 }
 
-}  // namespace
+// Logits of each pass, [rows, V], the target of each row, [rows, 1], and what its losses are multiplied by,
+// as weights_of_positions() gives it.
+struct Predictions {
+  std::array<at::Tensor, 2> logits;
+  at::Tensor labels;
+  at::Tensor weights;
+};
 
-VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
-                                     const VocabularyLossWeights& weights) {
-  const auto positions = static_cast<int64_t>(inputs.targets.size());
-  const int64_t symbols = inputs.output_weight.size(0);
-  const at::Tensor target =
-      at::from_blob(const_cast<int32_t*>(inputs.targets.data()), {positions}, at::kInt).to(at::kLong);
-  const at::Tensor kept = at::nonzero(target.ne(text::kPadId)).view(-1);
-  const at::Tensor label = target.index_select(0, kept).unsqueeze(1);
-  const at::Tensor by = weights_of_positions(inputs.position_weights, kept);
+VocabularyLoss loss_of(const Predictions& predictions, int64_t passes, const VocabularyLossWeights& weights) {
+  const at::Tensor& by = predictions.weights;
+  const int64_t symbols = predictions.logits[0].size(1);
   const double eps = weights.label_smoothing;
   const double each = symbols > 1 ? eps / static_cast<double>(symbols - 1) : 0.0;
 
   VocabularyLoss loss;
   loss.total = at::zeros({}, at::kFloat);
   std::array<at::Tensor, 2> log_probabilities;
-  for (int64_t pass = 0; pass < inputs.passes; ++pass) {
-    const at::Tensor states = inputs.states.narrow(0, pass * positions, positions).index_select(0, kept);
-    at::Tensor logits = at::matmul(states, inputs.output_weight.t());
-    if (inputs.output_bias.defined()) logits = logits + inputs.output_bias;
-    const at::Tensor logp = at::log_softmax(logits, -1);
-    const at::Tensor nll = -(logp.gather(1, label) * by).sum();
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    const at::Tensor logp = at::log_softmax(predictions.logits[pass], -1);
+    const at::Tensor nll = -(logp.gather(1, predictions.labels) * by).sum();
     const at::Tensor smoothed = nll * (1.0 - eps - each) - (logp * by).sum() * each;
     loss.nll[pass] = nll.item<float>();
     loss.cross_entropy[pass] = smoothed.item<float>();
     loss.total = loss.total + smoothed * weights.cross_entropy[pass];
     log_probabilities[pass] = logp;
-    if (inputs.teacher == nullptr) continue;
-    const at::Tensor distillation = divergence_from(*inputs.teacher, kept, logits, by, weights.temperature);
-    loss.distillation = distillation.item<float>();
-    loss.total = loss.total + distillation * weights.distillation;
   }
-  if (inputs.passes == 2) {
+  if (passes == 2) {
     const at::Tensor p = weights.fixed_first ? log_probabilities[0].detach() : log_probabilities[0];
     const at::Tensor& q = log_probabilities[1];
     const at::Tensor consistency = ((p.exp() - q.exp()) * (p - q) * by).sum() * 0.5;
@@ -82,6 +75,47 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
     if (weights.consistency != 0) loss.total = loss.total + consistency * weights.consistency;
   }
   return loss;
+}
+
+at::Tensor as_labels(std::span<const int32_t> targets) {
+  return at::from_blob(const_cast<int32_t*>(targets.data()), {static_cast<int64_t>(targets.size())}, at::kInt)
+      .to(at::kLong);
+}
+
+}  // namespace
+
+VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
+                                     const VocabularyLossWeights& weights) {
+  const auto positions = static_cast<int64_t>(inputs.targets.size());
+  const at::Tensor target = as_labels(inputs.targets);
+  const at::Tensor kept = at::nonzero(target.ne(text::kPadId)).view(-1);
+  Predictions predictions{.logits = {},
+                          .labels = target.index_select(0, kept).unsqueeze(1),
+                          .weights = weights_of_positions(inputs.position_weights, kept)};
+  for (int64_t pass = 0; pass < inputs.passes; ++pass) {
+    const at::Tensor states = inputs.states.narrow(0, pass * positions, positions).index_select(0, kept);
+    at::Tensor& logits = predictions.logits[static_cast<size_t>(pass)];
+    logits = at::matmul(states, inputs.output_weight.t());
+    if (inputs.output_bias.defined()) logits = logits + inputs.output_bias;
+  }
+  VocabularyLoss loss = loss_of(predictions, inputs.passes, weights);
+  if (inputs.teacher == nullptr) return loss;
+  const at::Tensor distillation =
+      divergence_from(*inputs.teacher, kept, predictions.logits[0], predictions.weights, weights.temperature);
+  loss.distillation = distillation.item<float>();
+  loss.total = loss.total + distillation * weights.distillation;
+  return loss;
+}
+
+VocabularyLoss class_loss(const at::Tensor& logits, std::span<const int32_t> labels, int64_t passes,
+                          const VocabularyLossWeights& weights) {
+  const auto rows = static_cast<int64_t>(labels.size());
+  Predictions predictions{
+      .logits = {}, .labels = as_labels(labels).unsqueeze(1), .weights = at::ones({1, 1}, at::kFloat)};
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    predictions.logits[static_cast<size_t>(pass)] = logits.narrow(0, pass * rows, rows);
+  }
+  return loss_of(predictions, passes, weights);
 }
 
 VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,

@@ -80,6 +80,11 @@ VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
 VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
                                bool fused);
 
+// The plain form over logits that are there already, of a few classes instead of a vocabulary: [passes *
+// rows, classes], pass after pass, and the class of each row.
+VocabularyLoss class_loss(const at::Tensor& logits, std::span<const int32_t> labels, int64_t passes,
+                          const VocabularyLossWeights& weights);
+
 // The smoothed cross-entropy of each target position, [positions], nats, 0 for padding; in the same chunks.
 // No gradient. One pass.
 std::vector<double> chunked_cross_entropies(const VocabularyLossInputs& inputs, double label_smoothing);

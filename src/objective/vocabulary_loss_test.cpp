@@ -308,5 +308,34 @@ TEST_P(VocabularyLossTwins, ChunkedEqualsPlainWithATeacher) {
   EXPECT_TRUE(at::allclose(chunked.weight, plain.weight, 1e-3, 1e-3));
 }
 
+// Symbol 1 is padding in a text and a class like others here. Two rows of logits (0, 0, ln 2) in both passes,
+// of classes 1 and 2: nll ln 4 + ln 2 of each pass and no consistency; and another second pass, as by hand
+// above.
+TEST(ClassLoss, CountsEveryRowOfBothPasses) {
+  const at::Tensor row = at::tensor({0.f, 0.f, std::log(2.f)});
+  const std::vector<int32_t> labels = {1, 2};
+  const VocabularyLossWeights weights{.label_smoothing = 0, .cross_entropy = {1, 2}, .consistency = 3};
+  const auto loss = class_loss(row.repeat({4, 1}), labels, 2, weights);
+  EXPECT_NEAR(loss.nll[0], std::log(8.0), 1e-6);
+  EXPECT_NEAR(loss.nll[1], std::log(8.0), 1e-6);
+  EXPECT_NEAR(loss.consistency, 0, 1e-6);
+  EXPECT_NEAR(loss.total.item<float>(), 3 * std::log(8.0), 1e-5);
+
+  const at::Tensor p = at::tensor({0.f, 0.f}).view({1, 2}), q = at::tensor({std::log(3.f), 0.f}).view({1, 2});
+  const auto apart = class_loss(at::cat({p, q}), std::vector<int32_t>{0}, 2, weights);
+  const double forward = 0.5 * std::log(2.0 / 3) + 0.5 * std::log(2.0);
+  const double backward = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
+  EXPECT_NEAR(apart.consistency, (forward + backward) / 2, 1e-6);
+  EXPECT_NEAR(apart.total.item<float>(), std::log(2.0) + 2 * std::log(4.0 / 3) + 1.5 * (forward + backward),
+              1e-5);
+}
+
+TEST(ClassLoss, HasTheGradientOfFiniteDifferences) {
+  at::Tensor logits = net::normal_tensor({6, 4}, 9).requires_grad_(true);
+  const std::vector<int32_t> labels = {0, 3, 1};
+  const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 2};
+  net::expect_gradients([&] { return class_loss(logits, labels, 2, weights).total; }, {logits});
+}
+
 }  // namespace
 }  // namespace megin::objective

@@ -1,7 +1,6 @@
 #include "runtime/batched_search.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/error.h"
 #include "search/batching.h"
@@ -24,9 +23,15 @@ std::vector<T> pick(std::span<const T> all, const Batch& batch) {
   return some;
 }
 
-// Plans batches of at most `budget` tokens, but enough of them to give each thread one, and runs them.
+int64_t budget_of(const BatchedSearch& options, int64_t hypotheses) {
+  if (options.batch_tokens < 1) fail_usage("batch tokens: wanted at least 1, found {}", options.batch_tokens);
+  return std::max<int64_t>(1, options.batch_tokens / std::max<int64_t>(1, hypotheses));
+}
+
+}  // namespace
+
 void run_batches(std::span<const int64_t> lengths, int64_t budget, ThreadPool& pool,
-                 const std::function<void(const Batch&)>& run) {
+                 const std::function<void(const std::vector<size_t>&)>& run) {
   int64_t total = 0;
   for (const int64_t length : lengths) total += length;
   const int64_t share = (total + pool.threads() - 1) / pool.threads();
@@ -36,13 +41,6 @@ void run_batches(std::span<const int64_t> lengths, int64_t budget, ThreadPool& p
   for (const Batch& batch : batches) tasks.emplace_back([&run, &batch] { run(batch); });
   pool.run_tasks(tasks);
 }
-
-int64_t budget_of(const BatchedSearch& options, int64_t hypotheses) {
-  if (options.batch_tokens < 1) fail_usage("batch tokens: wanted at least 1, found {}", options.batch_tokens);
-  return std::max<int64_t>(1, options.batch_tokens / std::max<int64_t>(1, hypotheses));
-}
-
-}  // namespace
 
 std::vector<std::vector<Hypothesis>> search_all(const search::NextTokenModel& model,
                                                 std::span<const Source> sources,

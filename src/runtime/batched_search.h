@@ -3,6 +3,8 @@
 // size and thread count.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,6 +14,11 @@
 #include "search/sampling.h"
 
 namespace megin::runtime {
+
+// Plans batches of sentences of like length, at most `budget` tokens each, but enough of them to give each
+// thread one, and runs them on the pool: `run` gets the numbers of a batch's sentences, longest first.
+void run_batches(std::span<const int64_t> lengths, int64_t budget, ThreadPool& pool,
+                 const std::function<void(const std::vector<size_t>&)>& run);
 
 struct BatchedSearch {
   search::SearchOptions search;

@@ -37,6 +37,15 @@ class DecoderStep {
       : weights_(weights), dispatch_(dispatch), state_(state), position_(state.cache.length()) {}
 
   void run(std::span<const int32_t> tokens, std::span<float> log_probs) {
+    const Rows x = run_states(tokens);
+    const int64_t vocabulary = weights_.config.target_vocabulary;
+    const Rows logits{log_probs.data(), x.count, vocabulary};
+    multiply(weights_.output, weights_.output_bias, x, logits);
+    log_softmax(vocabulary, logits);
+  }
+
+  // What the output's matrix multiplies; they stand in the state until the next step.
+  Rows run_states(std::span<const int32_t> tokens) {
     state_.cache.extend();
     remember(tokens);
     const int64_t rows = static_cast<int64_t>(tokens.size());
@@ -57,10 +66,7 @@ class DecoderStep {
     if (weights_.config.scale_output) {
       scale(1.0F / std::sqrt(static_cast<float>(weights_.config.width)), weights_.config.width, x);
     }
-    const int64_t vocabulary = weights_.config.target_vocabulary;
-    const Rows logits{log_probs.data(), rows, vocabulary};
-    multiply(weights_.output, weights_.output_bias, x, logits);
-    log_softmax(vocabulary, logits);
+    return x;
   }
 
  private:
@@ -378,13 +384,28 @@ DecoderState::DecoderState(const Weights& weights, const config::Dispatch& dispa
   under_way.reserve(static_cast<size_t>(cache.rows()));
 }
 
-void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
-                 std::span<const int32_t> tokens, std::span<float> log_probs) {
+namespace {
+
+void require_room(const Weights& weights, const DecoderState& state) {
   if (!config::has_memory(weights.config) && state.cache.length() >= weights.config.max_length) {
     fail_usage("decoding: wanted at most {} tokens, the model's longest target; found one more",
                weights.config.max_length);
   }
+}
+
+}  // namespace
+
+void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
+                 std::span<const int32_t> tokens, std::span<float> log_probs) {
+  require_room(weights, state);
   DecoderStep(weights, dispatch, state).run(tokens, log_probs);
+}
+
+void decode_states(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
+                   std::span<const int32_t> tokens, Rows states) {
+  require_room(weights, state);
+  const Rows found = DecoderStep(weights, dispatch, state).run_states(tokens);
+  for (int64_t r = 0; r < found.count; ++r) std::copy_n(found.row(r), weights.config.width, states.row(r));
 }
 
 }  // namespace megin::runtime

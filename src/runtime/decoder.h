@@ -59,4 +59,8 @@ struct DecoderState : search::DecodingState {
 void decode_step(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
                  std::span<const int32_t> tokens, std::span<float> log_probs);
 
+// The same up to the states that the log-probabilities are made of: [rows, width].
+void decode_states(const Weights& weights, const config::Dispatch& dispatch, DecoderState& state,
+                   std::span<const int32_t> tokens, Rows states);
+
 }  // namespace megin::runtime

@@ -32,7 +32,7 @@ Matrix columns(const Matrix& x, int64_t from, int64_t to) {
 Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t first,
                               int64_t outputs) const {
   const auto weight = tensors_(name + ".weight");
-  const bool biased = config_.biases || name.starts_with("mixture.");
+  const bool biased = config_.biases || name.starts_with("mixture.") || name.starts_with("classifier.");
   const auto bias = biased ? tensors_(name + ".bias") : std::span<const float>();
   const size_t inputs = x[0].size();
   Matrix y(x.size(), std::vector<double>(outputs));
@@ -347,8 +347,8 @@ int64_t ReferenceModel::component(const Matrix& memory) const {
   return std::ranges::max_element(scores) - scores.begin();
 }
 
-Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
-                                 uint64_t sentence) const {
+Matrix ReferenceModel::decoder_states(std::span<const int32_t> source, std::span<const int32_t> target,
+                                      uint64_t sentence) const {
   using config::Stack;
   Matrix memory;
   if (config::has_encoder(config_)) {
@@ -360,9 +360,29 @@ Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<cons
     first = tensors_("mixture.begin").subspan(static_cast<size_t>(component(memory)) * width, width);
   }
   if (config_.begin_vector) first = tensors_("decoder.begin");
-  const Matrix states = run_stack(embed(Stack::kDecoder, target, first), memory.empty() ? nullptr : &memory,
-                                  {Stack::kDecoder, 0, sentence, target});
-  return output(states);
+  return run_stack(embed(Stack::kDecoder, target, first), memory.empty() ? nullptr : &memory,
+                   {Stack::kDecoder, 0, sentence, target});
+}
+
+std::vector<double> ReferenceModel::class_log_probs(std::span<const int32_t> tokens,
+                                                    uint64_t sentence) const {
+  std::vector<double> state = config::is_masked_lm(config_) ? states(tokens, sentence)[0]
+                                                            : decoder_states({}, tokens, sentence).back();
+  for (double& value : state) {
+    if (config_.scale_output) value /= std::sqrt(static_cast<double>(config_.width));
+  }
+  Matrix hidden = linear({state}, "classifier.hidden", 0, config_.width);
+  for (double& value : hidden[0]) value = std::tanh(value);
+  std::vector<double> scores = linear(hidden, "classifier.output", 0, config_.classes)[0];
+  double total = 0;
+  for (const double score : scores) total += std::exp(score);
+  for (double& score : scores) score -= std::log(total);
+  return scores;
+}
+
+Matrix ReferenceModel::log_probs(std::span<const int32_t> source, std::span<const int32_t> target,
+                                 uint64_t sentence) const {
+  return output(decoder_states(source, target, sentence));
 }
 
 Matrix ReferenceModel::states(std::span<const int32_t> tokens, uint64_t sentence) const {

@@ -29,6 +29,9 @@ class ReferenceModel {
   Matrix states(std::span<const int32_t> tokens, uint64_t sentence) const;
   Matrix log_probs_at(const Matrix& states) const;
 
+  // Of a classifier, the log-probability of each class of the sentence `tokens`, both marks included.
+  std::vector<double> class_log_probs(std::span<const int32_t> tokens, uint64_t sentence) const;
+
  private:
   struct Place {
     config::Stack stack;
@@ -42,6 +45,8 @@ class ReferenceModel {
   Matrix embed(config::Stack stack, std::span<const int32_t> tokens, std::span<const float> first = {}) const;
   Matrix output(const Matrix& states) const;  // log-probabilities
   Matrix run_stack(Matrix x, const Matrix* memory, const Place& place) const;
+  Matrix decoder_states(std::span<const int32_t> source, std::span<const int32_t> target,
+                        uint64_t sentence) const;
   int64_t component(const Matrix& memory) const;
   // positions: the name of the table of bucketed positions; empty: there is none.
   Matrix attention(const Matrix& queries, const Matrix& keys, const Matrix& values, bool causal,

@@ -30,6 +30,15 @@ void Transformer::step(search::DecodingState& state, std::span<const int32_t> to
   decode_step(*weights_, dispatch_, own, tokens, log_probs);
 }
 
+void Transformer::read(search::DecodingState& state, std::span<const int32_t> tokens,
+                       std::span<float> states) const {
+  auto& own = static_cast<DecoderState&>(state);
+  const int64_t rows = own.cache.rows();
+  assert(static_cast<int64_t>(tokens.size()) == rows);
+  assert(static_cast<int64_t>(states.size()) == rows * config().width);
+  decode_states(*weights_, dispatch_, own, tokens, {states.data(), rows, config().width});
+}
+
 void Transformer::reorder(search::DecodingState& state, std::span<const int64_t> rows) const {
   auto& own = static_cast<DecoderState&>(state);
   own.cache.reorder(rows);

@@ -39,6 +39,10 @@ class Transformer : public search::NextTokenModel {
             std::span<float> log_probs) const override;
   void reorder(search::DecodingState& state, std::span<const int64_t> rows) const override;
 
+  // Feeds one token to each row, as step() does, and writes what the output's matrix would multiply instead
+  // of what that says of the next token: [rows, width], row-major.
+  void read(search::DecodingState& state, std::span<const int32_t> tokens, std::span<float> states) const;
+
  private:
   std::shared_ptr<const Weights> weights_;
   config::Dispatch dispatch_;

@@ -262,6 +262,12 @@ MixtureWeights load_mixture(const Loader& loader, const ModelConfig& config) {
   return weights;
 }
 
+ClassifierWeights load_classifier(const Loader& loader, const ModelConfig& config) {
+  if (!config::is_classifier(config)) return {};
+  return {.hidden = loader.linear("classifier.hidden.", config.width, config.width),
+          .output = loader.linear("classifier.output.", config.classes, config.width)};
+}
+
 }  // namespace
 
 TensorSource tensors_of(std::shared_ptr<const store::ModelDirectory> directory) {
@@ -333,6 +339,7 @@ Weights::Weights(const ModelConfig& model_config, TensorSource source)
     output_transform_norm = loader.norm("output_transform_norm.");
   }
   mixture = load_mixture(loader, config);
+  classifier = load_classifier(loader, config);
   const StackWeights& last = config::has_decoder(config) ? decoder : encoder;
   output = PackedMatrix(config::has_own_output(config) ? loader.tensor("output.weight") : last.embedding,
                         config.target_vocabulary, config.width);

@@ -140,6 +140,11 @@ struct MixtureWeights {
   Linear prior_hidden, prior_output;  // of a learned prior
 };
 
+// The head of a classifier; empty in other models.
+struct ClassifierWeights {
+  Linear hidden, output;
+};
+
 // Const after construction and safe to share between threads; not movable (experts hold locks).
 struct Weights {
   // Throws Error when a tensor's size is not the one of store::tensor_shapes(config).
@@ -165,6 +170,7 @@ struct Weights {
   std::span<const float> output_bias;  // [target vocabulary]; empty: none
   std::span<const float> begin;        // [width]: the decoder's first input; empty: the end mark's embedding
   MixtureWeights mixture;
+  ClassifierWeights classifier;
   std::span<const float> content_bias, distance_bias;  // of relative positions, [attention width]
   std::vector<float> sinusoid;                         // [max_length, width]
   std::vector<float> rotary_cosines;                   // [max_length, head_width / 2]

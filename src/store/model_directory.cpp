@@ -58,14 +58,14 @@ SubwordFiles names_of(const SubwordFiles& subwords) {
 }
 
 void write_config(const fs::path& file, const ModelDescription& description, const SubwordFiles& names) {
-  const ordered_json config = {
-      {"format", kFormat},
-      {"model", config::model_to_json(description.model)},
-      {"source_language", description.source_language},
-      {"target_language", description.target_language},
-      {"tags", description.tags},
-      {"subwords", {{"source", names.source.string()}, {"target", names.target.string()}}},
-      {"provenance", to_json(description.provenance)}};
+  ordered_json config = {{"format", kFormat},
+                         {"model", config::model_to_json(description.model)},
+                         {"source_language", description.source_language},
+                         {"target_language", description.target_language},
+                         {"tags", description.tags},
+                         {"subwords", {{"source", names.source.string()}, {"target", names.target.string()}}},
+                         {"provenance", to_json(description.provenance)}};
+  if (!description.classes.empty()) config["classes"] = description.classes;
   write_file_atomically(file, config.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
@@ -80,6 +80,13 @@ fs::path named_file(const fs::path& directory, const json& name) {
     fail("{}: not found, and {} names it as the subword model", (directory / file).string(), kConfigFile);
   }
   return directory / file;
+}
+
+// Of a classifier, one for each class.
+void require_labels(const ModelDescription& description, const std::string& where) {
+  if (static_cast<int64_t>(description.classes.size()) == description.model.classes) return;
+  fail("{}: wanted labels of {} classes, as its model has them, found {}", where, description.model.classes,
+       description.classes.size());
 }
 
 struct ConfigFile {
@@ -100,6 +107,8 @@ ConfigFile parse_config(const fs::path& directory, const json& config) {
   config.at("source_language").get_to(description.source_language);
   config.at("target_language").get_to(description.target_language);
   config.at("tags").get_to(description.tags);
+  description.classes = config.value("classes", std::vector<std::string>());
+  require_labels(description, where);
   description.provenance = provenance_from(config.at("provenance"));
   result.subwords = {.source = named_file(directory, config.at("subwords").at("source")),
                      .target = named_file(directory, config.at("subwords").at("target"))};
@@ -147,8 +156,9 @@ void require_replaceable(const fs::path& path) {
 // Keeps the arithmetic of shapes far from overflow and the table of names no longer than the file's.
 void check_size(const config::ModelConfig& config, size_t tensors, const std::string& where) {
   constexpr int64_t kMost = int64_t{1} << 31;
-  for (const int64_t size : {config.width, config.feed_forward, config.max_length, config.experts.count,
-                             config.mixture.components, config.source_vocabulary, config.target_vocabulary}) {
+  for (const int64_t size :
+       {config.width, config.feed_forward, config.max_length, config.experts.count, config.mixture.components,
+        config.source_vocabulary, config.target_vocabulary, config.classes}) {
     if (size > kMost) fail("{}: a model dimension of {} is more than any model has", where, size);
   }
   const auto most_layers = static_cast<int64_t>(tensors);
@@ -192,6 +202,7 @@ void write_model_directory(const fs::path& path, const ModelDescription& descrip
   const fs::path target = without_trailing_slash(path);
   require_replaceable(target);
   check_tensors(description.model, tensors, target.string());
+  require_labels(description, target.string());
   const SubwordFiles names = names_of(subwords);
   const auto fill = [&](const fs::path& directory) {
     write_safetensors(directory / kWeightsFile, tensors, {{"format", "megin"}});

@@ -39,7 +39,8 @@ struct ModelDescription {
   config::ModelConfig model;  // with both vocabularies' sizes filled in
   std::string source_language;
   std::string target_language;
-  std::vector<std::string> tags;  // target-language tags the model was trained with; empty: none
+  std::vector<std::string> tags;          // target-language tags the model was trained with; empty: none
+  std::vector<std::string> classes = {};  // labels of a classifier, as many as model.classes; else none
   Provenance provenance;
 };
 

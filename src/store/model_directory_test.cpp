@@ -191,5 +191,26 @@ TEST_F(ModelDirectoryTest, AWrongConfigIsNoUsageError) {
   }
 }
 
+TEST_F(ModelDirectoryTest, AClassifierHasItsLabels) {
+  ModelDescription description = toy_description();
+  description.model.kind = config::ModelKind::kCausalLm;
+  description.model.encoder_layers = 0;
+  description.model.classes = 2;
+  tensors_ = toy_tensors(description.model);
+  const auto write_classes = [&](std::vector<std::string> classes) {
+    description.classes = std::move(classes);
+    write_model_directory(model_, description, views(tensors_),
+                          {.source = folder_ / "joint.model", .target = folder_ / "joint.model"});
+  };
+  EXPECT_NE(message_of([&] { write_classes({"alone"}); }).find("wanted labels of 2 classes"),
+            std::string::npos);
+  write_classes({"bad", "good"});
+  EXPECT_EQ(open_model_directory(model_).description.classes, (std::vector<std::string>{"bad", "good"}));
+  edit_config([](json& config) { config["classes"].push_back("more"); });
+  expect_refused("wanted labels of 2 classes, as its model has them, found 3");
+  edit_config([](json& config) { config.erase("classes"); });
+  expect_refused("found 0");
+}
+
 }  // namespace
 }  // namespace megin::store

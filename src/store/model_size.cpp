@@ -44,6 +44,7 @@ int64_t& field_of(ParameterCounts& counts, const TensorShape& tensor) {
   if (contains(tensor.name, "router.") || tensor.name.ends_with(".scale") ||
       tensor.name.starts_with("mixture."))
     return counts.routers;
+  if (tensor.name.starts_with("classifier.")) return counts.classifier;
   if (contains(tensor.name, "attention") || contains(tensor.name, ".relative.")) return counts.attention;
   return counts.feed_forward;
 }
@@ -88,6 +89,9 @@ TokenFlops count_token_flops(const config::ModelConfig& config, std::span<const 
   TokenFlops flops;
   for (const TensorShape& tensor : tensor_shapes(of_one_component(config))) {
     if (!tensor.name.ends_with(".weight") || is_embedding(tensor) || is_norm(tensor)) continue;
+    // Once a sentence and not a token, and what a classifier has no use for.
+    if (tensor.name.starts_with("classifier.")) continue;
+    if (config::is_classifier(config) && tensor.name.starts_with("output_transform.")) continue;
     // Vectors of distances are projected once for all tokens.
     if (contains(tensor.name, "positions") || contains(tensor.name, "attention.distance")) continue;
     const int64_t used = active_elements(tensor, active);
@@ -98,7 +102,9 @@ TokenFlops count_token_flops(const config::ModelConfig& config, std::span<const 
     if (of_memory) flops.memory += cost;
   }
   const double width = static_cast<double>(config.width);
-  flops.target += 2.0 * width * static_cast<double>(config.target_vocabulary);
+  if (!config::is_classifier(config)) {
+    flops.target += 2.0 * width * static_cast<double>(config.target_vocabulary);
+  }
   // A product with a key and one with a value for every token looked at; one with its distance.
   const bool relative = config.positions == config::Positions::kRelative;
   const double look = (relative ? 6.0 : 4.0) * static_cast<double>(config::attention_width(config));

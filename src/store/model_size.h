@@ -18,9 +18,10 @@ struct ParameterCounts {
   int64_t experts = 0;       // of experts, with the norms of inserted ones
   int64_t routers = 0;       // what chooses among them
   int64_t norms = 0;
+  int64_t classifier = 0;  // the head
 
   int64_t total() const {
-    return embeddings + positions + attention + feed_forward + experts + routers + norms;
+    return embeddings + positions + attention + feed_forward + experts + routers + norms + classifier;
   }
 };
 
@@ -40,7 +41,8 @@ struct TokenFlops {
   double source = 0;            // a source token: the encoder, and the keys and values it gives the decoder
   double memory = 0;            // the latter alone
   double target = 0;            // a target token: the decoder and the projection to the vocabulary; of a
-                                // masked_lm a predicted token, whose encoder is the source's
+                                // masked_lm a predicted token, whose encoder is the source's; of a classifier
+                                // the decoder alone
   double source_attention = 0;  // scores and weighted sums of a source token in a sentence of `length` tokens
   double target_attention =
       0;  // of a target token: all `length` source tokens, half of as many target tokens

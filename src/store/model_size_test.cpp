@@ -286,5 +286,16 @@ TEST(TokenFlopsTest, OneExpertCostsWhatADenseLayerCostsAndAnEnsembleAllOfThem) {
   EXPECT_EQ(all.target, dense.target + 2 * 7 * 2.0 * 65'536);
 }
 
+// d^2 + d and C d + C; a token is projected to no vocabulary, and the head runs once a sentence.
+TEST(ParameterCountTest, AClassifierHasAHead) {
+  config::ModelConfig lm = preset("tiny_lm", 1000);
+  config::ModelConfig classifier = lm;
+  classifier.classes = 3;
+  EXPECT_EQ(total(classifier) - total(lm), 128 * 128 + 128 + 3 * 128 + 3);
+  EXPECT_EQ(count_parameters(classifier).classifier, 128 * 128 + 128 + 3 * 128 + 3);
+  EXPECT_EQ(count_token_flops(lm, 1, 10).target - count_token_flops(classifier, 1, 10).target,
+            2.0 * 128 * 1000);
+}
+
 }  // namespace
 }  // namespace megin::store

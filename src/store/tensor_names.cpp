@@ -70,6 +70,12 @@ class Table {
     add_linear("mixture.prior.output", components, d);
   }
 
+  void add_classifier() {
+    if (!config::is_classifier(config_)) return;
+    add_linear("classifier.hidden", config_.width, config_.width);
+    add_linear("classifier.output", config_.classes, config_.width);
+  }
+
   std::vector<TensorShape> take() { return std::move(tensors_); }
 
  private:
@@ -220,6 +226,7 @@ std::vector<TensorShape> tensor_shapes(const config::ModelConfig& config) {
   if (config::has_decoder(config)) table.add_stack(config::Stack::kDecoder);
   table.add_ends();
   table.add_mixture();
+  table.add_classifier();
   return table.take();
 }
 

@@ -41,6 +41,8 @@
 //   mixture.begin                          [K, d]  (mixture, begin: the decoder's first vector)
 //   mixture.prior.hidden.{weight,bias}     [d, d], [d]  (mixture, learned prior)
 //   mixture.prior.output.{weight,bias}     [K, d], [K]
+//   classifier.hidden.{weight,bias}        [d, d], [d]  (classifier: log softmax of
+//   output(tanh(hidden(state)))) classifier.output.{weight,bias}        [C, d], [C]  (C classes)
 //
 // Where tokens choose among N experts, their fc1, gate and fc2, and the norms of inserted ones, carry a
 // leading dimension of experts: [N, f, d], [N, f], [N, d, f], [N, d]. S is encoder or decoder, I and J count

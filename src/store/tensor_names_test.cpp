@@ -257,5 +257,22 @@ TEST(TensorNames, ScalesTablesByPositionAndLearnedRatesStandWhereTheyAreUsed) {
   EXPECT_EQ(table(config).at("encoder.layers.0.feed_forward.router.table"), (Shape{9, 2}));
 }
 
+// Behind everything else, so that a language model's tensors are the first of a classifier's.
+TEST(TensorNames, AClassifierIsALanguageModelWithAHead) {
+  config::ModelConfig config = one_layer_each();
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  const auto body = tensor_shapes(config);
+  config.classes = 3;
+  const auto all = tensor_shapes(config);
+  ASSERT_EQ(all.size(), body.size() + 4);
+  for (size_t i = 0; i < body.size(); ++i) EXPECT_EQ(all[i].name, body[i].name);
+  const auto shapes = table(config);
+  EXPECT_EQ(shapes.at("classifier.hidden.weight"), (Shape{4, 4}));
+  EXPECT_EQ(shapes.at("classifier.hidden.bias"), (Shape{4}));
+  EXPECT_EQ(shapes.at("classifier.output.weight"), (Shape{3, 4}));
+  EXPECT_EQ(shapes.at("classifier.output.bias"), (Shape{3}));
+}
+
 }  // namespace
 }  // namespace megin::store

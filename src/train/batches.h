@@ -1,4 +1,4 @@
-// The batches that a model is trained and validated on: pairs, or blocks of a text.
+// The batches that a model is trained and validated on: pairs, blocks of a text, or sentences with labels.
 #pragma once
 
 #include <memory>

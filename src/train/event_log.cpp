@@ -71,13 +71,13 @@ void EventLog::updated(const ProgressRecord& progress, const std::map<std::strin
   const Interval& interval = progress.interval;
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
+  const double predictions = static_cast<double>(std::max<int64_t>(1, sums.predictions));
   const ProcessUsage usage = process_usage();
   nlohmann::json line = {{"event", "update"},
                          {"update", progress.update},
                          {"epoch", progress.position.epoch},
-                         {"loss", sums.cross_entropy[0] / tokens},
-                         {"nll", sums.nll[0] / tokens},
-                         {"perplexity", std::exp(sums.nll[0] / tokens)},
+                         {"loss", sums.cross_entropy[0] / predictions},
+                         {"nll", sums.nll[0] / predictions},
                          {"learning_rate", sums.learning_rate},
                          {"gradient_norm", sums.gradient_norm},
                          {"target_tokens_per_second", tokens / interval.seconds},
@@ -86,10 +86,12 @@ void EventLog::updated(const ProgressRecord& progress, const std::map<std::strin
                          {"target_tokens_per_update", tokens / static_cast<double>(interval.updates)},
                          {"resident_mib", static_cast<double>(usage.resident_bytes) / kMebibyte},
                          {"peak_resident_mib", static_cast<double>(usage.peak_resident_bytes) / kMebibyte}};
+  // A classifier, which predicts once a sentence, has none.
+  if (sums.predictions > sums.sentences) line["perplexity"] = std::exp(sums.nll[0] / predictions);
   if (sums.cross_entropy[1] > 0) {
-    line["loss_second"] = sums.cross_entropy[1] / tokens;
-    line["nll_second"] = sums.nll[1] / tokens;
-    line["consistency"] = sums.consistency / tokens;
+    line["loss_second"] = sums.cross_entropy[1] / predictions;
+    line["nll_second"] = sums.nll[1] / predictions;
+    line["consistency"] = sums.consistency / predictions;
   }
   if (sums.distillation > 0) line["distillation"] = sums.distillation / tokens;
   for (const auto& [layer, rate] : rates) line["dropout_rate_" + layer] = rate;
@@ -133,9 +135,17 @@ void EventLog::routed(int64_t update, const RoutingReport& report) {
 }
 
 void EventLog::validated(const ProgressRecord& progress, const ValidationResult& result) {
-  nlohmann::json line = {{"event", "validation"},     {"update", progress.update},
-                         {"loss", result.loss},       {"perplexity", std::exp(result.loss)},
-                         {"experts", result.routing}, {"seconds", result.seconds}};
+  nlohmann::json line = {{"event", "validation"},
+                         {"update", progress.update},
+                         {"loss", result.loss},
+                         {"experts", result.routing},
+                         {"seconds", result.seconds}};
+  if (result.accuracy) {
+    line["accuracy"] = result.accuracy->share();
+    line["sentences"] = result.accuracy->all;
+  } else {
+    line["perplexity"] = std::exp(result.loss);
+  }
   add_cost(line, progress.cost);
   if (result.word_perplexity) line["word_perplexity"] = *result.word_perplexity;
   if (result.bits_per_token) line["bits_per_token"] = *result.bits_per_token;

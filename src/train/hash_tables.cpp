@@ -24,7 +24,7 @@ Frequencies count_symbols(const data::PreparedData& data, const config::ModelCon
   };
   for (int64_t i = 0; i < data.train.size(); ++i) {
     const data::Example example = data.train.example(i);
-    count(counts.source, example.source);
+    if (data.task != config::Task::kClassification) count(counts.source, example.source);  // else a class
     count(counts.target, example.target);
   }
   return counts;

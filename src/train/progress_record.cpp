@@ -40,19 +40,13 @@ nlohmann::json to_json(const Interval& interval) {
   const UpdateReport& sums = interval.sums;
   nlohmann::json routing = nlohmann::json::array();
   for (const RoutingReport& report : sums.routing) routing.push_back(to_json(report));
-  return {{"updates", interval.updates},
-          {"seconds", interval.seconds},
-          {"cpu_seconds", interval.cpu_seconds},
-          {"sentences", sums.sentences},
-          {"source_tokens", sums.source_tokens},
-          {"target_tokens", sums.target_tokens},
-          {"cross_entropy", sums.cross_entropy},
-          {"nll", sums.nll},
-          {"consistency", sums.consistency},
-          {"distillation", sums.distillation},
-          {"gradient_norm", sums.gradient_norm},
-          {"learning_rate", sums.learning_rate},
-          {"routing", routing}};
+  return {{"updates", interval.updates},         {"seconds", interval.seconds},
+          {"cpu_seconds", interval.cpu_seconds}, {"sentences", sums.sentences},
+          {"source_tokens", sums.source_tokens}, {"target_tokens", sums.target_tokens},
+          {"cross_entropy", sums.cross_entropy}, {"nll", sums.nll},
+          {"consistency", sums.consistency},     {"distillation", sums.distillation},
+          {"predictions", sums.predictions},     {"gradient_norm", sums.gradient_norm},
+          {"learning_rate", sums.learning_rate}, {"routing", routing}};
 }
 
 Interval interval_from_json(const nlohmann::json& json) {
@@ -64,6 +58,7 @@ Interval interval_from_json(const nlohmann::json& json) {
   json.at("sentences").get_to(sums.sentences);
   json.at("source_tokens").get_to(sums.source_tokens);
   json.at("target_tokens").get_to(sums.target_tokens);
+  sums.predictions = json.value("predictions", sums.target_tokens);  // the same before there were classifiers
   json.at("cross_entropy").get_to(sums.cross_entropy);
   json.at("nll").get_to(sums.nll);
   json.at("consistency").get_to(sums.consistency);
@@ -94,6 +89,7 @@ nlohmann::json to_json(const ProgressRecord& record) {
   if (record.best) {
     json["best"] = {{"update", record.best->update}, {"loss", record.best->loss}};
     if (record.best->bleu) json["best"]["bleu"] = *record.best->bleu;
+    if (record.best->accuracy) json["best"]["accuracy"] = *record.best->accuracy;
   }
   return json;
 }
@@ -120,6 +116,7 @@ ProgressRecord progress_from_json(const nlohmann::json& json, const std::string&
       record.best = {
           .update = best.at("update").get<int64_t>(), .loss = best.at("loss").get<double>(), .bleu = {}};
       if (best.contains("bleu")) record.best->bleu = best.at("bleu").get<double>();
+      if (best.contains("accuracy")) record.best->accuracy = best.at("accuracy").get<double>();
     }
   } catch (const nlohmann::json::exception& error) {
     fail(

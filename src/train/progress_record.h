@@ -13,8 +13,9 @@ namespace megin::train {
 
 struct BestValidation {
   int64_t update = 0;
-  double loss = 0;             // nats a token, not smoothed
-  std::optional<double> bleu;  // not measured with validation.bleu off
+  double loss = 0;                      // nats a token (a sentence of a classifier), not smoothed
+  std::optional<double> bleu;           // not measured with validation.bleu off
+  std::optional<double> accuracy = {};  // of a classifier, 0 to 1
 
   bool operator==(const BestValidation&) const = default;
 };

@@ -236,6 +236,7 @@ void RunDirectory::write_model(const TrainingState& state, std::span<const store
                                       .source_language = data_.source_language,
                                       .target_language = data_.target_language,
                                       .tags = {},
+                                      .classes = data_.classes,
                                       .provenance = {}};
   std::set<std::string> tags;
   for (const auto& corpus : config_.data.corpora) {
@@ -251,6 +252,7 @@ void RunDirectory::write_model(const TrainingState& state, std::span<const store
   if (state.progress.best) {
     from.scores["valid_loss"] = state.progress.best->loss;
     if (state.progress.best->bleu) from.scores["valid_bleu"] = *state.progress.best->bleu;
+    if (state.progress.best->accuracy) from.scores["valid_accuracy"] = *state.progress.best->accuracy;
   }
   const fs::path source = path_ / "subword.source.tmp", target = path_ / "subword.target.tmp";
   write_file_atomically(source, data_.source_subword->bytes());

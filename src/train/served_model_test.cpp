@@ -5,8 +5,10 @@
 
 #include <numeric>
 
+#include "model/class_head.h"
 #include "model/transformer.h"
 #include "net/initialisation.h"
+#include "runtime/classifier.h"
 #include "runtime/masked_model.h"
 #include "runtime/transformer.h"
 #include "text/vocabulary.h"
@@ -136,6 +138,38 @@ void expect_served_as_trained(const config::ModelConfig& config, const std::vect
         EXPECT_TRUE(at::allclose(row_found, expected[row * batch.target_length + t], 1e-4, 1e-4))
             << mode << " row " << row << " step " << t;
       }
+    }
+  }
+}
+
+// Sentences as runtime::Classifier reads them out of letters, whose ids begin with 4.
+void expect_served_classes(const config::ModelConfig& config, const std::vector<std::string>& modes) {
+  const std::vector<std::string> lines = {"abcdefgh", "", "hgab", "bbbbbbbbbb"};
+  const auto subword = text::SubwordModel::from_bytes(
+      R"({"format":"megin-bytes","version":1,"newlines":"drop","bytes":[97,98,99,100,101,102,103,104]})",
+      "letters");
+  data::MemoryExamples examples;
+  for (const std::string& line : lines) examples.add({0}, subword.encode(line));
+  const data::TokenBatch batch = data::make_labelled_batch(
+      examples, std::vector<int64_t>{0, 1, 2, 3}, {.most = 32, .masked = config::is_masked_lm(config)});
+  model::Transformer trained(config);
+  net::initialise(trained.parameters(), config, 6);
+  const net::ParameterMemory& parameters = trained.parameters();
+  const auto weights = std::make_shared<runtime::Weights>(
+      config, [&](const std::string& name) { return parameters.values_of(parameters.find(name)); });
+  ThreadPool pool(1);
+  for (const std::string& mode : modes) {
+    const config::Dispatch dispatch = config::parse_dispatch(mode, 5);
+    const at::NoGradGuard no_gradients;
+    const net::ForwardContext context{.dispatch = dispatch};
+    const at::Tensor expected = at::log_softmax(
+        model::ClassHead(parameters).logits(trained.forward(batch, context), batch, context), -1);
+    const runtime::Transformer served(weights, dispatch);
+    const auto found = runtime::Classifier(served, subword, {}).classify(lines, 0, pool);
+    for (size_t row = 0; row < lines.size(); ++row) {
+      const at::Tensor row_found = at::tensor(found[row].log_probabilities);
+      EXPECT_TRUE(at::allclose(row_found, expected[static_cast<int64_t>(row)], 1e-4, 1e-4))
+          << mode << " row " << row;
     }
   }
 }
@@ -356,6 +390,31 @@ TEST(ServedModel, ServesMaskedLanguageModelsAsTheyWereTrained) {
                    .active = 4,
                    .gate = config::Gate::kSoftmaxOfChosen};
   expect_masked_as_trained(fixed, {"router", "k=1", "k=3", "k=4,1,2"});
+}
+
+// The classes of sentences, with any number of experts, and segments in evaluation that would be shorter.
+TEST(ServedModel, ServesClassifiersAsTheyWereTrained) {
+  config::ModelConfig relative = language_model();
+  relative.positions = config::Positions::kRelative;
+  relative.norm_position = config::NormPosition::kPost;
+  relative.evaluation_block = 3;
+  config::ModelConfig masked = small_model();
+  masked.kind = config::ModelKind::kMaskedLm;
+  masked.decoder_layers = 0;
+  masked.positions = config::Positions::kLearned;
+  masked.norm_embeddings = masked.output_transform = true;
+  std::vector<config::ModelConfig> all = {language_model(), relative, masked};
+  for (config::ModelConfig& config : all) {
+    config.classes = 3;
+    config.experts = {.count = 4,
+                      .every = 1,
+                      .router = config::RouterKind::kFixed,
+                      .active = 4,
+                      .gate = config::Gate::kSoftmaxOfChosen};
+    expect_served_classes(config, {"router", "k=1", "k=2", "k=4"});
+    config.experts = {.count = 3, .every = 1};
+    expect_served_classes(config, {"sentence", "token", "ensemble", "path:1"});
+  }
 }
 
 TEST(ServedModel, ServesInsertedExpertsAsTheyWereTrained) {

@@ -18,9 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_of_head(const std::string& name) {
+  return name.starts_with("classifier.");
+}
+
 bool may_be_missing(const std::string& name) {
   return name.find("router.") != std::string::npos || name.ends_with("dropout.logit") ||
-         name.starts_with("mixture.");
+         name.starts_with("mixture.") || is_of_head(name);
 }
 
 void check_subwords(const store::ModelDirectory& model, const data::PreparedData& data) {
@@ -38,6 +42,7 @@ config::ModelConfig architecture(config::ModelConfig config) {
   config.preset.clear();
   config.dropout = config.attention_dropout = config.activation_dropout = config.concrete_dropout = 0;
   config.group_dropout = {};
+  config.classes = 0;
   if (config.positions != config::Positions::kLearned) config.max_length = 2;
   const config::ExpertConfig chosen;
   config.experts.router = chosen.router;
@@ -99,7 +104,8 @@ void start_from(const fs::path& path, const data::PreparedData& data, TrainingSt
   net::ParameterMemory& parameters = state.model.parameters();
   std::vector<std::string> drawn, left_over;
   for (const net::Parameter& parameter : parameters.all()) {
-    const store::TensorView* const found = model.weights.find(parameter.name);
+    const bool other_classes = is_of_head(parameter.name) && model.description.classes != data.classes;
+    const store::TensorView* const found = other_classes ? nullptr : model.weights.find(parameter.name);
     if ((found == nullptr || found->shape != parameter.shape) && may_be_missing(parameter.name)) {
       drawn.push_back(parameter.name);
       continue;
@@ -116,8 +122,10 @@ void start_from(const fs::path& path, const data::PreparedData& data, TrainingSt
   }
   for (const store::TensorView& tensor : model.weights.tensors()) {
     const auto& all = parameters.all();
-    if (std::ranges::find(all, tensor.name, &net::Parameter::name) == all.end())
+    if (std::ranges::find(all, tensor.name, &net::Parameter::name) == all.end() ||
+        (is_of_head(tensor.name) && model.description.classes != data.classes)) {
       left_over.push_back(tensor.name);
+    }
   }
   const auto values = parameters.values();
   if (!state.optimizer.average.empty()) std::ranges::copy(values, state.optimizer.average.begin());
@@ -126,6 +134,7 @@ void start_from(const fs::path& path, const data::PreparedData& data, TrainingSt
   as_found.preset = as_wanted.preset = "";
   as_found.dropout = as_wanted.dropout = as_found.attention_dropout = as_wanted.attention_dropout = 0;
   as_found.activation_dropout = as_wanted.activation_dropout = 0;
+  as_found.classes = as_wanted.classes;  // what became of the head is told below
   if (const auto differ = differences(as_wanted, as_found); !differ.empty()) {
     tell(fmt::format("other than that model's: model.{}", fmt::join(differ, ", model.")), console);
   }

@@ -41,11 +41,21 @@ bool have_one_numbering(const text::SubwordModel& source, const text::SubwordMod
   return true;
 }
 
-void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
+// Data of another task than the recipe's, whose defaults went by that.
+void check_task(const config::RunConfig& config, const data::PreparedData& data) {
+  const bool classifies = data.task == config::Task::kClassification;
   if (!config::is_task_of(data.task, config.model)) {
     fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
                config::enum_name(data.task), config::enum_name(config.model.kind));
   }
+  if (classifies != (config.data.task == config::Task::kClassification)) {
+    fail_usage("{}: was prepared for the task {}, and data.task is {}", data.folder.string(),
+               config::enum_name(data.task), config::enum_name(config.data.task));
+  }
+}
+
+void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
+  check_task(config, data);
   if (config::is_masked_lm(config.model) && !data.target_subword->mask_id()) {
     fail_usage(
         "{}: wanted data whose vocabulary has a mask symbol, as model.kind is masked_lm, found none; prepare "
@@ -62,6 +72,13 @@ void complete_configuration(config::RunConfig& config, const data::PreparedData&
   };
   take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
   take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
+  const auto classes = static_cast<int64_t>(data.classes.size());
+  if (config.model.classes != 0 && config.model.classes != classes) {
+    fail_usage("model.classes is {}, but the data has {} classes ({}); leave it 0 to take the data's",
+               config.model.classes, classes, fmt::join(data.classes, ", "));
+  }
+  config.model.classes = classes;
+  config::check(config.model);
   if (!data.joint && config::shares_inputs(config.model) &&
       !have_one_numbering(*data.source_subword, *data.target_subword)) {
     fail_usage(
@@ -225,7 +242,8 @@ std::string Session::describe() const {
   int64_t parameters = 0;
   for (const net::Parameter& p : state_.model.parameters().all()) parameters += p.size;
   const config::ModelConfig& model = state_.model.config();
-  const std::string_view unit = !config::is_text(data_.task)        ? "pairs"
+  const std::string_view unit = config::is_classifier(model)        ? "sentences"
+                                : !config::is_text(data_.task)      ? "pairs"
                                 : config::has_end_marks(data_.task) ? "lines"
                                                                     : "pieces";
   const bool mixture = config::is_mixture(model);
@@ -267,6 +285,7 @@ void Session::update() {
   sums.sentences += report.sentences;
   sums.source_tokens += report.source_tokens;
   sums.target_tokens += report.target_tokens;
+  sums.predictions += report.predictions;
   for (size_t p = 0; p < 2; ++p) {
     sums.cross_entropy[p] += report.cross_entropy[p];
     sums.nll[p] += report.nll[p];
@@ -311,7 +330,8 @@ void Session::log_interval() {
   log_->updated(state_.progress, learned_dropout_rates(state_.model));
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
-  progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / tokens, dot,
+  const double predictions = static_cast<double>(std::max<int64_t>(1, interval.sums.predictions));
+  progress_->set_tail(fmt::format("loss {:.3f}{}{} tok/s{}{} MiB", interval.sums.nll[0] / predictions, dot,
                                   human_rate(tokens / interval.seconds), dot,
                                   process_usage().resident_bytes >> 20));
 }
@@ -335,7 +355,10 @@ void Session::validate_now() {
   if (!result.routes.empty()) {
     store::write_routing_snapshot(directory_.path(), {.update = progress.update, .layers = result.routes});
   }
-  const BestValidation found{.update = progress.update, .loss = result.loss, .bleu = result.bleu};
+  const BestValidation found{.update = progress.update,
+                             .loss = result.loss,
+                             .bleu = result.bleu,
+                             .accuracy = share_of(result.accuracy)};
   const bool better = !progress.best || merit(found, config_.train.validation) >
                                             merit(*progress.best, config_.train.validation);
   progress.last_validation = progress.update;
@@ -346,8 +369,12 @@ void Session::validate_now() {
     save();
     publish_best();
   }
-  std::string line = fmt::format("update {}: valid loss {:.3f}, perplexity {:.2f}", progress.update,
-                                 result.loss, std::exp(result.loss));
+  std::string line = fmt::format("update {}: valid loss {:.3f}", progress.update, result.loss);
+  if (result.accuracy) {
+    line += fmt::format(", accuracy {:.2f} %", 100 * result.accuracy->share());
+  } else {
+    line += fmt::format(", perplexity {:.2f}", std::exp(result.loss));
+  }
   if (result.word_perplexity) line += fmt::format(" ({:.2f} a word)", *result.word_perplexity);
   if (result.bits_per_token) line += fmt::format(", {:.3f} bits a masked token", *result.bits_per_token);
   if (result.bits_per_byte) line += fmt::format(", {:.3f} bits a byte", *result.bits_per_byte);

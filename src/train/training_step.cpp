@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "config/active_schedule.h"
+#include "model/class_head.h"
 #include "net/unit_dropout.h"
-#include "objective/vocabulary_loss.h"
 #include "optim/gradient_norm.h"
 #include "optim/schedule.h"
 #include "optim/weight_average.h"
@@ -91,7 +91,9 @@ net::Operations operations_of(const config::TrainConfig& config) {
 
 TrainingStep::TrainingStep(const config::TrainConfig& config, model::Transformer& model, ThreadPool& pool,
                            StepCompany company)
-    : config_(config), model_(model), pool_(pool), company_(company), adam_(config.optimizer) {}
+    : config_(config), model_(model), pool_(pool), company_(company), adam_(config.optimizer) {
+  if (config::is_classifier(model.config())) company_.memory = nullptr;  // each sentence stands alone
+}
 
 net::ForwardContext TrainingStep::context(int64_t update, int64_t micro_batch) const {
   return {.training = true,
@@ -159,8 +161,8 @@ at::Tensor TrainingStep::forward(const data::TokenBatch& batch, net::ForwardCont
   return at::cat(states);
 }
 
-// The routers' losses are means over what they route; beside a sum over target tokens they count as often as
-// there are such tokens, in every pass. Undefined when there are none.
+// The routers' losses are means over what they route; beside a sum over predictions they count as often as
+// there are such, in every pass. Undefined when there are none.
 at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record, const data::TokenBatch& batch) const {
   at::Tensor sum;
   const auto add = [&](const at::Tensor& loss, double weight) {
@@ -168,7 +170,7 @@ at::Tensor TrainingStep::routing_loss(const model::RouteRecord& record, const da
     const at::Tensor weighted = loss * weight;
     sum = sum.defined() ? sum + weighted : weighted;
   };
-  const double count = static_cast<double>(batch.target_tokens) *
+  const double count = static_cast<double>(batch.predictions()) *
                        (passes_together() ? static_cast<double>(config_.objective.passes) : 1.0);
   for (const auto& layer : record.layers) {
     add(layer.losses.balance, count * config_.routing.balance);
@@ -197,7 +199,7 @@ std::map<std::string, double> learned_dropout_rates(const model::Transformer& mo
   return rates;
 }
 
-// Of each feed-forward, as often as there are target tokens, like the routers' losses. Undefined without
+// Of each feed-forward, as often as there are predictions, like the routers' losses. Undefined without
 // concrete dropout.
 at::Tensor TrainingStep::concrete_loss(const data::TokenBatch& batch) const {
   at::Tensor sum;
@@ -211,7 +213,7 @@ at::Tensor TrainingStep::concrete_loss(const data::TokenBatch& batch) const {
         {.weight = config_.objective.concrete_weight, .entropy = config_.objective.concrete_entropy});
     sum = sum.defined() ? sum + of_layer : of_layer;
   }
-  return sum * static_cast<double>(batch.target_tokens);
+  return sum * static_cast<double>(batch.predictions());
 }
 
 namespace {
@@ -247,6 +249,7 @@ void add_counts(const data::TokenBatch& batch, const objective::VocabularyLoss& 
   report.sentences += batch.sentences;
   report.source_tokens += batch.source_tokens;
   report.target_tokens += batch.target_tokens;
+  report.predictions += batch.predictions();
   for (size_t p = 0; p < 2; ++p) {
     report.cross_entropy[p] += loss.cross_entropy[p];
     report.nll[p] += loss.nll[p];
@@ -266,31 +269,34 @@ void TrainingStep::accumulate_mixture(const data::TokenBatch& batch, const net::
   add_to_place({.mixture = true, .statistics = found.statistics}, report.routing);
 }
 
+objective::VocabularyLoss TrainingStep::loss_of(const at::Tensor& states, const data::TokenBatch& batch,
+                                                const net::ForwardContext& pass) const {
+  auto weights = objective::weights_of(config_.objective);
+  if (config_.objective.consistency_unit == config::ConsistencyUnit::kFairseq) {
+    // Both divergences and not their mean, times target tokens by sentences (thor spec 2.5).
+    weights.consistency *=
+        2.0 * static_cast<double>(batch.predictions()) / static_cast<double>(batch.sentences);
+  }
+  if (config::is_classifier(model_.config())) {
+    const at::Tensor logits = model::ClassHead(model_.parameters()).logits(states, batch, pass);
+    return objective::class_loss(logits, batch.labels, pass.passes, weights);
+  }
+  const objective::VocabularyLossInputs inputs{.states = states,
+                                               .output_weight = model_.output_weight(),
+                                               .targets = batch.target_output,
+                                               .passes = pass.passes,
+                                               .output_bias = model_.output_bias()};
+  return objective::vocabulary_loss(inputs, weights,
+                                    pass.operations.fused(config::FusedPart::kVocabularyLoss));
+}
+
 void TrainingStep::accumulate(const data::TokenBatch& batch, int64_t update, int64_t micro_batch,
                               UpdateReport& report) {
   const net::ForwardContext pass = context(update, micro_batch);
   if (config::is_mixture(model_.config())) return accumulate_mixture(batch, pass, report);
   model::RouteRecord record;
   const at::Tensor states = forward(batch, pass, record);
-  const Predictions predictions = predictions_of(model_, states, batch, pass.passes, pass.operations);
-  std::optional<objective::TeacherInputs> teacher;
-  if (company_.teacher != nullptr) {
-    teacher = company_.teacher->predict(batch, pass.operations, *company_.teacher_memory);
-  }
-  const objective::VocabularyLossInputs inputs{.states = predictions.states,
-                                               .output_weight = model_.output_weight(),
-                                               .targets = predictions.targets,
-                                               .passes = pass.passes,
-                                               .output_bias = model_.output_bias(),
-                                               .teacher = teacher ? &*teacher : nullptr};
-  auto weights = objective::weights_of(config_.objective);
-  if (config_.objective.consistency_unit == config::ConsistencyUnit::kFairseq) {
-    // Both divergences and not their mean, times target tokens by sentences (thor spec 2.5).
-    weights.consistency *=
-        2.0 * static_cast<double>(batch.target_tokens) / static_cast<double>(batch.sentences);
-  }
-  const objective::VocabularyLoss loss =
-      objective::vocabulary_loss(inputs, weights, pass.operations.fused(config::FusedPart::kVocabularyLoss));
+  const objective::VocabularyLoss loss = loss_of(states, batch, pass);
   at::Tensor total = loss.total;
   for (const at::Tensor& beside : {routing_loss(record, batch), concrete_loss(batch)}) {
     if (beside.defined()) total = total + beside;
@@ -356,17 +362,18 @@ UpdateReport TrainingStep::run(std::span<const data::TokenBatch> micro_batches, 
   }
   net::ParameterMemory& parameters = model_.parameters();
   const optim::GradientNorm norm = optim::gradient_norm(parameters.gradients(), pool_);
-  const double tokens = static_cast<double>(std::max<int64_t>(1, report.target_tokens));
+  const double predictions = static_cast<double>(std::max<int64_t>(1, report.predictions));
   if (!norm.finite || !std::isfinite(report.cross_entropy[0] + report.cross_entropy[1] + report.consistency +
                                      report.distillation)) {
     std::ranges::fill(parameters.gradients(), 0.0f);
     fail(
-        "the loss or its gradient is not finite in update {} (loss {:.4g} a token): training has diverged; "
+        "the loss or its gradient is not finite in update {} (loss {:.4g} a prediction): training has "
+        "diverged; "
         "the checkpoints before stay; start a new run with a lower train.optimizer.learning_rate, a longer "
         "train.optimizer.warmup or train.optimizer.clip_norm=1",
-        update + 1, report.cross_entropy[0] / tokens);
+        update + 1, report.cross_entropy[0] / predictions);
   }
-  report.gradient_norm = norm.norm / tokens;
+  report.gradient_norm = norm.norm / predictions;
   report.learning_rate = optim::learning_rate(config_.optimizer, update, config_.max_updates);
   mark_active(update, micro_batches.size(), state);
   const optim::AdamMemory memory{.values = parameters.values(),
@@ -376,7 +383,7 @@ UpdateReport TrainingStep::run(std::span<const data::TokenBatch> micro_batches, 
                                  .average = state.average};
   const optim::AdamStep step{
       .learning_rate = report.learning_rate,
-      .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / tokens,
+      .gradient_scale = optim::clip_factor(report.gradient_norm, config_.optimizer.clip_norm) / predictions,
       .average_decay = state.average.empty() ? 0.0 : optim::average_decay(config_.average_decay, update),
       .zero_gradients = true};
   if (operations_of(config_).fused(config::FusedPart::kOptimizer)) {

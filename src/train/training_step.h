@@ -13,6 +13,7 @@
 #include "data/token_batch.h"
 #include "model/layer.h"
 #include "model/transformer.h"
+#include "objective/vocabulary_loss.h"
 #include "optim/adam.h"
 
 namespace megin::train {
@@ -66,6 +67,7 @@ struct UpdateReport {
   int64_t sentences = 0;
   int64_t source_tokens = 0;  // not padding
   int64_t target_tokens = 0;
+  int64_t predictions = 0;  // what losses are divided by: target tokens, of a classifier sentences
   std::array<double, 2> cross_entropy = {0, 0};  // smoothed, of each pass
   std::array<double, 2> nll = {0, 0};
   double consistency = 0;                   // CR, without alpha
@@ -97,8 +99,8 @@ class TrainingStep {
                StepCompany company = {});
 
   // Update number `update` (completed updates before it). The gradient is the sum over all micro-batches
-  // divided by their target tokens, so that accumulating is the same as a larger batch. Throws Error when the
-  // loss or the gradient is not finite; parameters are then as they were.
+  // divided by their target tokens (sentences of a classifier), so that accumulating is the same as a larger
+  // batch. Throws Error when the loss or the gradient is not finite; parameters are then as they were.
   UpdateReport run(std::span<const data::TokenBatch> micro_batches, int64_t update, OptimizerState& state);
 
   // Forward and backward of one micro-batch: adds to the gradients and to the report.
@@ -109,6 +111,8 @@ class TrainingStep {
                      model::RouteRecord& record) const;
   at::Tensor forward_perturbed(const data::TokenBatch& batch, net::ForwardContext context,
                                model::RouteRecord& record) const;
+  objective::VocabularyLoss loss_of(const at::Tensor& states, const data::TokenBatch& batch,
+                                    const net::ForwardContext& pass) const;
   bool passes_together() const;
   void accumulate_mixture(const data::TokenBatch& batch, const net::ForwardContext& context,
                           UpdateReport& report) const;

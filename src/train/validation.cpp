@@ -11,7 +11,9 @@
 #include "base/clock.h"
 #include "metric/corpus.h"
 #include "metric/perplexity.h"
+#include "model/class_head.h"
 #include "objective/vocabulary_loss.h"
+#include "routing/scores.h"
 #include "runtime/batched_search.h"
 #include "runtime/transformer.h"
 #include "text/unicode.h"
@@ -57,7 +59,19 @@ void add_routes(const model::RouteRecord& record, std::vector<store::RoutingSnap
   }
 }
 
-// Also fills in the routes, where the model has a router of its own.
+// The loss over sentences; adds to how many classes are right. The lower class of two that are as likely.
+metric::LogLoss classify(const TrainingState& state, const data::TokenBatch& batch, const at::Tensor& states,
+                         const net::ForwardContext& context, metric::Accuracy& accuracy) {
+  const at::Tensor logits = model::ClassHead(state.model.parameters()).logits(states, batch, context);
+  const at::Tensor likeliest = routing::highest(logits, 1);
+  const int64_t* const found = likeliest.data_ptr<int64_t>();
+  for (size_t i = 0; i < batch.labels.size(); ++i) accuracy.right += found[i] == batch.labels[i] ? 1 : 0;
+  accuracy.all += batch.labels.size();
+  return {.nats = objective::class_loss(logits, batch.labels, 1, {.label_smoothing = 0}).nll[0],
+          .tokens = batch.labels.size()};
+}
+
+// Also fills in the accuracy of a classifier, and the routes where the model has a router of its own.
 metric::LogLoss measure_loss(const TrainingState& state, const data::PreparedData& data,
                              const config::TrainConfig& config, const config::Dispatch& dispatch,
                              ValidationResult& result) {
@@ -77,6 +91,11 @@ metric::LogLoss measure_loss(const TrainingState& state, const data::PreparedDat
     const at::Tensor states = state.model.forward(batch, context, &record, {}, &memory);
     const bool by_token = state.model.config().experts.router != config::RouterKind::kExpertChoice;
     if (dispatch.mode == config::DispatchMode::kRouter && by_token) add_routes(record, result.routes);
+    if (config::is_classifier(state.model.config())) {
+      if (!result.accuracy) result.accuracy.emplace();
+      loss += classify(state, batch, states, context, *result.accuracy);
+      continue;
+    }
     const Predictions predictions =
         predictions_of(state.model, states, batch, context.passes, context.operations);
     loss += {.nats = objective::chunked_nll({.states = predictions.states,
@@ -132,7 +151,12 @@ config::Dispatch validation_dispatch(const config::TrainConfig& config, const co
                                         config::DispatchMode::kEnsemble);
 }
 
+std::optional<double> share_of(const std::optional<metric::Accuracy>& accuracy) {
+  return accuracy ? std::optional(accuracy->share()) : std::nullopt;
+}
+
 double merit(const BestValidation& validation, const config::ValidationConfig& config) {
+  if (config.best_by == "accuracy" && validation.accuracy) return *validation.accuracy;
   return config.best_by == "bleu" && validation.bleu ? *validation.bleu : -validation.loss;
 }
 
@@ -152,7 +176,7 @@ ValidationResult validate(TrainingState& state, const data::PreparedData& data,
   } else if (config::is_masked_lm(model)) {
     result.bits_per_token = loss.bits_per_token();
     // Words are only known of the whole text.
-  } else if (config::is_causal_lm(state.model.config()) && config.validation.sentences == 0) {
+  } else if (data.task == config::Task::kLanguageModel && config.validation.sentences == 0) {
     result.word_perplexity = loss.perplexity_per(text::count_words_and_ends(data.valid_text.target));
   }
   if (config.validation.bleu) {
