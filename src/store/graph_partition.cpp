@@ -56,6 +56,7 @@ class Partition {
   std::vector<std::vector<int64_t>> parts() const {
     std::vector<std::vector<int64_t>> all(static_cast<size_t>(parts_));
     for (int64_t node = 0; node < nodes_; ++node) all[static_cast<size_t>(part(node))].push_back(node);
+    std::ranges::sort(all);
     return all;
   }
 
