@@ -36,6 +36,9 @@ void check_teaches(const store::ModelDirectory& teacher, const data::PreparedDat
     fail("{}: wanted a teacher of the kind {}, as the recipe's model, found {}", where,
          config::enum_name(student.kind), config::enum_name(model.kind));
   }
+  if (config::is_classifier(model)) {
+    fail("{}: wanted a teacher that predicts symbols, found a classifier", where);
+  }
   const text::SubwordModel source(teacher.subwords.source), target(teacher.subwords.target);
   if (source.checksum() != data.source_subword->checksum() ||
       target.checksum() != data.target_subword->checksum()) {

@@ -281,11 +281,16 @@ objective::VocabularyLoss TrainingStep::loss_of(const at::Tensor& states, const 
     const at::Tensor logits = model::ClassHead(model_.parameters()).logits(states, batch, pass);
     return objective::class_loss(logits, batch.labels, pass.passes, weights);
   }
+  std::optional<objective::TeacherInputs> teacher;
+  if (company_.teacher != nullptr) {
+    teacher = company_.teacher->predict(batch, pass.operations, *company_.teacher_memory);
+  }
   const objective::VocabularyLossInputs inputs{.states = states,
                                                .output_weight = model_.output_weight(),
                                                .targets = batch.target_output,
                                                .passes = pass.passes,
-                                               .output_bias = model_.output_bias()};
+                                               .output_bias = model_.output_bias(),
+                                               .teacher = teacher ? &*teacher : nullptr};
   return objective::vocabulary_loss(inputs, weights,
                                     pass.operations.fused(config::FusedPart::kVocabularyLoss));
 }
