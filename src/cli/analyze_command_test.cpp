@@ -100,9 +100,8 @@ TEST_F(AnalyzeCommandTest, SaysWhatIsMissing) {
   EXPECT_EQ(run({"fluctuation", folder_.string()}), 1);
   EXPECT_THAT(command_.errors(), HasSubstr("wanted two validations or more"));
   EXPECT_EQ(run({"load", folder_.string()}), 2);
-  EXPECT_THAT(
-      command_.errors(),
-      HasSubstr("WHAT: wanted one of fluctuation, experts, similarity, consistency, slimming; found 'load'"));
+  EXPECT_THAT(command_.errors(), HasSubstr("WHAT: wanted one of fluctuation, experts, similarity, "
+                                           "consistency, slimming, votes; found 'load'"));
 }
 
 // A model of two experts in one layer of each stack, by a table; expert 1 of the encoder is minus expert 0.

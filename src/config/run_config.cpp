@@ -160,7 +160,8 @@ void apply_task(RunConfig& config, const Given& given) {
   if (!given.contains("train.validation.best_by")) validation.best_by = classifies ? "accuracy" : "loss";
   if (!has_encoder(config.model) && !given.contains("model.encoder_layers")) config.model.encoder_layers = 0;
   if (!has_decoder(config.model) && !given.contains("model.decoder_layers")) config.model.decoder_layers = 0;
-  if (is_masked_lm(config.model) && !given.contains("data.subword.mask_symbol")) {
+  if (is_masked_lm(config.model) && config.data.task != Task::kBytes &&
+      !given.contains("data.subword.mask_symbol")) {
     config.data.subword.mask_symbol = true;
   }
 }

@@ -91,21 +91,21 @@ TEST_F(PrepareClassificationTest, LongSentencesAreDroppedFromTrainingAlone) {
 
 // What a byte language model was trained on serves a classifier that begins with it.
 TEST_F(PrepareClassificationTest, TakesOverAVocabularyOfBytes) {
-  config::DataConfig config = some(lines(0, 50));
+  config::DataConfig config = some(lines(0, 300));
   config.subword.model = put(
       "bytes.model", R"({"format":"megin-bytes","version":1,"newlines":"drop","bytes":[116,104,101,32]})");
   run(config);
   const PreparedData data = open_prepared(folder_ / "out");
   EXPECT_THAT(data.valid.example(1).target, ElementsAre(4, 5, 6, 7, 3, 3, 4, 7, 3)) << "the cat .";
   config.task = config::Task::kTranslation;
-  config.corpora[0].source_column = "1";
-  config.corpora[0].target_column = "2";
   EXPECT_THAT(error_of(config, Existing::kReplace), HasSubstr("wanted a SentencePiece model"));
 }
 
 TEST_F(PrepareClassificationTest, WrongLabelsAreErrorsThatNameThem) {
-  EXPECT_THAT(error_of(some("bad\tone\nbad\ttwo\n")), HasSubstr("wanted training sentences of 2 classes"));
-  config::DataConfig config = some(lines(0, 50));
+  std::string one_class;
+  for (uint64_t i = 0; i < 300; ++i) one_class += "bad\t" + sentence_pair(i).first + "\n";
+  EXPECT_THAT(error_of(some(one_class)), HasSubstr("wanted training sentences of 2 classes"));
+  config::DataConfig config = some(lines(0, 300));
   config.split.valid = {labelled("valid.tsv", "neutral\tthe moon .\n")};
   EXPECT_THAT(error_of(config), HasSubstr("valid: wanted a label among bad, good, found \"neutral\""));
   EXPECT_THAT(error_of(some(lines(0, 50) + "a sentence alone\n")),

@@ -285,9 +285,10 @@ objective::VocabularyLoss TrainingStep::loss_of(const at::Tensor& states, const 
   if (company_.teacher != nullptr) {
     teacher = company_.teacher->predict(batch, pass.operations, *company_.teacher_memory);
   }
-  const objective::VocabularyLossInputs inputs{.states = states,
+  const Predictions predictions = predictions_of(model_, states, batch, pass.passes, pass.operations);
+  const objective::VocabularyLossInputs inputs{.states = predictions.states,
                                                .output_weight = model_.output_weight(),
-                                               .targets = batch.target_output,
+                                               .targets = predictions.targets,
                                                .passes = pass.passes,
                                                .output_bias = model_.output_bias(),
                                                .teacher = teacher ? &*teacher : nullptr};
