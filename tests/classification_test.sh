@@ -17,12 +17,16 @@ awk 'BEGIN { OFS = "\t" } { print (/red|blue|green/ ? "colour" : "plain"), $0 }'
 head -n 1600 labelled >train.tsv
 sed -n '1601,1800p' labelled >valid.tsv
 sed -n '1801,$p' labelled >test.tsv
+cat >data.part <<'TXT'
+  corpora: [{paths: [train.tsv], source_column: 2, target_column: 1}]
+  split:
+    valid: [{paths: [valid.tsv], source_column: 2, target_column: 1}]
+    test: [{paths: [test.tsv], source_column: 2, target_column: 1}]
+  subword: {model: lm/model/subword.model}
+TXT
 sed -e '/^  corpora:/,/^  subword:/d' -e 's/language_model/classification/; s/prepared/classes/; s/max_updates: .*/max_updates: 150/' \
   -e 's/learning_rate: [^,]*/learning_rate: 1e-2/; s/clip_norm: 0.1/clip_norm: 1/' \
-  -e 's/^model:/  corpora: [{paths: [train.tsv], source_column: 2, target_column: 1}]\n&/' \
-  -e 's/^model:/  split:\n    valid: [{paths: [valid.tsv], source_column: 2, target_column: 1}]\n&/' \
-  -e 's/^model:/    test: [{paths: [test.tsv], source_column: 2, target_column: 1}]\n&/' \
-  -e 's/^model:/  subword: {model: lm\/model\/subword.model}\n&/' lm.yaml >toy.yaml
+  -e '/^model:/e cat data.part' lm.yaml >toy.yaml
 cat >>toy.yaml <<'TXT'
   checkpoint_every: 7
   keep_checkpoints: 3
