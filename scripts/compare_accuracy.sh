@@ -21,16 +21,6 @@ data=$(prepared_data "$recipes/common_tiny.yaml")
 [[ -n $test ]] || test=$data/test.tsv
 [[ -s $test ]] || { echo "--test: wanted sentences with labels, found none at $test" >&2; exit 2; }
 
-# How the models of a method are asked, as LABEL=MODE of --experts.
-ways_of() {
-  case $1 in
-    dense*) echo "all=auto" ;;
-    thor*) echo "1=sentence" "all=ensemble" ;;
-    top_k* | smoe_dropout*) for k in $experts; do echo "$k=k=$k"; done ;;
-    *) echo "own=auto" ;;
-  esac
-}
-
 # What is measured: measure MODEL MODE prints one object with numbers "right", "lines" and "accuracy" (a share), and their
 # "interval" as [low,high].
 measure() {

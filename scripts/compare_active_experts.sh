@@ -21,16 +21,6 @@ data=$(prepared_data "$recipes/common_tiny.yaml")
 [[ -n $test ]] || test=$data/test.tgt
 [[ -s $test ]] || { echo "--test: wanted a text, found none at $test" >&2; exit 2; }
 
-# How the models of a method are asked, as LABEL=MODE of --experts.
-ways_of() {
-  case $1 in
-    dense*) echo "all=auto" ;;
-    thor*) echo "1=sentence" "all=ensemble" ;;
-    top_k* | smoe_dropout*) for k in $experts; do echo "$k=k=$k"; done ;;
-    *) echo "own=auto" ;;
-  esac
-}
-
 one_run() {
   local method=$1 run=$folder/$1-$2 way found
   if [[ ! -s $run.done ]]; then

@@ -28,16 +28,6 @@ for fold in $folds; do
     "$megin" prepare "$recipes/base_tiny.yaml" --set "variables.FOLD=$fold" --set "data.output=$(data_of "$fold")" >&2
 done
 
-# How the models of a method are asked, as LABEL=MODE of --experts.
-ways_of() {
-  case $1 in
-    dense* | r_drop*) echo "all=auto" ;;
-    thor*) echo "1=sentence" "all=ensemble" ;;
-    top_k* | smoe_dropout*) for k in $experts; do echo "$k=k=$k"; done ;;
-    *) echo "own=auto" ;;
-  esac
-}
-
 train_run() {
   local method=$1 seed=$2 fold=$3 run=$4 recipe=$recipes/${1}_tiny.yaml how=()
   [[ -e $recipe ]] || { recipe=$recipes/base_tiny.yaml; how=(--set "train.method=$method"); }

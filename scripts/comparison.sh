@@ -1,5 +1,5 @@
 # Sourced by the scripts that compare methods over seeds, after `set -euo pipefail`: their common options, where a folder
-# of recipes has its data, and the runs themselves.
+# of recipes has its data, the runs themselves, and with how many experts a method's models are measured.
 # shellcheck shell=bash
 
 # read_comparison_options FOLDER OPTIONS...: sets recipes and folder, and what the options name; their defaults are the
@@ -38,4 +38,15 @@ run_all() {
   for seed in $seeds; do
     for method in $methods; do echo "$method $seed"; done
   done | xargs -P "$jobs" -L 1 bash -euo pipefail -c 'one_run "$@"' run
+}
+
+# ways_of METHOD: how its models are asked, as LABEL=MODE of --experts, by the caller's list of numbers, experts.
+ways_of() {
+  # shellcheck disable=SC2154  # the caller's
+  case $1 in
+    dense* | r_drop*) echo "all=auto" ;;
+    thor*) echo "1=sentence" "all=ensemble" ;;
+    top_k* | smoe_dropout*) for k in $experts; do echo "$k=k=$k"; done ;;
+    *) echo "own=auto" ;;
+  esac
 }
