@@ -121,10 +121,11 @@ Matrix ReferenceModel::rotated(Matrix x) const {
 // factor up to position_distance; where a query sees both sides, the second half is for keys behind it.
 int64_t ReferenceModel::bucket_of(int64_t offset, bool causal) const {
   const int64_t side = causal ? config_.position_buckets : config_.position_buckets / 2;
-  const double far = static_cast<double>(std::abs(offset)), exact = static_cast<double>(side / 2);
+  const int64_t alone = side / 2, shared = side - alone;
+  const auto far = static_cast<double>(std::abs(offset)), exact = static_cast<double>(alone);
   const double grown = exact + std::log(far / exact) /
                                    std::log(static_cast<double>(config_.position_distance) / exact) *
-                                   static_cast<double>(side - side / 2);
+                                   static_cast<double>(shared);
   constexpr double kSlack = 1e-6;  // of whole numbers that double misses
   const int64_t bucket = far < exact ? static_cast<int64_t>(far) : static_cast<int64_t>(grown + kSlack);
   return std::min(bucket, side - 1) + (offset > 0 ? side : 0);

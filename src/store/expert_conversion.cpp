@@ -18,7 +18,6 @@ namespace megin::store {
 namespace {
 
 using config::ModelConfig;
-using config::Stack;
 
 // Of layer `layer` of both stacks.
 Shares share_out(std::span<const float> looks_for, int64_t layer, int64_t units, const SplitOptions& options,
