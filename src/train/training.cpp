@@ -397,10 +397,11 @@ std::string Session::reason_to_stop() const {
 }
 
 void Session::finish(const std::string& reason) {
-  // The interval stays open: a session that goes on takes this line back.
-  if (state_.progress.interval.updates > 0) log_interval();
   const bool interrupted = reason == "signal";
   if (!interrupted) validate_now();
+  // The interval stays open: a session that goes on takes this line back, and writes it again behind the
+  // validation, which stays.
+  if (state_.progress.interval.updates > 0) log_interval();
   save();
   if (!interrupted && config_.train.average_checkpoints > 1) {
     const int64_t count = directory_.publish_mean(state_, config_.train.average_checkpoints);
