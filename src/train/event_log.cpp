@@ -20,6 +20,8 @@ bool stands(const nlohmann::json& line, const ProgressRecord& progress) {
   if (!line.is_object() || !line.contains("update") || !line["update"].is_number()) return false;
   const auto update = line["update"].get<int64_t>();
   const std::string event = line.value("event", "");
+  // A checkpoint may have been made before the validation of its update, which is then done again.
+  if (event == "validation") return update <= progress.last_validation;
   const bool open = progress.interval.updates > 0 && (event == "update" || event == "routing");
   return open ? update < progress.update : update <= progress.update;
 }
