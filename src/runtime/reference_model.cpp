@@ -32,7 +32,8 @@ Matrix columns(const Matrix& x, int64_t from, int64_t to) {
 Matrix ReferenceModel::linear(const Matrix& x, const std::string& name, int64_t first,
                               int64_t outputs) const {
   const auto weight = tensors_(name + ".weight");
-  const bool biased = config_.biases || name.starts_with("mixture.") || name.starts_with("classifier.");
+  const bool biased = config_.biases || name.starts_with("mixture.") || name.starts_with("classifier.") ||
+                      name == "output_transform";
   const auto bias = biased ? tensors_(name + ".bias") : std::span<const float>();
   const size_t inputs = x[0].size();
   Matrix y(x.size(), std::vector<double>(outputs));
