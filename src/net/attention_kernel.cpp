@@ -1,6 +1,7 @@
 #include "net/attention_kernel.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/highway_targets.h"
 
@@ -20,9 +21,27 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::ScalableTag<float>;
 using OneLane = hn::CappedTag<float, 1>;
 
-// The products of one head are a few rows and columns each: sums stay in registers, for two rows of the
-// result and four vectors of columns at a time.
+// Sums stay in registers, for a few rows of the result and four vectors of columns at a time: as many rows as
+// the registers of the instruction set hold.
 constexpr int64_t kLanes = hn::MaxLanes(Tag());
+constexpr int kTileRows = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+
+// What of row r takes part in a product: [begin + r * begin_slope, end + r * end_slope), as far as it exists.
+// Causal attention has such slopes, as each query sees one key more than the query before it.
+struct Span {
+  int64_t begin, end;
+  int64_t begin_slope = 0, end_slope = 0;
+
+  int64_t begin_of(int64_t row) const { return begin + row * begin_slope; }
+  int64_t end_of(int64_t row) const { return end + row * end_slope; }
+
+  // What of any of the rows [row, row + count) takes part, of [0, n).
+  Span of_rows(int64_t row, int64_t count, int64_t n) const {
+    const int64_t last = row + count - 1;
+    return {.begin = std::clamp<int64_t>(std::min(begin_of(row), begin_of(last)), 0, n),
+            .end = std::clamp<int64_t>(std::max(end_of(row), end_of(last)), 0, n)};
+  }
+};
 
 // Row r of the result is sum_s weights[r * row_step + s * term_step] * terms(s).
 struct Weights {
@@ -31,24 +50,29 @@ struct Weights {
   int64_t term_step;
 };
 
+// Weights of terms outside `summed` must be zero where another row of the same kTileRows has its span.
+// Columns outside `wanted` may be left as they are.
 struct Product {
   Weights weights;
   HeadRows terms;
   int64_t count;  // terms
   HeadRows out;
   float scale = 1;
+  Span summed = {0, count};
+  Span wanted = {0, std::numeric_limits<int64_t>::max()};
 };
 
 template <int kRows, int kVectors, typename D>
-HWY_INLINE void product_tile(D d, const Product& p, int64_t row, int64_t column) {
+HWY_INLINE void product_tile(D d, const Product& p, const Span& summed, int64_t row, int64_t column) {
   constexpr int64_t kStep = hn::MaxLanes(D());
   hn::Vec<D> sum[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d);
   }
-  const float* HWY_RESTRICT weight = p.weights.data + row * p.weights.row_step;
-  const float* HWY_RESTRICT term = p.terms.data + column;
-  for (int64_t s = 0; s < p.count; ++s, weight += p.weights.term_step, term += p.terms.stride) {
+  const float* HWY_RESTRICT weight =
+      p.weights.data + row * p.weights.row_step + summed.begin * p.weights.term_step;
+  const float* HWY_RESTRICT term = p.terms.data + summed.begin * p.terms.stride + column;
+  for (int64_t s = summed.begin; s < summed.end; ++s, weight += p.weights.term_step, term += p.terms.stride) {
     hn::Vec<D> x[kVectors];
     for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(d, term + v * kStep);
     for (int r = 0; r < kRows; ++r) {
@@ -63,35 +87,56 @@ HWY_INLINE void product_tile(D d, const Product& p, int64_t row, int64_t column)
   }
 }
 
-// Rows [row, row + kRows), columns [0, columns).
-template <int kRows>
-HWY_INLINE void product_rows(const Product& p, int64_t row, int64_t columns) {
-  int64_t c = 0;
-  for (; c + 4 * kLanes <= columns; c += 4 * kLanes) product_tile<kRows, 4>(Tag(), p, row, c);
-  for (; c + kLanes <= columns; c += kLanes) product_tile<kRows, 1>(Tag(), p, row, c);
-  for (; c < columns; ++c) product_tile<kRows, 1>(OneLane(), p, row, c);
+template <int kRows, int kVectors, typename D>
+HWY_INLINE void product_tile_of(D d, const Product& p, int64_t row, int64_t column) {
+  constexpr int64_t kColumns = kVectors * hn::MaxLanes(D());
+  const Span wanted = p.wanted.of_rows(row, kRows, std::numeric_limits<int64_t>::max());
+  if (column >= wanted.end || column + kColumns <= wanted.begin) return;
+  product_tile<kRows, kVectors>(d, p, p.summed.of_rows(row, kRows, p.count), row, column);
+}
+
+// All rows of the columns that kVectors hold: their terms stay in the first cache.
+template <int kVectors, typename D>
+HWY_INLINE void product_columns(D d, const Product& p, int64_t rows, int64_t column) {
+  int64_t row = 0;
+  for (; row + kTileRows <= rows; row += kTileRows) product_tile_of<kTileRows, kVectors>(d, p, row, column);
+  for (; row + 2 <= rows; row += 2) product_tile_of<2, kVectors>(d, p, row, column);
+  if (row < rows) product_tile_of<1, kVectors>(d, p, row, column);
 }
 
 void product(const Product& p, int64_t rows, int64_t columns) {
-  int64_t row = 0;
-  for (; row + 2 <= rows; row += 2) product_rows<2>(p, row, columns);
-  if (row < rows) product_rows<1>(p, row, columns);
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= columns; c += 4 * kLanes) product_columns<4>(Tag(), p, rows, c);
+  for (; c + kLanes <= columns; c += kLanes) product_columns<1>(Tag(), p, rows, c);
+  for (; c < columns; ++c) product_columns<1>(OneLane(), p, rows, c);
 }
 
-// out(i, t) = rows(t, i): a head's rows as columns; zero from column n on.
+// out(i, t) = rows(t, i): a head's rows as columns; zero from column n on. A few rows at a time, which stay
+// in the first cache, as does where they go.
 void transpose(const HeadRows& rows, int64_t n, int64_t width, const HeadRows& out) {
+  for (int64_t first = 0; first < n; first += kLanes) {
+    const int64_t last = std::min(n, first + kLanes);
+    for (int64_t i = 0; i < width; ++i) {
+      float* const to = out.data + i * out.stride;
+      for (int64_t t = first; t < last; ++t) to[t] = rows.data[t * rows.stride + i];
+    }
+  }
   for (int64_t i = 0; i < width; ++i) {
     float* const to = out.data + i * out.stride;
-    for (int64_t t = 0; t < n; ++t) to[t] = rows.data[t * rows.stride + i];
     std::fill(to + n, to + out.stride, 0.0f);
   }
+}
+
+// The next multiple of the lanes.
+int64_t whole_vectors(int64_t n) {
+  return (n + kLanes - 1) / kLanes * kLanes;
 }
 
 // Softmax over p[0, n); zero up to `row`, a multiple of the lanes.
 void softmax_row(float* p, int64_t n, int64_t row) {
   const Tag d;
   constexpr float kLowest = -1e30f;
-  const int64_t whole = std::min(row, (n + kLanes - 1) / kLanes * kLanes);
+  const int64_t whole = std::min(row, whole_vectors(n));
   std::fill(p + n, p + whole, kLowest);
   auto top = hn::Set(d, kLowest);
   for (int64_t s = 0; s < whole; s += kLanes) top = hn::Max(top, hn::LoadU(d, p + s));
@@ -111,10 +156,31 @@ int64_t visible(const HeadShape& shape, int64_t t) {
   return shape.causal ? shape.keys - shape.queries + t + 1 : shape.keys;
 }
 
+// The keys that query t sees.
+Span visible_keys(const HeadShape& shape) {
+  return {.begin = 0, .end = visible(shape, 0), .end_slope = shape.causal ? 1 : 0};
+}
+
+// The queries that see key s.
+Span seeing_queries(const HeadShape& shape) {
+  if (!shape.causal) return {.begin = 0, .end = shape.queries};
+  return {.begin = shape.queries - shape.keys, .end = shape.queries, .begin_slope = 1};
+}
+
 // The scores of distances, and their gradients, stand with the farthest distance first, so that they ascend
 // with the key: those of query t's keys from 0 on begin at this column.
 int64_t first_distance(const HeadShape& shape, int64_t t) {
   return shape.queries - 1 - t;
+}
+
+// The columns of the distances from query t to the keys that it sees.
+Span visible_distances(const HeadShape& shape) {
+  return {.begin = first_distance(shape, 0), .end = shape.keys, .begin_slope = -1};
+}
+
+// The queries with a visible key at the distance of column n.
+Span queries_at_distance(const HeadShape& shape) {
+  return {.begin = shape.queries - 1, .end = shape.queries, .begin_slope = -1};
 }
 
 // Rows from the last to the first.
@@ -134,7 +200,8 @@ void add_distance_scores(const Head& head, const HeadShape& shape, const HeadRow
            .terms = distances,
            .count = shape.width,
            .out = by_distance,
-           .scale = shape.scale},
+           .scale = shape.scale,
+           .wanted = visible_distances(shape)},
           shape.queries, columns);
   for (int64_t t = 0; t < shape.queries; ++t) {
     float* const to = scores.data + t * scores.stride;
@@ -157,12 +224,14 @@ void distance_gradients(const Head& head, const HeadGradients& gradients, const 
   product({.weights = {scores.data, scores.stride, 1},
            .terms = backwards(head.distances, shape.keys),
            .count = shape.keys,
-           .out = gradients.distance_query},
+           .out = gradients.distance_query,
+           .summed = visible_distances(shape)},
           shape.queries, shape.width);
   product({.weights = {scores.data, 1, scores.stride},
            .terms = head.distance_query,
            .count = shape.queries,
-           .out = backwards(gradients.distances, shape.keys)},
+           .out = backwards(gradients.distances, shape.keys),
+           .summed = queries_at_distance(shape)},
           shape.keys, shape.width);
 }
 
@@ -175,12 +244,13 @@ void Attend(const Head& head, const HeadShape& shape, float* scratch) {
   const HeadRows keys{.data = scratch, .stride = shape.row};  // [width, row]
   transpose(head.key, shape.keys, shape.width, keys);
   const HeadRows probabilities{.data = head.probabilities, .stride = shape.row};
-  const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
+  const int64_t columns = std::min(shape.row, whole_vectors(shape.keys));
   product({.weights = {head.query.data, head.query.stride, 1},
            .terms = keys,
            .count = shape.width,
            .out = probabilities,
-           .scale = shape.scale},
+           .scale = shape.scale,
+           .wanted = visible_keys(shape)},
           shape.queries, columns);
   if (shape.relative) add_distance_scores(head, shape, probabilities, columns, scratch);
   for (int64_t t = 0; t < shape.queries; ++t) {
@@ -192,7 +262,8 @@ void Attend(const Head& head, const HeadShape& shape, float* scratch) {
   product({.weights = {head.probabilities, shape.row, 1},
            .terms = head.value,
            .count = shape.keys,
-           .out = head.output},
+           .out = head.output,
+           .summed = visible_keys(shape)},
           shape.queries, shape.width);
 }
 
@@ -205,24 +276,27 @@ void AttendBackward(const Head& head, const HeadGradients& gradients, const Head
   const HeadRows values{.data = scratch, .stride = shape.row};                            // [width, row]
   const HeadRows scores{.data = scratch + shape.width * shape.row, .stride = shape.row};  // [queries, row]
   transpose(head.value, shape.keys, shape.width, values);
-  const int64_t columns = std::min(shape.row, (shape.keys + kLanes - 1) / kLanes * kLanes);
+  const int64_t columns = std::min(shape.row, whole_vectors(shape.keys));
   product({.weights = {gradients.output.data, gradients.output.stride, 1},
            .terms = values,
            .count = shape.width,
-           .out = scores},
+           .out = scores,
+           .wanted = visible_keys(shape)},
           shape.queries, columns);
   const auto scale = hn::Set(d, shape.scale);
   for (int64_t t = 0; t < shape.queries; ++t) {
     const float* const p = head.probabilities + t * shape.row;
     float* const ds = scores.data + t * scores.stride;
+    const int64_t whole = std::min(columns, whole_vectors(visible(shape, t)));
     auto sum = hn::Zero(d);
-    for (int64_t s = 0; s < columns; s += kLanes)
+    for (int64_t s = 0; s < whole; s += kLanes)
       sum = hn::MulAdd(hn::LoadU(d, p + s), hn::LoadU(d, ds + s), sum);
     const auto mean = hn::SumOfLanes(d, sum);
-    for (int64_t s = 0; s < columns; s += kLanes) {
+    for (int64_t s = 0; s < whole; s += kLanes) {
       const auto centred = hn::Sub(hn::LoadU(d, ds + s), mean);
       hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, p + s), centred), scale), d, ds + s);
     }
+    std::fill(ds + whole, ds + std::min(shape.row, whole + kTileRows), 0.0f);
     if (gradients.position_bias != nullptr) {
       add_row(ds, 1.0f / shape.scale, visible(shape, t), gradients.position_bias - t);
     }
@@ -230,17 +304,20 @@ void AttendBackward(const Head& head, const HeadGradients& gradients, const Head
   product({.weights = {scores.data, scores.stride, 1},
            .terms = head.key,
            .count = shape.keys,
-           .out = gradients.query},
+           .out = gradients.query,
+           .summed = visible_keys(shape)},
           shape.queries, shape.width);
   product({.weights = {scores.data, 1, scores.stride},
            .terms = head.query,
            .count = shape.queries,
-           .out = gradients.key},
+           .out = gradients.key,
+           .summed = seeing_queries(shape)},
           shape.keys, shape.width);
   product({.weights = {head.probabilities, 1, shape.row},
            .terms = gradients.output,
            .count = shape.queries,
-           .out = gradients.value},
+           .out = gradients.value,
+           .summed = seeing_queries(shape)},
           shape.keys, shape.width);
   if (shape.relative) distance_gradients(head, gradients, shape, scores);
 }

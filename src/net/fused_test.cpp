@@ -70,29 +70,36 @@ at::Tensor padding_mask(const std::vector<int64_t>& lengths, int64_t length) {
 class Fused : public OnEachTarget {};
 MEGIN_ON_EACH_TARGET(Fused);
 
+// The long ones are of several blocks of rows and columns, of which a causal mask hides some whole, others in
+// part.
 TEST_P(Fused, SelfAttentionEqualsThePlainForm) {
+  struct Case {
+    int64_t width;
+    std::vector<int64_t> lengths;  // of the first sentence: of all
+  };
   for (const bool causal : {false, true}) {
-    for (const int64_t width : {16, 128}) {
+    for (const auto& [width, lengths] :
+         {Case{16, {7, 1, 4}}, Case{128, {7, 1, 4}}, Case{32, {150, 67, 64}}}) {
+      const int64_t length = lengths[0];
       const config::ModelConfig config = model_of_width(width);
       ParameterMemory parameters(config);
       initialise(parameters, config, 3);
       const std::string prefix = "encoder.layers.0.self_attention.";
       const SelfAttention attention(parameters, prefix, config);
-      const std::vector<int64_t> lengths = {7, 1, 4};
-      auto shape = std::make_shared<FusedAttentionShape>(
-          FusedAttentionShape{.sentences = 3, .heads = 4, .queries = 7, .keys = 7, .causal = causal});
+      auto shape = std::make_shared<FusedAttentionShape>(FusedAttentionShape{
+          .sentences = 3, .heads = 4, .queries = length, .keys = length, .causal = causal});
       shape->query_lengths = shape->key_lengths = lengths;
-      at::Tensor mask = padding_mask(lengths, 7);
-      if (causal) mask = mask + at::full({7, 7}, -std::numeric_limits<float>::infinity()).triu(1);
-      at::Tensor x = normal_tensor({21, width}, 5).requires_grad_(true);
+      at::Tensor mask = padding_mask(lengths, length);
+      if (causal) mask = mask + at::full({length, length}, -std::numeric_limits<float>::infinity()).triu(1);
+      at::Tensor x = normal_tensor({3 * length, width}, 5).requires_grad_(true);
       std::vector<at::Tensor> inputs = {x, parameters.get(prefix + "query_key_value.weight"),
                                         parameters.get(prefix + "query_key_value.bias"),
                                         parameters.get(prefix + "output.weight")};
-      const at::Tensor weights = normal_tensor({21, width}, 6) * real_rows(lengths, 7);
-      const at::Tensor plain = attention.forward({x, {3, 7}, mask}, {});
+      const at::Tensor weights = normal_tensor({3 * length, width}, 6) * real_rows(lengths, length);
+      const at::Tensor plain = attention.forward({x, {3, length}, mask}, {});
       const auto plain_gradients = gradients_of(plain, weights, inputs);
-      const at::Tensor fused = attention.forward({x, {3, 7}, mask, shape}, {});
-      expect_equal({fused * real_rows(lengths, 7)}, {plain * real_rows(lengths, 7)});
+      const at::Tensor fused = attention.forward({x, {3, length}, mask, shape}, {});
+      expect_equal({fused * real_rows(lengths, length)}, {plain * real_rows(lengths, length)});
       expect_equal(gradients_of(fused, weights, inputs), plain_gradients);
     }
   }
@@ -113,7 +120,7 @@ TEST_P(Fused, RelativeAttentionEqualsThePlainForm) {
   const std::string prefix = "decoder.layers.0.self_attention.";
   const RelativeSelfAttention attention(parameters, prefix, config);
   for (const auto& [length, remembered] :
-       {std::pair<int64_t, int64_t>{1, 0}, {5, 16}, {16, 16}, {19, 7}, {12, 0}}) {
+       {std::pair<int64_t, int64_t>{1, 0}, {5, 16}, {16, 16}, {19, 7}, {12, 0}, {130, 73}}) {
     at::Tensor x = normal_tensor({4 * length, 16}, 5).requires_grad_(true);
     at::Tensor distances = normal_tensor({2, remembered + length, 16}, 6).requires_grad_(true);
     const at::Tensor past = normal_tensor({4, remembered, 16}, 7);
