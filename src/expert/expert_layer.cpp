@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "net/dropout.h"
+#include "net/fused_feed_forward.h"
 #include "net/linear.h"
 
 namespace megin::expert {
@@ -81,9 +82,7 @@ at::Tensor ExpertLayer::forward_grouped(const at::Tensor& x, const routing::Rout
   if (grouping->rows.empty()) return at::zeros_like(x);
   const at::Tensor sorted = gather(x, grouping);
   const net::DropoutMask of_places{.probability = mask.probability, .passes = 1, .keys = {mask.keys[0], 0}};
-  const bool fused = activation_ == config::Activation::kRelu &&
-                     operations.fused(config::FusedPart::kFeedForward) && x.is_cpu();
-  if (fused) {
+  if (runs_fused(x, operations)) {
     return combine(grouped_feed_forward(sorted, grouping, parameters_, of_places), route.gates, grouping);
   }
   std::vector<int64_t> sizes;
@@ -109,20 +108,33 @@ at::Tensor ExpertLayer::forward_mean(const at::Tensor& x, net::Operations operat
 // g_e b2_e (smoe_dropout spec 4.21).
 at::Tensor ExpertLayer::forward_scaled(const at::Tensor& x, const at::Tensor& gates,
                                        const net::DropoutMask& mask, net::Operations operations) const {
-  const auto count = static_cast<int64_t>(experts_.size());
-  const auto inner = [&](const std::vector<at::Tensor>& weight, const std::vector<at::Tensor>& bias) {
-    return net::linear(x, at::cat(weight), biases_ ? at::cat(bias) : at::Tensor(), operations);
-  };
-  at::Tensor hidden = inner(parameters_.fc1_weight, parameters_.fc1_bias);
-  hidden = config::is_gated(activation_)
-               ? net::activate(inner(gate_weight_, gate_bias_), activation_) * hidden
-               : net::activate(hidden, activation_);
-  hidden = net::dropout(hidden, mask).view({x.size(0), count, -1}) * gates.unsqueeze(-1);
   const at::Tensor none;
-  const at::Tensor products =
-      net::linear(hidden.view({x.size(0), -1}), at::cat(parameters_.fc2_weight, 1), none, operations);
+  const at::Tensor fc1_weight = at::cat(parameters_.fc1_weight),
+                   fc1_bias = biases_ ? at::cat(parameters_.fc1_bias) : none,
+                   fc2_weight = at::cat(parameters_.fc2_weight, 1);
+  at::Tensor products;
+  if (runs_fused(x, operations)) {
+    products = net::fused_scaled_feed_forward(x, gates, {fc1_weight, fc1_bias, fc2_weight, none}, mask);
+  } else {
+    at::Tensor hidden = net::linear(x, fc1_weight, fc1_bias, operations);
+    if (config::is_gated(activation_)) {
+      const at::Tensor gate =
+          net::linear(x, at::cat(gate_weight_), biases_ ? at::cat(gate_bias_) : none, operations);
+      hidden = net::activate(gate, activation_) * hidden;
+    } else {
+      hidden = net::activate(hidden, activation_);
+    }
+    const auto count = static_cast<int64_t>(experts_.size());
+    hidden = net::dropout(hidden, mask).view({x.size(0), count, -1}) * gates.unsqueeze(-1);
+    products = net::linear(hidden.view({x.size(0), -1}), fc2_weight, none, operations);
+  }
   if (!biases_) return products;
   return products + at::matmul(gates, at::stack(parameters_.fc2_bias));
+}
+
+bool ExpertLayer::runs_fused(const at::Tensor& x, net::Operations operations) const {
+  return activation_ == config::Activation::kRelu && operations.fused(config::FusedPart::kFeedForward) &&
+         x.is_cpu();
 }
 
 }  // namespace megin::expert

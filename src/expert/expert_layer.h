@@ -38,6 +38,8 @@ class ExpertLayer {
   at::Tensor forward_mean(const at::Tensor& x, net::Operations operations) const;
   at::Tensor forward_scaled(const at::Tensor& x, const at::Tensor& gates, const net::DropoutMask& mask,
                             net::Operations operations) const;
+  // Whether feed-forwards have a fused form.
+  bool runs_fused(const at::Tensor& x, net::Operations operations) const;
 
   config::Activation activation_;
   bool biases_;

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "net/gradient_check.h"
 #include "net/initialisation.h"
 
@@ -237,6 +239,44 @@ TEST_F(ExpertLayerTest, AllByGatesEqualsTheGroupedDispatch) {
   const at::Tensor dropped = layer_.forward(many, all, {.probability = 0.3, .passes = 1, .keys = {7, 0}});
   EXPECT_FALSE(at::allclose(clean, dropped, 1e-2, 1e-2));
   EXPECT_TRUE(at::allclose(clean.mean(0), dropped.mean(0), 0.1, 0.02));
+}
+
+// The fused form against its plain twin, over parts that hold rows of both passes; gates of either sign, and
+// one of 0, whose gradient the fused form leaves out.
+TEST(ExpertLayer, AllByGatesIsFusedAsThePlainFormHasIt) {
+  config::ModelConfig config = small_model();
+  config.activation = config::Activation::kRelu;
+  net::ParameterMemory parameters(config);
+  net::initialise(parameters, config, 5);
+  const ExpertLayer layer(parameters, kPrefix, config);
+  constexpr int64_t kRows = 1490;
+  const net::DropoutMask mask{.probability = 0.3, .passes = 2, .keys = {7, 8}};
+  const at::Tensor drawn = net::normal_tensor({kRows, 3}, 6);
+  drawn[2][1] = 0;
+  std::vector<std::vector<at::Tensor>> found;
+  for (const auto& operations : {net::Operations::kPlain, net::Operations::kFused}) {
+    at::Tensor x = net::normal_tensor({kRows, 8}, 4).requires_grad_(true);
+    at::Tensor gates = drawn.clone().requires_grad_(true);
+    std::vector<at::Tensor> weights;
+    for (const char* name : {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}) {
+      for (const at::Tensor& leaf : parameters.find(kPrefix + name).leaves) {
+        if (leaf.grad().defined()) leaf.mutable_grad().zero_();
+        weights.push_back(leaf);
+      }
+    }
+    const at::Tensor y = layer.forward(x, {.kind = Route::Kind::kAll, .gates = gates}, mask, operations);
+    (y * net::normal_tensor({kRows, 8}, 3)).sum().backward();
+    found.push_back({y, x.grad(), gates.grad().clone()});
+    for (const at::Tensor& weight : weights) found.back().push_back(weight.grad().clone());
+  }
+  const at::Tensor gradient = net::normal_tensor({kRows, 8}, 3)[2];
+  const float of_bias = at::dot(gradient, parameters.get(kPrefix + "fc2.bias", 1)).item<float>();
+  EXPECT_GT(std::abs(found[0][2][2][1].item<float>() - of_bias), 1e-3F);
+  found[0][2][2][1] = of_bias;
+  for (size_t i = 0; i < found[0].size(); ++i) {
+    EXPECT_TRUE(at::allclose(found[0][i], found[1][i], 1e-4, 1e-4))
+        << i << ": " << (found[0][i] - found[1][i]).abs().max().item<float>();
+  }
 }
 
 TEST_F(ExpertLayerTest, OnlyDrawnExpertsGetGradients) {

@@ -12,6 +12,31 @@ MEGIN_CLONES void relu(float* x, int64_t size) {
   for (int64_t i = 0; i < size; ++i) x[i] = std::max(x[i], 0.0f);
 }
 
+MEGIN_CLONES void multiply_by(float* x, int64_t size, float factor) {
+  for (int64_t i = 0; i < size; ++i) x[i] *= factor;
+}
+
+MEGIN_CLONES void pass_where_not_zero(float* gradient, const float* inner, int64_t size, float factor) {
+  for (int64_t i = 0; i < size; ++i) {  // a factor, no branch: signs are random
+    const float passed = inner[i] != 0 ? factor : 0.0f;
+    gradient[i] *= passed;
+  }
+}
+
+// Sums of sixteen lanes, so that the loop vectorises; the order is fixed.
+MEGIN_CLONES float dot(const float* a, const float* b, int64_t size) {
+  constexpr int64_t kLanes = 16;
+  float lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
+  }
+  float sum = 0;
+  for (; i < size; ++i) sum += a[i] * b[i];
+  for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
 }  // namespace
 
 void activate_rows(float* x, const ActivatedRows& of, const DropoutMask& mask) {
@@ -30,10 +55,23 @@ void activate_rows(float* x, const ActivatedRows& of, const DropoutMask& mask) {
   }
 }
 
-MEGIN_CLONES void activate_rows_backward(float* gradient, const float* inner, int64_t size, float scale) {
-  for (int64_t i = 0; i < size; ++i) {  // a factor, no branch: signs are random
-    const float factor = inner[i] > 0 ? scale : 0.0f;
-    gradient[i] *= factor;
+void activate_rows_backward(float* gradient, const float* inner, int64_t size, float scale) {
+  pass_where_not_zero(gradient, inner, size, scale);
+}
+
+void scale_blocks(float* x, int64_t rows, int64_t width, const BlockFactors& factors) {
+  const int64_t block = width / factors.count;
+  for (int64_t i = 0; i < rows * factors.count; ++i) multiply_by(x + i * block, block, factors.data[i]);
+}
+
+void scale_blocks_backward(float* gradient, const float* scaled, int64_t rows, int64_t width, float scale,
+                           const BlockFactors& factors, float* factor_gradients) {
+  const int64_t block = width / factors.count;
+  for (int64_t i = 0; i < rows * factors.count; ++i) {
+    const float factor = factors.data[i];
+    float* const from = gradient + i * block;
+    factor_gradients[i] = factor != 0 ? dot(from, scaled + i * block, block) / factor : 0.0f;
+    pass_where_not_zero(from, scaled + i * block, block, factor * scale);
   }
 }
 
