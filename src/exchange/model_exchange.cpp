@@ -102,6 +102,7 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
   description.source_language = plan.source_language;
   description.target_language = plan.target_language;
   description.tags = plan.tags;
+  description.classes = plan.classes;
   description.provenance.method = "imported " + plan.kind;
   const StagingFolder staging;
   const store::SubwordFiles files = stage(plan, folder, staging.path());
