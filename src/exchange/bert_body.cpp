@@ -63,6 +63,8 @@ void add_body(const TheirSettings& theirs, const BertBody& body, Plan& plan) {
   model.output_transform = model.output_bias = body.head == BertHead::kTokens;
   if (body.head == BertHead::kClasses) plan.classes = theirs.classes();
   model.classes = static_cast<int64_t>(plan.classes.size());
+  // What an export keeps may be of the body alone that a classifier was trained from.
+  if (body.head == BertHead::kClasses) plan.optional_prefix = body.prefix;
   theirs.check(model);
   const int64_t segments = theirs.number("type_vocab_size", 2), d = model.width;
   if (segments < 1) theirs.refuse("type_vocab_size", "1 or more", std::to_string(segments));

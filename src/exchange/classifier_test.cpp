@@ -10,6 +10,16 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+std::vector<store::FloatTensor> tensors_of(const store::ModelDirectory& model) {
+  std::vector<store::FloatTensor> all;
+  for (const store::TensorView& tensor : model.weights.tensors()) {
+    const auto values = store::float_values(tensor);
+    all.push_back({.name = tensor.name, .shape = tensor.shape, .values = {values.begin(), values.end()}});
+  }
+  return all;
+}
 
 class ClassifierTest : public CheckpointTest {
  protected:
@@ -29,6 +39,28 @@ class ClassifierTest : public CheckpointTest {
       EXPECT_EQ(back.all().at(name).shape, tensor.shape) << name;
       EXPECT_EQ(back.all().at(name).read(), tensor.read()) << name;
     }
+  }
+  // The imported masked language model of test_files with a head, as megin train makes one of it.
+  store::ModelDirectory trained_from(const std::string& name, const std::vector<std::string>& classes) const {
+    import_model(fs::path(MEGIN_TEST_FILES) / name, root_ / name);
+    const store::ModelDirectory from = store::open_model_directory(root_ / name);
+    store::ModelDescription description = from.description;
+    description.classes = classes;
+    description.model.classes = static_cast<int64_t>(classes.size());
+    auto tensors = tensors_of(from);
+    const int64_t width = description.model.width, count = description.model.classes;
+    const auto add = [&](const std::string& tensor, std::vector<int64_t> shape, int64_t size) {
+      tensors.push_back({tensor, std::move(shape), std::vector<float>(static_cast<size_t>(size))});
+      for (float& value : tensors.back().values) value = static_cast<float>(tensors.size()) * 0.25F;
+    };
+    add("classifier.hidden.weight", {width, width}, width * width);
+    add("classifier.hidden.bias", {width}, width);
+    add("classifier.output.weight", {count, width}, count * width);
+    add("classifier.output.bias", {count}, count);
+    store::SubwordFiles subwords = from.subwords;
+    subwords.imported.clear();
+    write_model_directory(root_ / "trained", description, store::views(tensors), subwords);
+    return store::open_model_directory(root_ / "trained");
   }
 };
 
@@ -125,6 +157,52 @@ TEST_F(BertClassifierTest, RefusesLabelsThatDoNotFit) {
   EXPECT_THAT(labels({{"0", "a"}, {"1", "b"}}), HasSubstr("classifier.weight ([3, 16] and not [2, 16])"));
   set("num_labels", 3);
   EXPECT_THAT(refusal(), HasSubstr("id2label: wanted 3 labels, as num_labels has it, found 2"));
+}
+
+// With the numbers of the new classes, whatever the old ones were.
+TEST_F(BertClassifierTest, IsWrittenWithTheLabelsOfItsTraining) {
+  import_model(folder_, root_ / "model");
+  const store::ModelDirectory model = store::open_model_directory(root_ / "model");
+  store::ModelDescription description = model.description;
+  description.classes = {"a", "b", "c"};
+  write_model_directory(root_ / "trained", description, store::views(tensors_of(model)), model.subwords);
+  export_model(store::open_model_directory(root_ / "trained"), folder_, root_ / "back");
+  const auto config = nlohmann::json::parse(read_file(root_ / "back" / "config.json"));
+  EXPECT_EQ(config.at("id2label"), (nlohmann::json{{"0", "a"}, {"1", "b"}, {"2", "c"}}));
+  EXPECT_EQ(config.at("label2id"), (nlohmann::json{{"a", 0}, {"b", 1}, {"c", 2}}));
+}
+
+TEST_F(BertClassifierTest, MayBeTrainedFromAnyBert) {
+  for (const char* const name : {"bert", "bert_cased", "roberta"}) {
+    SCOPED_TRACE(name);
+    for (const char* const made : {"trained", "back", "again"}) fs::remove_all(root_ / made);
+    const store::ModelDirectory trained = trained_from(name, {"bad", "good"});
+    const std::string kind = export_model(trained, root_ / name / "imported", root_ / "back");
+    const auto config = nlohmann::json::parse(read_file(root_ / "back" / "config.json"));
+    EXPECT_EQ(config.at("architectures").at(0),
+              kind == "bert" ? "BertForSequenceClassification" : "RobertaForSequenceClassification");
+    EXPECT_EQ(config.at("id2label"), (nlohmann::json{{"0", "bad"}, {"1", "good"}}));
+    EXPECT_THAT(import_model(root_ / "back", root_ / "again").classes, ElementsAre("bad", "good"));
+    const store::ModelDirectory again = store::open_model_directory(root_ / "again");
+    for (const store::TensorView& tensor : again.weights.tensors()) {
+      const auto found = store::float_values(tensor),
+                 wanted = store::float_values(trained.weights.at(tensor.name));
+      EXPECT_TRUE(std::ranges::equal(found, wanted)) << tensor.name;
+    }
+  }
+}
+
+TEST_F(BertClassifierTest, IsNotWrittenOverTheFilesOfAnotherKind) {
+  import_model(folder_, root_ / "model");
+  const store::ModelDirectory model = store::open_model_directory(root_ / "model");
+  EXPECT_THAT([&] { export_model(model, fs::path(MEGIN_TEST_FILES) / "gpt2", root_ / "back"); },
+              ThrowsMessage<UsageError>(HasSubstr(
+                  "wanted the files of a bert or roberta for a classifier, found those of a gpt2")));
+  EXPECT_THAT([&] { export_own_model(model, root_ / "back"); },
+              ThrowsMessage<UsageError>(HasSubstr("wanted a model that writes text, found a classifier")));
+  import_model(fs::path(MEGIN_TEST_FILES) / "bert", root_ / "bert");
+  EXPECT_THAT([&] { export_model(store::open_model_directory(root_ / "bert"), folder_, root_ / "back"); },
+              ThrowsMessage<UsageError>(HasSubstr("only a dense model of that shape is a bert model")));
 }
 
 }  // namespace
