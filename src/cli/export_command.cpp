@@ -86,8 +86,9 @@ void add_export_command(Program& program) {
            "(--all, of models that give all experts "
            "equal shares, as megin convert makes them). With --format "
            "huggingface, a dense model as transformers reads it: one that megin import wrote, or that "
-           "was trained from such a one, as the checkpoint that it came from; a causal_lm of megin's own "
-           "as gpt2 and an encoder_decoder as marian, where these have its settings.",
+           "was trained from such a one, as the checkpoint that it came from (a classifier with its own head "
+           "and labels); a causal_lm of megin's own as gpt2 and an encoder_decoder as marian, where these "
+           "have its settings.",
        .examples = "megin export runs/thor first --path 0\n"
                    "megin export runs/thor merged --mean\n"
                    "megin export elastic dense --all\n"

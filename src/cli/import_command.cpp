@@ -28,17 +28,19 @@ void import_checkpoint(const ImportOptions& options, CommandContext& context) {
   const int64_t parameters = store::count_parameters(model.model).total();
   const std::string_view kind = config::enum_name(model.model.kind);
   if (!context.json) {
-    context.out << fmt::format("{}: {} as {}, {} parameters\n", options.output, model.provenance.method, kind,
+    context.out << fmt::format("{}: {} as {}, {} parameters", options.output, model.provenance.method, kind,
                                grouped(parameters));
+    if (!model.classes.empty()) context.out << fmt::format(", classes: {}", fmt::join(model.classes, ", "));
+    context.out << "\n";
     return;
   }
-  context.out << nlohmann::ordered_json{{"model", options.output},
-                                        {"from", options.source},
-                                        {"how", model.provenance.method},
-                                        {"kind", kind},
-                                        {"parameters", parameters}}
-                     .dump()
-              << "\n";
+  nlohmann::ordered_json json = {{"model", options.output},
+                                 {"from", options.source},
+                                 {"how", model.provenance.method},
+                                 {"kind", kind},
+                                 {"parameters", parameters}};
+  if (!model.classes.empty()) json["classes"] = model.classes;
+  context.out << json.dump() << "\n";
 }
 
 }  // namespace
@@ -51,13 +53,15 @@ void add_import_command(Program& program) {
        .details =
            "Reads a folder as transformers saves it (config.json, tokenizer files, and model.safetensors or "
            "pytorch_model.bin) and writes a model directory that computes the same: GPT-2 as a language "
-           "model, BERT and RoBERTa as masked language models, Marian (opus-mt) and T5 as translators. "
+           "model, BERT and RoBERTa as masked language models or classifiers of texts, Marian (opus-mt) and "
+           "T5 as translators. "
            "Nothing in a pytorch_model.bin is run: what is no tensor and no plain container is refused by "
            "name. megin export --format huggingface writes it back.",
        .examples = "megin import downloads/opus-mt-de-en opus\n"
                    "megin import downloads/gpt2 gpt2\n"
                    "megin import downloads/t5-small t5\n"
                    "megin import downloads/bert-base-uncased bert\n"
+                   "megin import downloads/bert-sst2 sst2\n"
                    "megin convert opus elastic --to-experts 8"},
       [options](CommandContext& context) { import_checkpoint(*options, context); });
   command.add_option("SOURCE", options->source, "the folder of the checkpoint")->required()->type_name("");

@@ -72,7 +72,7 @@ void read_vocabulary(const fs::path& folder, Plan& plan) {
   for (std::string& name : tokenizer.files()) plan.files.push_back(std::move(name));
 }
 
-void add_head(Plan& plan) {
+void add_token_head(Plan& plan) {
   const std::string head = "cls.predictions.";
   add_links("output_transform", {head + "transform.dense"}, plan.links);
   add_links("output_transform_norm", {head + "transform.LayerNorm"}, plan.links);
@@ -86,15 +86,23 @@ void add_head(Plan& plan) {
   plan.kept.push_back({.name = next_sentence + "bias", .shape = {2}, .optional = true});
 }
 
+// The pooler is the first layer of what tells classes.
+void add_class_head(Plan& plan) {
+  add_links("classifier.hidden", {"bert.pooler.dense"}, plan.links);
+  add_links("classifier.output", {"classifier"}, plan.links);
+}
+
 }  // namespace
 
 Plan bert_plan(const fs::path& folder, const nlohmann::json& config) {
   const TheirSettings theirs(folder / "config.json", config);
   Plan plan;
   plan.their_symbols = theirs.number("vocab_size", 30522);
-  const BertBody body = body_of(theirs, "Bert", "bert.");
+  BertBody body = body_of(theirs, "Bert", "bert.");
+  body.keeps_pooler = body.head != BertHead::kClasses;
   add_body(theirs, body, plan);
-  if (body.has_head) add_head(plan);
+  if (body.head == BertHead::kTokens) add_token_head(plan);
+  if (body.head == BertHead::kClasses) add_class_head(plan);
   read_vocabulary(folder, plan);
   plan.model.source_vocabulary = plan.model.target_vocabulary = static_cast<int64_t>(plan.symbols.size());
   return plan;

@@ -36,9 +36,14 @@ void add_links(const std::string& ours, const std::vector<std::string>& theirs, 
 
 BertBody body_of(const TheirSettings& theirs, const std::string& stem, const std::string& prefix) {
   const std::string named = theirs.architecture(stem + "ForMaskedLM");
-  if (named == stem + "Model") return {.prefix = "", .has_head = false};
-  if (named != stem + "ForMaskedLM" && named != stem + "ForPreTraining")
-    theirs.refuse("architectures", fmt::format("{0}Model, {0}ForMaskedLM or {0}ForPreTraining", stem), named);
+  if (named == stem + "Model") return {.prefix = "", .head = BertHead::kNone};
+  if (named == stem + "ForSequenceClassification") return {.prefix = prefix, .head = BertHead::kClasses};
+  if (named != stem + "ForMaskedLM" && named != stem + "ForPreTraining") {
+    theirs.refuse(
+        "architectures",
+        fmt::format("{0}Model, {0}ForMaskedLM, {0}ForPreTraining or {0}ForSequenceClassification", stem),
+        named);
+  }
   return {.prefix = prefix};
 }
 
@@ -55,7 +60,11 @@ void add_body(const TheirSettings& theirs, const BertBody& body, Plan& plan) {
   model.norm_epsilon = theirs.real("layer_norm_eps", 1e-12);
   model.dropout = theirs.real("hidden_dropout_prob", 0.1);
   model.attention_dropout = theirs.real("attention_probs_dropout_prob", 0.1);
-  model.output_transform = model.output_bias = body.has_head;
+  model.output_transform = model.output_bias = body.head == BertHead::kTokens;
+  if (body.head == BertHead::kClasses) plan.classes = theirs.classes();
+  model.classes = static_cast<int64_t>(plan.classes.size());
+  // What an export keeps may be of the body alone that a classifier was trained from.
+  if (body.head == BertHead::kClasses) plan.optional_prefix = body.prefix;
   theirs.check(model);
   const int64_t segments = theirs.number("type_vocab_size", 2), d = model.width;
   if (segments < 1) theirs.refuse("type_vocab_size", "1 or more", std::to_string(segments));
@@ -71,10 +80,12 @@ void add_body(const TheirSettings& theirs, const BertBody& body, Plan& plan) {
                         .added = types});
   add_links("embedding_norm", {embeddings + "LayerNorm"}, plan.links);
   for (int64_t layer = 0; layer < model.encoder_layers; ++layer) add_layer(body.prefix, layer, plan.links);
-  const std::string pooler = body.prefix + "pooler.dense.";
-  plan.kept = {{.name = types, .shape = {segments, d}},
-               {.name = pooler + "weight", .shape = {d, d}, .optional = true},
-               {.name = pooler + "bias", .shape = {d}, .optional = true}};
+  plan.kept = {{.name = types, .shape = {segments, d}}};
+  if (body.keeps_pooler) {
+    const std::string pooler = body.prefix + "pooler.dense.";
+    plan.kept.push_back({.name = pooler + "weight", .shape = {d, d}, .optional = true});
+    plan.kept.push_back({.name = pooler + "bias", .shape = {d}, .optional = true});
+  }
   plan.older_ends = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
   plan.passed_over = {"embeddings.position_ids", "embeddings.token_type_ids"};  // 0, 1, 2 ...; 0, 0, 0 ...
 }

@@ -199,10 +199,9 @@ TEST_F(BertTest, ListsAllTensorsThatAreMissingOrUnknown) {
 }
 
 TEST_F(BertTest, RefusesModelsThatMeginDoesNotHave) {
-  set("architectures", {"BertForSequenceClassification"});
-  EXPECT_THAT(refusal(),
-              HasSubstr("architectures: wanted BertModel, BertForMaskedLM or BertForPreTraining, found "
-                        "BertForSequenceClassification"));
+  set("architectures", {"BertForTokenClassification"});
+  EXPECT_THAT(refusal(), HasSubstr("architectures: wanted BertModel, BertForMaskedLM, BertForPreTraining or "
+                                   "BertForSequenceClassification, found BertForTokenClassification"));
   set("architectures", {"BertForMaskedLM"});
   set("is_decoder", true);
   EXPECT_THAT(refusal(), HasSubstr("is_decoder: wanted false"));

@@ -110,6 +110,7 @@ TEST_F(DamagedCheckpoints, FoldersAreReadOrRefused) {
         std::pair("marian", std::vector<std::string>{"config.json", "vocab.json", "target.spm"}),
         std::pair("t5", std::vector<std::string>{"config.json", "spiece.model"}),
         std::pair("bert", std::vector<std::string>{"config.json", "vocab.txt", "tokenizer_config.json"}),
+        std::pair("bert_classes", std::vector<std::string>{"config.json"}),
         std::pair("roberta", std::vector<std::string>{"config.json", "vocab.json", "merges.txt"})}) {
     const fs::path good = fs::path(MEGIN_TEST_FILES) / kind, copy = folder_ / kind;
     fs::copy(good, copy);

@@ -53,8 +53,13 @@ store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::pa
 void require_same_model(const store::ModelDirectory& model, const config::ModelConfig& config,
                         const Plan& plan, const fs::path& files) {
   const auto found = config::model_to_json(config), wanted = config::model_to_json(plan.model);
+  // These say nothing of what the model computes.
+  const auto is_idle = [&](const std::string& key) {
+    if (config::is_classifier(config) && (key == "output_transform" || key == "output_bias")) return true;
+    return key == "preset" || key.ends_with("dropout");
+  };
   for (const auto& [key, value] : wanted.items()) {
-    if (key == "preset" || key.ends_with("dropout")) continue;  // says nothing of what the model computes
+    if (is_idle(key)) continue;
     if (found.at(key) == value) continue;
     fail_usage(
         "{}: model.{}: wanted {}, as {} has it, found {}; only a dense model of that shape is a {} model",
@@ -80,6 +85,30 @@ std::string their_config(const fs::path& file) {
   return config.dump(2) + "\n";
 }
 
+// The files of a BERT or RoBERTa, in `to`, as those of one that tells the model's classes.
+void stage_classifier(const store::ModelDirectory& model, const Plan& plan, const fs::path& files,
+                      const fs::path& to) {
+  if (plan.kind != "bert" && plan.kind != "roberta") {
+    fail_usage("{}: wanted the files of a bert or roberta for a classifier, found those of a {} in {}",
+               model.path.string(), plan.kind, files.string());
+  }
+  for (const std::string& name : plan.files) write_file_atomically(to / name, read_file(files / name));
+  auto config = nlohmann::ordered_json::parse(read_file(files / "config.json"));
+  config["architectures"] = {std::string(plan.kind == "bert" ? "Bert" : "Roberta") +
+                             "ForSequenceClassification"};
+  auto names = nlohmann::ordered_json::object(), numbers = names;
+  for (const std::string& label : model.description.classes) {
+    const size_t number = numbers.size();
+    names[std::to_string(number)] = label;
+    numbers[label] = number;
+  }
+  config["id2label"] = names;
+  config["label2id"] = numbers;
+  config.erase("num_labels");
+  config.erase("problem_type");
+  write_file_atomically(to / "config.json", config.dump(2) + "\n");
+}
+
 void write_checkpoint(const Plan& plan, const std::vector<store::FloatTensor>& theirs, const fs::path& files,
                       const fs::path& output) {
   write_directory_atomically(output, [&](const fs::path& directory) {
@@ -102,6 +131,7 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
   description.source_language = plan.source_language;
   description.target_language = plan.target_language;
   description.tags = plan.tags;
+  description.classes = plan.classes;
   description.provenance.method = "imported " + plan.kind;
   const StagingFolder staging;
   const store::SubwordFiles files = stage(plan, folder, staging.path());
@@ -112,7 +142,13 @@ store::ModelDescription import_model(const fs::path& folder, const fs::path& out
 }
 
 std::string export_model(const store::ModelDirectory& model, const fs::path& files, const fs::path& output) {
-  const Plan plan = read_plan(files);
+  Plan plan = read_plan(files);
+  const StagingFolder staging;
+  const bool other_classes = model.description.classes != plan.classes && !model.description.classes.empty();
+  if (other_classes) {
+    stage_classifier(model, plan, files, staging.path());
+    plan = read_plan(staging.path());
+  }
   require_same_model(model, model.description.model, plan, files);
   require_same_tokenizer(model, plan, files);
   std::vector<store::FloatTensor> tensors;
@@ -122,7 +158,7 @@ std::string export_model(const store::ModelDirectory& model, const fs::path& fil
   }
   std::vector<store::FloatTensor> kept;
   if (!plan.kept.empty()) kept = kept_tensors(plan, SourceTensors(files));
-  write_checkpoint(plan, export_tensors(plan, tensors, kept), files, output);
+  write_checkpoint(plan, export_tensors(plan, tensors, kept), other_classes ? staging.path() : files, output);
   return plan.kind;
 }
 

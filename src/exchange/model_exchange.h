@@ -19,8 +19,9 @@ store::ModelDescription import_model(const std::filesystem::path& folder,
 
 // Writes a dense model as such a checkpoint: model.safetensors, config.json and tokenizer files as in
 // `files`, the folder of the imported model's files, or the checkpoint itself. What was imported comes back
-// bit for bit, as fp32. Returns the kind ("gpt2"). Throws UsageError for a model that is none of what `files`
-// describe, naming a key that differs; Error when `output` exists.
+// bit for bit, as fp32. A classifier over the files of a bert or roberta is written with its own head and
+// labels, whatever head these describe. Returns the kind ("gpt2"). Throws UsageError for a model that is none
+// of what `files` describe, naming a key that differs; Error when `output` exists.
 std::string export_model(const store::ModelDirectory& model, const std::filesystem::path& files,
                          const std::filesystem::path& output);
 

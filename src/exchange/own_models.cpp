@@ -270,6 +270,12 @@ ForeignForm describe_marian(const store::ModelDirectory& directory, const fs::pa
 }  // namespace
 
 ForeignForm describe_own_model(const store::ModelDirectory& model, const fs::path& folder) {
+  if (config::is_classifier(model.description.model)) {
+    fail_usage(
+        "{}: wanted a model that writes text, found a classifier, which has a form of transformers only "
+        "where it was imported, or trained from an imported BERT or RoBERTa, whose imported/ --files names",
+        model.path.string());
+  }
   if (config::is_masked_lm(model.description.model)) {
     fail_usage(
         "{}: wanted a causal_lm or a model that translates, found a masked_lm, which has a form of "

@@ -21,7 +21,7 @@ struct ForeignForm {
 // A causal_lm becomes GPT-2, an encoder_decoder Marian. Writes config.json and the tokenizer files into
 // `folder` and returns the model that they describe; the special symbols have rows there, so that logits stay
 // what they are. Throws UsageError naming the setting that the architecture does not have: experts, other
-// norms, positions, activations, tables of vectors or tokenizers, and so on.
+// norms, positions, activations, tables of vectors or tokenizers, classes, and so on.
 ForeignForm describe_own_model(const store::ModelDirectory& model, const std::filesystem::path& folder);
 
 }  // namespace megin::exchange

@@ -63,6 +63,7 @@ struct Plan {
       older_ends;                        // of their names, and as older files have them
   std::vector<std::string> tied;         // names that may stand for their embedding once more
   std::vector<std::string> passed_over;  // ends of names of what is no parameter
+  std::vector<std::string> classes;      // labels of a classifier, by their numbers
   std::string source_language, target_language;
   std::vector<std::string> tags;  // of target languages
   std::string source_subword;     // bytes of the subword files; equal: one for both sides

@@ -26,7 +26,7 @@ void read_vocabulary(const fs::path& folder, Plan& plan) {
   for (std::string& name : tokenizer.files()) plan.files.push_back(std::move(name));
 }
 
-void add_head(const TheirSettings& theirs, Plan& plan) {
+void add_token_head(const TheirSettings& theirs, Plan& plan) {
   // The head's activation is always this one, and megin's that of the layers.
   theirs.require<std::string>("hidden_act", "gelu", "gelu");
   add_links("output_transform", {"lm_head.dense"}, plan.links);
@@ -36,6 +36,11 @@ void add_head(const TheirSettings& theirs, Plan& plan) {
                         .form = Form::kNumbers,
                         .copies = {"lm_head.decoder.bias"}});
   plan.tied = {"lm_head.decoder.weight"};
+}
+
+void add_class_head(Plan& plan) {
+  add_links("classifier.hidden", {"classifier.dense"}, plan.links);
+  add_links("classifier.output", {"classifier.out_proj"}, plan.links);
 }
 
 }  // namespace
@@ -49,7 +54,8 @@ Plan roberta_plan(const fs::path& folder, const nlohmann::json& config) {
   BertBody body = body_of(theirs, "Roberta", "roberta.");
   body.first_position = pad + 1;
   add_body(theirs, body, plan);
-  if (body.has_head) add_head(theirs, plan);
+  if (body.head == BertHead::kTokens) add_token_head(theirs, plan);
+  if (body.head == BertHead::kClasses) add_class_head(plan);
   read_vocabulary(folder, plan);
   plan.model.source_vocabulary = plan.model.target_vocabulary = static_cast<int64_t>(plan.symbols.size());
   return plan;

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
+#include "text/unicode.h"
+
 namespace megin::exchange {
 
 std::vector<std::string> pieces_by_id(const std::filesystem::path& file, int64_t symbols) {
@@ -40,6 +44,43 @@ void TheirSettings::require_within(const std::string& key, int64_t id, int64_t s
 std::string TheirSettings::architecture(const std::string& standard) const {
   const auto found = member(config_, "architectures", file_, std::vector<std::string>());
   return found.empty() ? standard : found.front();
+}
+
+std::vector<std::string> TheirSettings::standard_labels(int64_t count) const {
+  constexpr int64_t kMost = 10'000;  // as data/class_labels.cpp has it: more are nobody's classes
+  if (count == 1) refuse("num_labels", "2 classes or more", "1, which is a regression");
+  if (count < 2 || count > kMost)
+    refuse("num_labels", fmt::format("from 2 to {} classes", kMost), std::to_string(count));
+  std::vector<std::string> labels;
+  for (int64_t id = 0; id < count; ++id) labels.push_back(fmt::format("LABEL_{}", id));
+  return labels;
+}
+
+std::vector<std::string> TheirSettings::classes() const {
+  const std::string single = "single_label_classification";
+  require("problem_type", single, single);
+  const auto names = member(config_, "id2label", file_, nlohmann::json());
+  if (names.is_null()) return standard_labels(number("num_labels", 2));
+  if (!names.is_object()) refuse("id2label", "labels by their numbers", names.type_name());
+  const auto count = static_cast<int64_t>(names.size());
+  std::vector<std::string> labels = standard_labels(number("num_labels", count));
+  if (labels.size() != names.size())
+    refuse("id2label", fmt::format("{} labels, as num_labels has it", labels.size()), std::to_string(count));
+  std::set<std::string> found;
+  for (size_t id = 0; id < labels.size(); ++id) {
+    const std::string key = std::to_string(id);
+    if (!names.contains(key)) refuse("id2label", fmt::format("the numbers 0 to {}", count - 1), "no " + key);
+    if (!names.at(key).is_string()) refuse("id2label." + key, "a label", names.at(key).dump());
+    labels[id] = names.at(key).get<std::string>();
+    // As megin reads the labels of a text, and writes them, one a line.
+    if (labels[id].empty() || text::normalise_whitespace(labels[id]) != labels[id]) {
+      refuse("id2label." + key, "a label without white space but for single spaces within it",
+             names.at(key).dump());
+    }
+    if (!found.insert(labels[id]).second)
+      refuse("id2label." + key, "labels that all differ", names.at(key).dump() + " once more");
+  }
+  return labels;
 }
 
 void TheirSettings::refuse(const std::string& key, const std::string& wanted,

@@ -40,12 +40,18 @@ class TheirSettings {
   void require_within(const std::string& key, int64_t id, int64_t symbols) const;
   // The class that the weights are of: the first of `architectures`.
   std::string architecture(const std::string& standard) const;
+  // The labels of a model that classifies, by their numbers: those of `id2label`, or LABEL_0, LABEL_1 ... for
+  // `num_labels`. Throws Error for regression, for several labels at once, and for labels that megin cannot
+  // tell apart or write on a line.
+  std::vector<std::string> classes() const;
   // Throws Error that names the key, what was wanted and what was found.
   [[noreturn]] void refuse(const std::string& key, const std::string& wanted, const std::string& found) const;
   // Refuses dimensions that megin's models cannot have, before anything of their size is made.
   void check(const config::ModelConfig& model) const;
 
  private:
+  std::vector<std::string> standard_labels(int64_t count) const;
+
   std::filesystem::path file_;
   const nlohmann::json& config_;
 };

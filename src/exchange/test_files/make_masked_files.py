@@ -136,6 +136,7 @@ def roberta():
     expect(folder, model, tokenizer)
 
 
-bert()
-bert_cased()
-roberta()
+if __name__ == "__main__":
+    bert()
+    bert_cased()
+    roberta()
