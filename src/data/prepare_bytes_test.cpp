@@ -181,5 +181,26 @@ TEST_F(PrepareBytesTest, RealTextHasAsManySymbolsAsBytes) {
   EXPECT_EQ(opened().target_subword->encode(" ").at(0), 4) << "the most frequent byte";
 }
 
+// smoe_dropout spec 5.1: ids by descending count, after the special ones. The log of another program has
+// these.
+TEST_F(PrepareBytesTest, Enwik8HasItsPublishedSymbols) {
+  const char* const file = std::getenv("ENWIK8");
+  if (file == nullptr || !fs::exists(file)) {
+    GTEST_SKIP() << "ENWIK8 is not set to the raw file: the published vocabulary of enwik8 was NOT checked";
+  }
+  config::CorpusConfig corpus;
+  corpus.paths = {file};
+  config::DataConfig config = bytes_config({corpus});
+  config.bytes = {.newlines = config::Newlines::kDrop, .valid_bytes = 5000000, .test_bytes = 5000000};
+  EXPECT_EQ(run(config).target_vocabulary, 4u + 204);
+  const std::vector<int32_t> published = {32,  101, 116, 97, 105, 111, 110, 114, 115,
+                                          108, 104, 100, 99, 117, 93,  91,  109, 112};
+  const auto subword = opened().target_subword;
+  for (size_t id = 0; id < published.size(); ++id) {
+    const std::string byte(1, static_cast<char>(published[id]));
+    EXPECT_EQ(subword->encode(byte).at(0), static_cast<int32_t>(4 + id)) << published[id];
+  }
+}
+
 }  // namespace
 }  // namespace megin::data

@@ -148,7 +148,7 @@ struct Case {
   std::string name;
   config::ExpertConfig experts;
   config::RoutingConfig routing = {};
-  std::vector<std::string> trained = {"weight"};  // of each router
+  std::vector<std::string> trained = {"weight"};  // of each router; none: what its features come from
   uint64_t update = 0;
 };
 
@@ -161,6 +161,8 @@ std::vector<Case> cases() {
   sigmoids.gate = Gate::kSigmoid;
   noisy.noisy = true;
   everyone.active = 3;
+  config::ExpertConfig fixed = two, fixed_all = everyone;
+  fixed.router = fixed_all.router = RouterKind::kFixed;
   const config::ExpertConfig sentence{.count = 3, .router = RouterKind::kSentence, .gate = Gate::kSoftmax};
   const config::ExpertConfig base{.count = 3, .router = RouterKind::kBase, .gate = Gate::kSigmoid};
   const config::ExpertConfig choice{
@@ -178,6 +180,8 @@ std::vector<Case> cases() {
       {.name = "two by sigmoids", .experts = sigmoids},
       {.name = "two with noise", .experts = noisy, .routing = both, .trained = {"weight", "noise"}},
       {.name = "all three", .experts = everyone},
+      {.name = "two of three by a fixed router", .experts = fixed, .trained = {}},
+      {.name = "all three by a fixed router", .experts = fixed_all, .trained = {}},
       {.name = "by sentence", .experts = sentence, .routing = both},
       {.name = "base", .experts = base},
       {.name = "expert choice", .experts = choice, .routing = {.z_loss = 0.1}},
@@ -197,6 +201,10 @@ struct Probe {
     draw_routing(model.parameters(), seed);
     for (const config::Stack stack : {config::Stack::kEncoder, config::Stack::kDecoder}) {
       if (!config::is_expert_layer(config, stack, 0)) continue;
+      if (of.trained.empty()) {
+        inputs.push_back(
+            model.parameters().get(store::layer_prefix(stack, 0) + "self_attention.output.weight"));
+      }
       for (const std::string& name : of.trained) {
         inputs.push_back(model.parameters().get(store::expert_prefix(config, stack, 0) + "router." + name));
       }

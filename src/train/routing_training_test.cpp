@@ -43,10 +43,16 @@ TEST(TrainingStep, AFixedRouterStaysAsItWasDrawn) {
   Trainer trainer(model, config);
   const net::ParameterMemory& parameters = trainer.model.parameters();
   const auto weights = [&] {
-    const auto all = parameters.values_of(parameters.find("encoder.layers.0.feed_forward.router.weight"));
-    return std::vector<float>(all.begin(), all.end());
+    std::vector<float> of_all;
+    for (const net::Parameter& parameter : parameters.all()) {
+      if (parameter.name.find(".router.") == std::string::npos) continue;
+      const auto values = parameters.values_of(parameter);
+      of_all.insert(of_all.end(), values.begin(), values.end());
+    }
+    return of_all;
   };
   const auto before = weights();
+  EXPECT_EQ(before.size(), 4U * 4 * 16) << "four layers of four experts";
   EXPECT_GT(largest_difference(before, std::vector<float>(before.size())), 0);
   std::vector<int64_t> choices;
   for (int64_t update = 0; update < 12; ++update) {
