@@ -22,6 +22,7 @@
 #include "train/event_log.h"
 #include "train/hash_tables.h"
 #include "train/library_threads.h"
+#include "train/longest_pairs.h"
 #include "train/run_directory.h"
 #include "train/start_from.h"
 #include "train/teacher.h"
@@ -119,6 +120,7 @@ class Session {
   void drop_time();
   void log_interval();
   void note(std::string_view line);
+  bool is_to_validate() const;
   void validate_now();
   std::string reason_to_stop() const;  // empty: go on
   void finish(const std::string& reason);
@@ -166,6 +168,7 @@ data::PreparedData open_data(config::RunConfig& config, const TrainingOptions& o
   data::verify_prepared(config.train.data);
   data::PreparedData data = data::open_prepared(config.train.data);
   complete_configuration(config, data);
+  check_lengths(data, config.model);
   check_validation(config);
   return data;
 }
@@ -345,9 +348,13 @@ void Session::save() {
   drop_time();
 }
 
+bool Session::is_to_validate() const {
+  return data_.valid.size() > 0 && state_.progress.last_validation != state_.progress.update;
+}
+
 void Session::validate_now() {
   ProgressRecord& progress = state_.progress;
-  if (data_.valid.size() == 0 || progress.last_validation == progress.update) return;
+  if (!is_to_validate()) return;
   take_time();
   const ValidationResult result = validate(state_, data_, config_.train, pool_);
   drop_time();
@@ -398,7 +405,10 @@ std::string Session::reason_to_stop() const {
 
 void Session::finish(const std::string& reason) {
   const bool interrupted = reason == "signal";
-  if (!interrupted) validate_now();
+  if (!interrupted && is_to_validate()) {
+    save();  // a validation that fails costs no training; what it finds goes into the same checkpoint
+    validate_now();
+  }
   // The interval stays open: a session that goes on takes this line back, and writes it again behind the
   // validation, which stays.
   if (state_.progress.interval.updates > 0) log_interval();
