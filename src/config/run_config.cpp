@@ -346,8 +346,6 @@ void check_classification(const RunConfig& config) {
   const Perturbation noise = config.train.objective.perturbation.kind;
   require(noise == Perturbation::kNone, "train.objective.perturbation.kind",
           "none for data.task classification: r3f and smart train translations and texts", enum_name(noise));
-  require(config.train.objective.teacher.model.empty(), "train.objective.teacher.model",
-          "none for data.task classification", config.train.objective.teacher.model);
 }
 
 void check_together(const RunConfig& config) {

@@ -95,7 +95,7 @@ void EventLog::updated(const ProgressRecord& progress, const std::map<std::strin
     line["nll_second"] = sums.nll[1] / predictions;
     line["consistency"] = sums.consistency / predictions;
   }
-  if (sums.distillation > 0) line["distillation"] = sums.distillation / tokens;
+  if (sums.distillation > 0) line["distillation"] = sums.distillation / predictions;
   for (const auto& [layer, rate] : rates) line["dropout_rate_" + layer] = rate;
   add_cost(line, progress.cost);
   write(line);
