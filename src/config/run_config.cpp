@@ -285,6 +285,19 @@ void check_routing(const RunConfig& config) {
         "zero_grad, as only random experts are known before the update");
 }
 
+// A default would stretch the schedule over a length that nobody chose, and a run that something else ends
+// would stay at its first experts. What a run keeps, its config.yaml, always gives the key.
+void check_total(const RunConfig& config, const Given& given) {
+  const ActiveSchedule schedule = config.train.routing.active_schedule;
+  if (!is_as_long_as_run(schedule) || given.contains("train.max_updates")) return;
+  fail_usage(
+      "train.max_updates: wanted the number of updates over which train.routing.active_schedule ({}) goes "
+      "from {} to {} experts a token, found none; add it or --set train.max_updates=N, or set the schedule "
+      "to constant",
+      enum_name(schedule), first_active_experts(config.train.routing, config.model.experts),
+      config.model.experts.active);
+}
+
 // Dropout of hidden units beside the plain one.
 void check_unit_dropout(const RunConfig& config) {
   const ObjectiveConfig& objective = config.train.objective;
@@ -410,6 +423,7 @@ RunConfig load_run_config(const fs::path& file, const std::vector<std::string>& 
   check(config.train);
   check_unread_routing(config);
   check_together(config);
+  check_total(config, given);
   return config;
 }
 
