@@ -41,6 +41,9 @@ class Session {
  private:
   bool restore();
   void publish_best();
+  std::vector<int64_t> active_in(int64_t update) const;
+  std::vector<double> active_of_interval() const;
+  void log_end(const std::string& reason);
   void count_token_flops();
   void update();
   void take_time();
@@ -182,12 +185,35 @@ std::string Session::describe() const {
                      pool_.threads());
 }
 
+// Experts that a token meets in the update after so many: in all layers, or in each of them.
+std::vector<int64_t> Session::active_in(int64_t update) const {
+  return config::active_by_layer_at(config_.train.routing, config_.model.experts, update,
+                                    config_.train.max_updates, static_cast<uint64_t>(config_.train.seed),
+                                    config::count_expert_layers(config_.model));
+}
+
+// The mean over the interval's updates; empty where the number stays. A schedule knows it of any update, so
+// that no checkpoint has to.
+std::vector<double> Session::active_of_interval() const {
+  std::vector<double> mean;
+  const ProgressRecord& progress = state_.progress;
+  if (config_.train.routing.active_schedule == config::ActiveSchedule::kConstant) return mean;
+  const auto layers = static_cast<size_t>(config::count_expert_layers(config_.model));
+  const bool by_layer = config_.train.routing.active_schedule == config::ActiveSchedule::kRandomByLayer;
+  mean.resize(by_layer ? layers : 1);
+  for (int64_t u = progress.update - progress.interval.updates; u < progress.update; ++u) {
+    const std::vector<int64_t> active = active_in(u);  // of an anchored update one number for all layers
+    for (size_t i = 0; i < mean.size(); ++i) {
+      mean[i] += static_cast<double>(active[std::min(i, active.size() - 1)]);
+    }
+  }
+  for (double& of_layer : mean) of_layer /= static_cast<double>(progress.interval.updates);
+  return mean;
+}
+
 // Of a token with as many experts as it meets in the next update.
 void Session::count_token_flops() {
-  const config::ExpertConfig& experts = config_.model.experts;
-  const std::vector<int64_t> active = config::active_by_layer_at(
-      config_.train.routing, experts, state_.progress.update, config_.train.max_updates,
-      static_cast<uint64_t>(config_.train.seed), config::count_expert_layers(config_.model));
+  const std::vector<int64_t> active = active_in(state_.progress.update);
   if (active == active_) return;
   active_ = active;
   token_flops_ = store::count_token_flops(config_.model, active, 0);
@@ -255,7 +281,8 @@ void Session::log_interval() {
   take_time();
   Interval& interval = state_.progress.interval;
   interval.seconds = std::max(1e-9, interval.seconds);
-  log_->updated(state_.progress, learned_dropout_rates(state_.model));
+  log_->updated(state_.progress, {.dropout_rates = learned_dropout_rates(state_.model),
+                                  .active_experts = active_of_interval()});
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
   const double predictions = static_cast<double>(std::max<int64_t>(1, interval.sums.predictions));
@@ -328,6 +355,28 @@ std::string Session::reason_to_stop() const {
   return StopSignal::requested() ? "signal" : "";
 }
 
+// Of a schedule that is as long as the run, where something else ended that, also what it had come to.
+void Session::log_end(const std::string& reason) {
+  config::RoutingConfig routing = config_.train.routing;
+  const int64_t update = state_.progress.update;
+  nlohmann::json facts = {{"reason", reason}};
+  if (reason != "max_updates" && config::is_as_long_as_run(routing.active_schedule)) {
+    routing.anchor = 0;  // the schedule's own number, whether or not the last update kept to it
+    const int64_t last = config_.train.max_updates;
+    const int64_t active =
+        config::active_experts_at(routing, config_.model.experts, std::max<int64_t>(0, update - 1), last,
+                                  static_cast<uint64_t>(config_.train.seed));
+    note(
+        fmt::format("{} ended the training after {} of {} updates (train.max_updates): a token had come to "
+                    "{} of {} experts (train.routing.active_schedule {})",
+                    reason, update, last, active, config_.model.experts.active,
+                    config::enum_name(routing.active_schedule)));
+    facts["active_experts"] = active;
+    facts["max_updates"] = last;
+  }
+  log_->ended(update, facts);
+}
+
 void Session::finish(const std::string& reason) {
   const bool interrupted = reason == "signal";
   if (!interrupted && is_to_validate()) {
@@ -344,7 +393,7 @@ void Session::finish(const std::string& reason) {
   } else if (!std::filesystem::exists(directory_.model_path())) {
     directory_.publish(state_);
   }
-  log_->ended(state_.progress.update, reason);
+  log_end(reason);
 }
 
 TrainingResult Session::run() {
