@@ -99,6 +99,24 @@ grep -q '^classes *colour, plain$' info.txt || fail "megin info: wanted the clas
 grep -q 'accuracy, %' report.html || fail "megin report: wanted an accuracy"
 shown "a classifier goes where other models do"
 
+# A dense student of one expert's width learns from the experts, 40 updates or 20 and then the rest.
+student=(--set train.method=dense --set model.feed_forward=16 --set train.objective.teacher.model=straight
+  --set train.objective.teacher.temperature=2 --set train.objective.weight_first=0 --set train.optimizer.schedule=constant)
+must_train student "${student[@]}" --set train.max_updates=40
+[[ $(grep '"event":"update"' student/log.jsonl | grep -c '"distillation"') == $(grep -c '"event":"update"' student/log.jsonl) ]] ||
+  fail "wanted the divergence in each line: $(cat student/log.jsonl)"
+grep -oE '"distillation":[0-9.e-]+' student/log.jsonl | cut -d: -f2 | awk 'NR == 1 { first = $1 } { last = $1 } END { exit !(last < first) }' ||
+  fail "wanted the student to come closer to its teacher: $(cat student/log.jsonl)"
+must_train student_resumed "${student[@]}" --set train.max_updates=20
+must_train student_resumed --resume "${student[@]}" --set train.max_updates=40
+same_run student student_resumed
+refused 1 "wanted a classifier as a teacher" wrong "${student[@]}" --set train.objective.teacher.model=lm
+sed 's/^colour/hue/' train.tsv >hue.tsv
+sed 's/train.tsv/hue.tsv/; s/valid: .*/valid_pairs: 20/; s/test: .*/test_pairs: 20/; s/output: classes/output: hues/' toy.yaml >hues.yaml
+"$megin" prepare hues.yaml --quiet >prepare.out 2>&1 || fail "megin prepare: $(cat prepare.out)"
+refused 1 "wanted a teacher of the classes hue, plain, as hues has them, found colour, plain" wrong "${student[@]}" --set train.data=hues
+shown "a dense classifier of one expert's width learns the classes of the one with all experts, and resumes to the same bytes"
+
 refused 2 "train.objective.perturbation.kind: wanted none for data.task classification" wrong --set train.method=r3f
 refused 2 "model.classes is 3, but the data has 2 classes (colour, plain)" wrong --set model.classes=3
 refused 2 "was prepared for the task language_model, and data.task is classification" wrong --set train.data=prepared

@@ -119,9 +119,11 @@ wrong_calls() {
   "$megin" prepare toy.yaml --set data.output=other_data --set data.seed=2 --quiet >prepare.out 2>&1
   refused 1 "was trained on other data" half --resume --set train.data=other_data
   refused 1 "nowhere" new --set train.data=nowhere
-  [[ ! -e new ]] || fail "a training without data made its run directory"
+  refused 2 "prepared/valid." new --set model.max_length=8 --set data.max_tokens=8
+  grep -qE 'valid\.(src|tgt):[0-9]+: wanted at most 8 tokens .* --set model\.max_length=[0-9]+' new.err || fail "$(cat new.err)"
+  [[ ! -e new ]] || fail "a training without data or room for it made its run directory"
   [[ $(find half -type f -exec md5sum {} + | sort) == "$before" ]] || fail "a refused call changed the run"
-  shown "an existing run without --resume, another seed, method, width or data, no data: refused, the run untouched"
+  shown "an existing run without --resume, another seed, method, width or data, no data, longer pairs than the model reads: refused, the run untouched"
 }
 
 toy_data

@@ -148,6 +148,18 @@ wait "$pid" || fail "two_at_once: $(cat two_at_once.err)"
 same_run thor two_at_once
 shown "a second training on the same run is refused, and the first one does not notice"
 
+# The state is safe before the last validation begins, whatever becomes of that. Wide beams make it slow enough to be killed.
+slow=(--set train.max_updates=20 --set train.validation.every=0 --set train.checkpoint_every=0 --set train.validation.beam=30)
+must_train slow "${slow[@]}"
+start slow_killed "${slow[@]}"
+while [[ ! -e slow_killed/checkpoints/update-20 ]] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+kill -KILL "$pid" 2>/dev/null || fail "slow_killed: wanted a checkpoint before the last validation, but the run is over"
+wait "$pid" 2>/dev/null || true
+! grep -q '"event":"validation"' slow_killed/log.jsonl || fail "slow_killed: wanted a checkpoint before the last validation"
+must_train slow_killed --resume "${slow[@]}"
+same_run slow slow_killed
+shown "killed while it validates for the last time: nothing to train again, same bytes, log and best"
+
 cosine=(--set train.optimizer.schedule=cosine)
 must_train cosine "${cosine[@]}" --set train.max_updates=10
 refused 2 "train.max_updates was 10, now 20" cosine --resume "${cosine[@]}" --set train.max_updates=20

@@ -78,6 +78,7 @@ std::vector<Curve> curves_for(const std::vector<RunGroup>& groups) {
   curves.push_back({"update", "nll", "updates",
                     accuracy ? "Training loss, nats a sentence" : "Training loss, nats a token"});
   curves.push_back({"update", "consistency", "updates", "Consistency between passes, nats a token"});
+  curves.push_back({"update", "active_experts", "updates", "Experts of a token in training"});
   curves.push_back({"update", "gradient_norm", "updates", "Gradient norm"});
   curves.push_back({"update", "target_tokens_per_second", "updates", "Speed, target tokens a second"});
   return curves;

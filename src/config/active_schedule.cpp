@@ -47,6 +47,21 @@ bool is_anchored(const RoutingConfig& routing, int64_t completed, uint64_t seed)
 
 }  // namespace
 
+bool is_as_long_as_run(ActiveSchedule schedule) {
+  switch (schedule) {
+    case ActiveSchedule::kLinear:
+    case ActiveSchedule::kCosine:
+    case ActiveSchedule::kExponential:
+    case ActiveSchedule::kDoubling:
+      return true;
+    case ActiveSchedule::kConstant:
+    case ActiveSchedule::kRandom:
+    case ActiveSchedule::kRandomByLayer:
+      return false;
+  }
+  __builtin_unreachable();
+}
+
 int64_t first_active_experts(const RoutingConfig& routing, const ExpertConfig& experts) {
   return routing.first_active > 0 ? routing.first_active : (experts.active + 1) / 2;
 }

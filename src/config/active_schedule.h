@@ -9,6 +9,9 @@
 
 namespace megin::config {
 
+// Whether it grows over all updates of a training, and so must know how many there are.
+bool is_as_long_as_run(ActiveSchedule schedule);
+
 // k of the first update: as given, or half of experts.active, rounded up.
 int64_t first_active_experts(const RoutingConfig& routing, const ExpertConfig& experts);
 

@@ -239,10 +239,10 @@ TEST_F(MethodTest, AClassifierIsOneKeyAway) {
   const RunConfig masked = load_text("{data: {task: classification}, model: {kind: masked_lm}}");
   EXPECT_EQ(masked.model.preset, "tiny_mlm");
   EXPECT_EQ(masked.train.validation.best_by, "accuracy");
-  EXPECT_EQ(
-      error_of(
-          "data: {task: classification}\ntrain: {method: dense, objective: {teacher: {model: runs/x}}}\n"),
-      "train.objective.teacher.model: wanted none for data.task classification, found runs/x");
+  EXPECT_EQ(load_text("data: {task: classification}\n"
+                      "train: {method: dense, objective: {teacher: {model: runs/x}}}\n")
+                .train.objective.teacher.model,
+            "runs/x");
   EXPECT_EQ(error_of("data: {task: language_model}\nmodel: {classes: 2}\n"),
             "model.classes: wanted 0 for data.task language_model; a classifier is trained with data.task "
             "classification, found 2");
@@ -270,7 +270,7 @@ TEST_F(MethodTest, BytesAreALanguageModel) {
 }
 
 TEST_F(MethodTest, SmoeDropoutGrowsToAllExperts) {
-  const RunConfig config = load_text("train: {method: smoe_dropout}\n");
+  const RunConfig config = load_text("train: {method: smoe_dropout, max_updates: 500}\n");
   EXPECT_EQ(config.model.experts.count, 16);
   EXPECT_EQ(config.model.experts.active, 16);
   EXPECT_EQ(config.model.experts.router, RouterKind::kFixed);
@@ -280,6 +280,23 @@ TEST_F(MethodTest, SmoeDropoutGrowsToAllExperts) {
       "train: {method: smoe_dropout, routing: {active_schedule: random}}\n");
   EXPECT_EQ(four.model.experts.active, 3);
   EXPECT_EQ(four.train.routing.active_schedule, ActiveSchedule::kRandom);
+  EXPECT_EQ(error_of("train: {method: smoe_dropout}"),
+            "train.max_updates: wanted the number of updates over which train.routing.active_schedule "
+            "(linear) goes from 8 to 16 experts a token, found none; add it or --set train.max_updates=N, or "
+            "set the schedule to constant");
+  // Its default counts where it is given, and so it does in what a run keeps.
+  const RunConfig set = load_text("train: {method: smoe_dropout}", {"train.max_updates=10000"});
+  EXPECT_EQ(load_text(to_yaml(set)), set);
+  for (const char* schedule : {"cosine", "exponential", "doubling"}) {
+    const std::string routing = fmt::format("routing: {{active_schedule: {}}}", schedule);
+    EXPECT_THAT(error_of(fmt::format("train: {{method: smoe_dropout, {}}}", routing)),
+                testing::HasSubstr(fmt::format("train.routing.active_schedule ({})", schedule)));
+    EXPECT_EQ(load_text(fmt::format("train: {{method: dense, {}}}", routing)).train.max_updates, 10000)
+        << "without experts there is no schedule";
+  }
+  EXPECT_EQ(
+      load_text("train: {method: smoe_dropout, routing: {active_schedule: constant}}\n").train.max_updates,
+      10000);
   EXPECT_THAT(error_of("train: {method: hash, routing: {active_schedule: linear}}"),
               testing::HasSubstr("only the routers top_k and fixed"));
   EXPECT_THAT(
@@ -382,7 +399,7 @@ TEST_F(MethodTest, DropoutOfHiddenUnitsIsOfDenseModels) {
 
 TEST_F(MethodTest, AnAnchorNeedsAScheduleToDepartFrom) {
   const RunConfig config =
-      load_text("train: {method: smoe_dropout, routing: {anchor: 0.1, first_active: 2}}");
+      load_text("train: {method: smoe_dropout, max_updates: 9, routing: {anchor: 0.1, first_active: 2}}");
   EXPECT_EQ(config.train.routing.anchor, 0.1);
   EXPECT_EQ(load_text("train: {method: smoe_dropout, routing: {active_schedule: random_by_layer}}")
                 .train.routing.active_schedule,

@@ -31,14 +31,9 @@ at::Tensor weights_of_positions(std::span<const float> weights, const at::Tensor
   return all.index_select(0, kept).unsqueeze(1);
 }
 
-// D of the header.
-at::Tensor divergence_from(const TeacherInputs& teacher, const at::Tensor& kept, const at::Tensor& logits,
-                           const at::Tensor& by, double temperature) {
-  at::Tensor theirs = at::matmul(teacher.states.index_select(0, kept), teacher.output_weight.t());
-  if (teacher.output_bias.defined()) theirs = theirs + teacher.output_bias;
-  const at::Tensor logt = at::log_softmax(theirs / temperature, -1).detach();
-  const at::Tensor logp = at::log_softmax(logits / temperature, -1);
-  return (logt.exp() * (logt - logp) * by).sum() * (temperature * temperature);
+at::Tensor logits_of(const TeacherInputs& teacher, const at::Tensor& kept) {
+  const at::Tensor logits = at::matmul(teacher.states.index_select(0, kept), teacher.output_weight.t());
+  return teacher.output_bias.defined() ? logits + teacher.output_bias : logits;
 }
 
 // Logits of each pass, [rows, V], the target of each row, [rows, 1], and what its losses are multiplied by,
@@ -77,6 +72,18 @@ VocabularyLoss loss_of(const Predictions& predictions, int64_t passes, const Voc
   return loss;
 }
 
+// Adds D of the header to the loss of one pass.
+void add_distillation(const at::Tensor& teacher, const Predictions& predictions,
+                      const VocabularyLossWeights& weights, VocabularyLoss& loss) {
+  const double temperature = weights.temperature;
+  const at::Tensor logt = at::log_softmax(teacher / temperature, -1).detach();
+  const at::Tensor logp = at::log_softmax(predictions.logits[0] / temperature, -1);
+  const at::Tensor distillation =
+      (logt.exp() * (logt - logp) * predictions.weights).sum() * (temperature * temperature);
+  loss.distillation = distillation.item<float>();
+  loss.total = loss.total + distillation * weights.distillation;
+}
+
 at::Tensor as_labels(std::span<const int32_t> targets) {
   return at::from_blob(const_cast<int32_t*>(targets.data()), {static_cast<int64_t>(targets.size())}, at::kInt)
       .to(at::kLong);
@@ -99,23 +106,22 @@ VocabularyLoss plain_vocabulary_loss(const VocabularyLossInputs& inputs,
     if (inputs.output_bias.defined()) logits = logits + inputs.output_bias;
   }
   VocabularyLoss loss = loss_of(predictions, inputs.passes, weights);
-  if (inputs.teacher == nullptr) return loss;
-  const at::Tensor distillation =
-      divergence_from(*inputs.teacher, kept, predictions.logits[0], predictions.weights, weights.temperature);
-  loss.distillation = distillation.item<float>();
-  loss.total = loss.total + distillation * weights.distillation;
+  if (inputs.teacher != nullptr) {
+    add_distillation(logits_of(*inputs.teacher, kept), predictions, weights, loss);
+  }
   return loss;
 }
 
-VocabularyLoss class_loss(const at::Tensor& logits, std::span<const int32_t> labels, int64_t passes,
-                          const VocabularyLossWeights& weights) {
-  const auto rows = static_cast<int64_t>(labels.size());
+VocabularyLoss class_loss(const ClassLossInputs& inputs, const VocabularyLossWeights& weights) {
+  const auto rows = static_cast<int64_t>(inputs.labels.size());
   Predictions predictions{
-      .logits = {}, .labels = as_labels(labels).unsqueeze(1), .weights = at::ones({1, 1}, at::kFloat)};
-  for (int64_t pass = 0; pass < passes; ++pass) {
-    predictions.logits[static_cast<size_t>(pass)] = logits.narrow(0, pass * rows, rows);
+      .logits = {}, .labels = as_labels(inputs.labels).unsqueeze(1), .weights = at::ones({1, 1}, at::kFloat)};
+  for (int64_t pass = 0; pass < inputs.passes; ++pass) {
+    predictions.logits[static_cast<size_t>(pass)] = inputs.logits.narrow(0, pass * rows, rows);
   }
-  return loss_of(predictions, passes, weights);
+  VocabularyLoss loss = loss_of(predictions, inputs.passes, weights);
+  if (inputs.teacher.defined()) add_distillation(inputs.teacher, predictions, weights, loss);
+  return loss;
 }
 
 VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,

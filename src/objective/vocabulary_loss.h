@@ -80,10 +80,16 @@ VocabularyLoss chunked_vocabulary_loss(const VocabularyLossInputs& inputs,
 VocabularyLoss vocabulary_loss(const VocabularyLossInputs& inputs, const VocabularyLossWeights& weights,
                                bool fused);
 
-// The plain form over logits that are there already, of a few classes instead of a vocabulary: [passes *
-// rows, classes], pass after pass, and the class of each row.
-VocabularyLoss class_loss(const at::Tensor& logits, std::span<const int32_t> labels, int64_t passes,
-                          const VocabularyLossWeights& weights);
+struct ClassLossInputs {
+  const at::Tensor& logits;               // [passes * rows, classes], pass after pass
+  std::span<const int32_t> labels;        // [rows], the class of each
+  int64_t passes = 1;                     // 1 or 2
+  const at::Tensor& teacher = no_bias();  // logits of a teacher, [rows, classes], beside one pass; undefined:
+                                          // none
+};
+
+// The plain form over logits that are there already, of a few classes instead of a vocabulary.
+VocabularyLoss class_loss(const ClassLossInputs& inputs, const VocabularyLossWeights& weights);
 
 // The smoothed cross-entropy of each target position, [positions], nats, 0 for padding; in the same chunks.
 // No gradient. One pass.

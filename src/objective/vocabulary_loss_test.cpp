@@ -315,14 +315,14 @@ TEST(ClassLoss, CountsEveryRowOfBothPasses) {
   const at::Tensor row = at::tensor({0.f, 0.f, std::log(2.f)});
   const std::vector<int32_t> labels = {1, 2};
   const VocabularyLossWeights weights{.label_smoothing = 0, .cross_entropy = {1, 2}, .consistency = 3};
-  const auto loss = class_loss(row.repeat({4, 1}), labels, 2, weights);
+  const auto loss = class_loss({row.repeat({4, 1}), labels, 2}, weights);
   EXPECT_NEAR(loss.nll[0], std::log(8.0), 1e-6);
   EXPECT_NEAR(loss.nll[1], std::log(8.0), 1e-6);
   EXPECT_NEAR(loss.consistency, 0, 1e-6);
   EXPECT_NEAR(loss.total.item<float>(), 3 * std::log(8.0), 1e-5);
 
   const at::Tensor p = at::tensor({0.f, 0.f}).view({1, 2}), q = at::tensor({std::log(3.f), 0.f}).view({1, 2});
-  const auto apart = class_loss(at::cat({p, q}), std::vector<int32_t>{0}, 2, weights);
+  const auto apart = class_loss({at::cat({p, q}), std::vector<int32_t>{0}, 2}, weights);
   const double forward = 0.5 * std::log(2.0 / 3) + 0.5 * std::log(2.0);
   const double backward = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
   EXPECT_NEAR(apart.consistency, (forward + backward) / 2, 1e-6);
@@ -334,7 +334,39 @@ TEST(ClassLoss, HasTheGradientOfFiniteDifferences) {
   at::Tensor logits = net::normal_tensor({6, 4}, 9).requires_grad_(true);
   const std::vector<int32_t> labels = {0, 3, 1};
   const VocabularyLossWeights weights{.label_smoothing = 0.1, .cross_entropy = {1, 0.5}, .consistency = 2};
-  net::expect_gradients([&] { return class_loss(logits, labels, 2, weights).total; }, {logits});
+  net::expect_gradients([&] { return class_loss({logits, labels, 2}, weights).total; }, {logits});
+}
+
+// By hand at T = 2: the teacher's (2 ln 3, 0) and (0, 0) are (3/4, 1/4) and (1/2, 1/2), the student's (0, 0)
+// and (0, 2 ln 3) are (1/2, 1/2) and (1/4, 3/4), so the divergences add up to
+//   3/4 ln 3/2 + 1/4 ln 1/2 + 1/2 ln 2 + 1/2 ln 2/3 = ln(3) / 4,
+// and the gradient is T (p - t).
+TEST(ClassLoss, HasTheDivergenceFromATeacher) {
+  const float two_ln3 = 2 * std::log(3.f);
+  const at::Tensor teacher = at::tensor({two_ln3, 0.f, 0.f, 0.f}).view({2, 2}).requires_grad_(true);
+  const at::Tensor logits = at::tensor({0.f, 0.f, 0.f, two_ln3}).view({2, 2}).requires_grad_(true);
+  const std::vector<int32_t> labels = {0, 1};
+  const auto loss =
+      class_loss({.logits = logits, .labels = labels, .teacher = teacher},
+                 {.label_smoothing = 0, .cross_entropy = {0, 0}, .distillation = 0.5, .temperature = 2});
+  EXPECT_NEAR(loss.distillation, std::log(3.0), 1e-6);
+  EXPECT_NEAR(loss.total.item<float>(), 0.5 * std::log(3.0), 1e-6);
+  EXPECT_NEAR(loss.nll[0], std::log(2.0) + std::log(10.0 / 9), 1e-6) << "without the temperature";
+  loss.total.backward();
+  EXPECT_TRUE(
+      at::allclose(logits.grad(), at::tensor({-0.25f, 0.25f, -0.25f, 0.25f}).view({2, 2}), 1e-5, 1e-6));
+  EXPECT_FALSE(teacher.grad().defined());
+}
+
+TEST(ClassLoss, WithATeacherHasTheGradientOfFiniteDifferences) {
+  at::Tensor logits = net::normal_tensor({3, 4}, 9).requires_grad_(true);
+  const at::Tensor teacher = net::normal_tensor({3, 4}, 10);
+  const std::vector<int32_t> labels = {0, 3, 1};
+  const VocabularyLossWeights weights{
+      .label_smoothing = 0.1, .cross_entropy = {0.5, 0}, .distillation = 0.7, .temperature = 3};
+  net::expect_gradients(
+      [&] { return class_loss({.logits = logits, .labels = labels, .teacher = teacher}, weights).total; },
+      {logits});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <sstream>
 
 #include "base/error.h"
@@ -30,6 +31,14 @@ void add_cost(nlohmann::json& line, const TrainingCost& cost) {
   line["minutes"] = cost.seconds / 60;
   line["cpu_minutes"] = cost.cpu_seconds / 60;
   line["flops"] = cost.flops;
+}
+
+void add_active(nlohmann::json& line, const std::vector<double>& active) {
+  if (active.empty()) return;
+  const auto layers = static_cast<double>(active.size());
+  line["active_experts"] = std::accumulate(active.begin(), active.end(), 0.0) / layers;
+  if (active.size() == 1) return;
+  for (size_t i = 0; i < active.size(); ++i) line[fmt::format("active_experts_{}", i)] = active[i];
 }
 
 std::string standing_lines(const std::filesystem::path& file, const ProgressRecord& progress) {
@@ -69,7 +78,7 @@ void EventLog::started(const nlohmann::json& facts) {
   write(line);
 }
 
-void EventLog::updated(const ProgressRecord& progress, const std::map<std::string, double>& rates) {
+void EventLog::updated(const ProgressRecord& progress, const ChangingNumbers& numbers) {
   const Interval& interval = progress.interval;
   const UpdateReport& sums = interval.sums;
   const double tokens = static_cast<double>(std::max<int64_t>(1, sums.target_tokens));
@@ -95,8 +104,9 @@ void EventLog::updated(const ProgressRecord& progress, const std::map<std::strin
     line["nll_second"] = sums.nll[1] / predictions;
     line["consistency"] = sums.consistency / predictions;
   }
-  if (sums.distillation > 0) line["distillation"] = sums.distillation / tokens;
-  for (const auto& [layer, rate] : rates) line["dropout_rate_" + layer] = rate;
+  if (sums.distillation > 0) line["distillation"] = sums.distillation / predictions;
+  for (const auto& [layer, rate] : numbers.dropout_rates) line["dropout_rate_" + layer] = rate;
+  add_active(line, numbers.active_experts);
   add_cost(line, progress.cost);
   write(line);
   scalars(progress.update, line, "train");
@@ -162,8 +172,11 @@ void EventLog::validated(const ProgressRecord& progress, const ValidationResult&
   scalars(progress.update, line, "valid");
 }
 
-void EventLog::ended(int64_t update, const std::string& reason) {
-  write({{"event", "end"}, {"update", update}, {"reason", reason}});
+void EventLog::ended(int64_t update, const nlohmann::json& facts) {
+  nlohmann::json line = facts;
+  line["event"] = "end";
+  line["update"] = update;
+  write(line);
 }
 
 }  // namespace megin::train

@@ -7,12 +7,21 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "report/tensorboard_events.h"
 #include "train/progress_record.h"
 #include "train/validation.h"
 
 namespace megin::train {
+
+// What some methods change while they train; empty in others.
+struct ChangingNumbers {
+  std::map<std::string, double> dropout_rates = {};  // see learned_dropout_rates()
+  // Experts that a token met, the mean of the interval's updates: one number, or one for each expert layer,
+  // encoder first, where they have numbers of their own.
+  std::vector<double> active_experts = {};
+};
 
 class EventLog {
  public:
@@ -22,11 +31,10 @@ class EventLog {
   EventLog(const std::filesystem::path& run, const ProgressRecord& progress);
 
   void started(const nlohmann::json& facts);
-  // The interval that ends there; of learned routers also a line for each expert layer. `rates`: see
-  // learned_dropout_rates().
-  void updated(const ProgressRecord& progress, const std::map<std::string, double>& rates = {});
+  // The interval that ends there; of learned routers also a line for each expert layer.
+  void updated(const ProgressRecord& progress, const ChangingNumbers& numbers);
   void validated(const ProgressRecord& progress, const ValidationResult& result);
-  void ended(int64_t update, const std::string& reason);
+  void ended(int64_t update, const nlohmann::json& facts);
 
  private:
   void routed(int64_t update, const RoutingReport& report);

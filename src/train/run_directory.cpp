@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "config/active_schedule.h"
 #include "config/enums.h"
 #include "net/initialisation.h"
 #include "store/averaging.h"
@@ -32,11 +33,8 @@ constexpr std::array<std::string_view, 12> kFreeKeys = {
 bool is_free(const std::string& key, const config::TrainConfig& train) {
   // Some schedules are as long as the run.
   const config::ScheduleKind schedule = train.optimizer.schedule;
-  const config::ActiveSchedule active = train.routing.active_schedule;
-  const bool ends =
-      schedule == config::ScheduleKind::kCosine || schedule == config::ScheduleKind::kLinear ||
-      (active != config::ActiveSchedule::kConstant && active != config::ActiveSchedule::kRandom &&
-       active != config::ActiveSchedule::kRandomByLayer);
+  const bool ends = schedule == config::ScheduleKind::kCosine || schedule == config::ScheduleKind::kLinear ||
+                    config::is_as_long_as_run(train.routing.active_schedule);
   if (key == "/train/max_updates" && ends) return false;
   return std::ranges::any_of(kFreeKeys, [&](std::string_view free) { return key.starts_with(free); });
 }

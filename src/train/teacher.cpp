@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "config/enums.h"
+#include "model/class_head.h"
 #include "store/checkpoint.h"
 #include "store/model_directory.h"
 #include "train/predictions.h"
@@ -27,6 +28,22 @@ fs::path model_in(const fs::path& path) {
   return is_run ? path / "model" : path;
 }
 
+// The classes of a model and its labels' order are those of the data that it was trained on.
+void check_classes(const store::ModelDirectory& teacher, const data::PreparedData& data,
+                   const config::ModelConfig& student) {
+  const std::string where = teacher.path.string();
+  const bool classifies = config::is_classifier(teacher.description.model);
+  if (classifies != config::is_classifier(student)) {
+    const std::string_view symbols = "a teacher that predicts symbols", classes = "a classifier as a teacher";
+    fail("{}: wanted {}, as the recipe's model, found {}", where, classifies ? symbols : classes,
+         classifies ? "a classifier" : "a model that predicts symbols");
+  }
+  if (teacher.description.classes == data.classes) return;
+  fail("{}: wanted a teacher of the classes {}, as {} has them, found {}; train it on data with these labels",
+       where, fmt::join(data.classes, ", "), data.folder.string(),
+       fmt::join(teacher.description.classes, ", "));
+}
+
 void check_teaches(const store::ModelDirectory& teacher, const data::PreparedData& data,
                    const config::ModelConfig& student) {
   const config::ModelConfig& model = teacher.description.model;
@@ -36,9 +53,7 @@ void check_teaches(const store::ModelDirectory& teacher, const data::PreparedDat
     fail("{}: wanted a teacher of the kind {}, as the recipe's model, found {}", where,
          config::enum_name(student.kind), config::enum_name(model.kind));
   }
-  if (config::is_classifier(model)) {
-    fail("{}: wanted a teacher that predicts symbols, found a classifier", where);
-  }
+  check_classes(teacher, data, student);
   const text::SubwordModel source(teacher.subwords.source), target(teacher.subwords.target);
   if (source.checksum() != data.source_subword->checksum() ||
       target.checksum() != data.target_subword->checksum()) {
@@ -82,6 +97,12 @@ objective::TeacherInputs Teacher::predict(const data::TokenBatch& batch, const n
   return {.states = predictions_of(*model_, states, batch, 1, operations).states,
           .output_weight = model_->output_weight(),
           .output_bias = model_->output_bias()};
+}
+
+at::Tensor Teacher::class_logits(const data::TokenBatch& batch, const net::Operations& operations) const {
+  const at::NoGradGuard no_gradients;
+  const net::ForwardContext context{.training = false, .operations = operations, .dispatch = dispatch_};
+  return model::ClassHead(model_->parameters()).logits(model_->forward(batch, context), batch, context);
 }
 
 int64_t Teacher::active() const {

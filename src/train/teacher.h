@@ -13,8 +13,8 @@ namespace megin::train {
 class Teacher {
  public:
   // Opens a model directory, or that of a run, for teaching a model of the configuration `student` on `data`.
-  // Throws Error where it is none, was made with other subwords than the data, is a mixture or of another
-  // kind than the student, or reads shorter sides than that.
+  // Throws Error where it is none, was made with other subwords or labels than the data, is a mixture or of
+  // another kind than the student, or reads shorter sides than that.
   Teacher(const std::filesystem::path& path, const data::PreparedData& data,
           const config::ModelConfig& student);
 
@@ -22,6 +22,9 @@ class Teacher {
   // it is used with by default, or the mean of random ones. `memory` as of model::Transformer::forward().
   objective::TeacherInputs predict(const data::TokenBatch& batch, const net::Operations& operations,
                                    model::SegmentMemory& memory) const;
+
+  // The same of a classifier: its logits of the sentences of a batch, [sentences, classes]. No gradients.
+  at::Tensor class_logits(const data::TokenBatch& batch, const net::Operations& operations) const;
 
   const config::ModelConfig& config() const { return model_->config(); }
   // Experts that a token meets in each expert layer.

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/class_head.h"
 #include "store/model_directory.h"
 #include "text/vocabulary.h"
 #include "train/run_directory.h"
@@ -42,12 +43,14 @@ class TeacherTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // A model directory with what a training begins with.
+  // A model directory with what a training begins with; a classifier's classes are "a" and so on.
   fs::path write_teacher(const config::ModelConfig& config, uint64_t seed = 7) const {
     model::Transformer model(config);
     net::initialise(model.parameters(), config, seed);
     store::ModelDescription description;
     description.model = config;
+    for (int64_t i = 0; i < config.classes; ++i)
+      description.classes.emplace_back(1, static_cast<char>('a' + i));
     const auto tensors = tensor_views(model.parameters(), model.parameters().values(), "");
     store::write_model_directory(folder_ / "teacher", description, tensors,
                                  {.source = folder_ / "subword", .target = folder_ / "subword"});
@@ -141,6 +144,80 @@ TEST_F(TeacherTest, AModelIsNotChangedByItself) {
   step.accumulate(batch_of({0, 1}), 0, 0, report);
   EXPECT_NEAR(report.distillation, 0, 1e-4);
   for (const float gradient : trainer.model.parameters().gradients()) EXPECT_NEAR(gradient, 0, 1e-4);
+}
+
+config::ModelConfig classifier_of(config::ModelConfig config) {
+  config.kind = config::ModelKind::kCausalLm;
+  config.encoder_layers = 0;
+  config.classes = 3;
+  return config;
+}
+
+data::TokenBatch labelled() {
+  data::MemoryExamples examples;
+  examples.add({0}, {5, 6, 7, 8});
+  examples.add({2}, {11});
+  examples.add({1}, {18, 6, 7, 9, 9, 10});
+  return data::make_labelled_batch(examples, std::vector<int64_t>{0, 1, 2}, {.most = 32});
+}
+
+// T^2 KL between class logits, by libtorch's own operations, and a student that learns of nothing else.
+TEST_F(TeacherTest, TeachesAClassifierItsClasses) {
+  data_.classes = {"a", "b", "c"};
+  config::ModelConfig student = classifier_of(small_model(1));
+  student.feed_forward = 6;
+  const Teacher teacher(write_teacher(classifier_of(elastic_model())), data_, student);
+  config::TrainConfig config = distilling(0, 1, 2);
+  config.optimizer.learning_rate = 1e-2;
+  Trainer trainer(student, config);
+  model::SegmentMemory memory;
+  TrainingStep step(trainer.config, trainer.model, trainer.pool,
+                    {.teacher = &teacher, .teacher_memory = &memory});
+  const data::TokenBatch batch = labelled();
+  const at::Tensor theirs = teacher.class_logits(batch, {});
+  EXPECT_EQ(theirs.sizes(), (std::vector<int64_t>{3, 3}));
+  EXPECT_FALSE(theirs.requires_grad());
+  {
+    // Without the dropout that the student's head has in training.
+    const at::NoGradGuard no_gradients;
+    const model::ClassHead head(trainer.model.parameters());
+    const at::Tensor logits = head.logits(trainer.model.forward(batch, {}), batch, {});
+    const at::Tensor logt = at::log_softmax(theirs / 2.0, -1), logp = at::log_softmax(logits / 2.0, -1);
+    const double wanted = 4 * (logt.exp() * (logt - logp)).sum().item<float>();
+    const auto loss = objective::class_loss({.logits = logits, .labels = batch.labels, .teacher = theirs},
+                                            {.temperature = 2});
+    EXPECT_GT(wanted, 1e-3);
+    EXPECT_NEAR(loss.distillation, wanted, 1e-4 * wanted);
+  }
+  const double before = step.run(std::vector{batch}, 0, trainer.state).distillation;
+  double after = before;
+  for (int64_t update = 1; update < 80; ++update) {
+    after = step.run(std::vector{batch}, update, trainer.state).distillation;
+  }
+  EXPECT_GT(before, 0);
+  EXPECT_LT(after, 0.5 * before);
+  EXPECT_TRUE(memory.passes.empty());
+}
+
+TEST_F(TeacherTest, AClassifierWantsItsOwnClasses) {
+  const config::ModelConfig classifier = classifier_of(small_model(1));
+  config::ModelConfig lm = classifier;
+  lm.classes = 0;
+  data_.classes = {"a", "b", "z"};
+  const fs::path path = write_teacher(classifier);
+  EXPECT_THAT([&] { Teacher(path, data_, classifier); },
+              ThrowsMessage<Error>(HasSubstr("wanted a teacher of the classes a, b, z, as prepared has them, "
+                                             "found a, b, c; train it on data with these labels")));
+  data_.classes = {};
+  EXPECT_THAT([&] { Teacher(path, data_, lm); },
+              ThrowsMessage<Error>(HasSubstr("wanted a teacher that predicts symbols, as the recipe's model, "
+                                             "found a classifier")));
+  write_teacher(lm);
+  data_.classes = {"a", "b", "c"};
+  EXPECT_THAT(
+      [&] { Teacher(path, data_, classifier); },
+      ThrowsMessage<Error>(HasSubstr("wanted a classifier as a teacher, as the recipe's model, found a "
+                                     "model that predicts symbols")));
 }
 
 // A teacher that reads segments remembers those before, and predicts otherwise with them.

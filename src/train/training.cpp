@@ -19,6 +19,7 @@
 #include "config/enums.h"
 #include "store/model_size.h"
 #include "train/batches.h"
+#include "train/complete_configuration.h"
 #include "train/event_log.h"
 #include "train/hash_tables.h"
 #include "train/library_threads.h"
@@ -31,79 +32,6 @@
 namespace megin::train {
 namespace {
 
-// Whether an id means the same piece on both sides, so that one table of vectors can serve them: two models
-// of one vocabulary, as an imported Marian has them.
-bool have_one_numbering(const text::SubwordModel& source, const text::SubwordModel& target) {
-  if (source.size() != target.size()) return false;
-  for (int32_t id = 0; id < source.size(); ++id) {
-    if (source.piece(id) != target.piece(id)) return false;
-  }
-  return true;
-}
-
-// Data of another task than the recipe's, whose defaults went by that.
-void check_task(const config::RunConfig& config, const data::PreparedData& data) {
-  const bool classifies = data.task == config::Task::kClassification;
-  if (!config::is_task_of(data.task, config.model)) {
-    fail_usage("{}: was prepared for the task {}, and model.kind is {}", data.folder.string(),
-               config::enum_name(data.task), config::enum_name(config.model.kind));
-  }
-  if (classifies != (config.data.task == config::Task::kClassification)) {
-    fail_usage("{}: was prepared for the task {}, and data.task is {}", data.folder.string(),
-               config::enum_name(data.task), config::enum_name(config.data.task));
-  }
-}
-
-void complete_configuration(config::RunConfig& config, const data::PreparedData& data) {
-  check_task(config, data);
-  if (config::is_masked_lm(config.model) && !data.target_subword->mask_id()) {
-    fail_usage(
-        "{}: wanted data whose vocabulary has a mask symbol, as model.kind is masked_lm, found none; prepare "
-        "it again with this recipe (data.subword.mask_symbol true), into another data.output if others use "
-        "it",
-        data.folder.string());
-  }
-  const auto take = [](int64_t& field, int64_t found, const char* name) {
-    if (field != 0 && field != found) {
-      fail_usage("model.{} is {}, but the data's vocabulary has {} symbols; leave it 0 to take the data's",
-                 name, field, found);
-    }
-    field = found;
-  };
-  take(config.model.source_vocabulary, data.source_vocabulary, "source_vocabulary");
-  take(config.model.target_vocabulary, data.target_vocabulary, "target_vocabulary");
-  const auto classes = static_cast<int64_t>(data.classes.size());
-  if (config.model.classes != 0 && config.model.classes != classes) {
-    fail_usage("model.classes is {}, but the data has {} classes ({}); leave it 0 to take the data's",
-               config.model.classes, classes, fmt::join(data.classes, ", "));
-  }
-  config.model.classes = classes;
-  config::check(config.model);
-  if (!data.joint && config::shares_inputs(config.model) &&
-      !have_one_numbering(*data.source_subword, *data.target_subword)) {
-    fail_usage(
-        "model.share_embeddings is {}, but source and target have vocabularies of their own; set it to "
-        "decoder or none, or prepare the data with data.subword.joint=true",
-        config::enum_name(config.model.share_embeddings));
-  }
-  if (data.train.size() == 0) fail("{}: the training set is empty", data.folder.string());
-}
-
-// What the first validation would refuse is refused before anything is trained.
-void check_validation(const config::RunConfig& config) {
-  try {
-    const config::Dispatch dispatch = validation_dispatch(config.train, config.model);
-    config::check(dispatch, config.model);
-    const bool has_router = config.model.experts.count > 1 && !config::is_drawn(config.model.experts.router);
-    if (has_router && dispatch.mode != config::DispatchMode::kRouter) {
-      fail_usage("{}: wanted router (or auto), as the method has one; megin evaluate draws experts past it",
-                 config::to_string(dispatch));
-    }
-  } catch (const UsageError& error) {
-    fail_usage("train.validation.experts: {}", error.what());
-  }
-}
-
 // One session of a run.
 class Session {
  public:
@@ -113,12 +41,16 @@ class Session {
  private:
   bool restore();
   void publish_best();
+  std::vector<int64_t> active_in(int64_t update) const;
+  std::vector<double> active_of_interval() const;
+  void log_end(const std::string& reason);
   void count_token_flops();
   void update();
   void take_time();
   void drop_time();
   void log_interval();
   void note(std::string_view line);
+  bool is_to_validate() const;
   void validate_now();
   std::string reason_to_stop() const;  // empty: go on
   void finish(const std::string& reason);
@@ -166,7 +98,6 @@ data::PreparedData open_data(config::RunConfig& config, const TrainingOptions& o
   data::verify_prepared(config.train.data);
   data::PreparedData data = data::open_prepared(config.train.data);
   complete_configuration(config, data);
-  check_validation(config);
   return data;
 }
 
@@ -254,12 +185,35 @@ std::string Session::describe() const {
                      pool_.threads());
 }
 
+// Experts that a token meets in the update after so many: in all layers, or in each of them.
+std::vector<int64_t> Session::active_in(int64_t update) const {
+  return config::active_by_layer_at(config_.train.routing, config_.model.experts, update,
+                                    config_.train.max_updates, static_cast<uint64_t>(config_.train.seed),
+                                    config::count_expert_layers(config_.model));
+}
+
+// The mean over the interval's updates; empty where the number stays. A schedule knows it of any update, so
+// that no checkpoint has to.
+std::vector<double> Session::active_of_interval() const {
+  std::vector<double> mean;
+  const ProgressRecord& progress = state_.progress;
+  if (config_.train.routing.active_schedule == config::ActiveSchedule::kConstant) return mean;
+  const auto layers = static_cast<size_t>(config::count_expert_layers(config_.model));
+  const bool by_layer = config_.train.routing.active_schedule == config::ActiveSchedule::kRandomByLayer;
+  mean.resize(by_layer ? layers : 1);
+  for (int64_t u = progress.update - progress.interval.updates; u < progress.update; ++u) {
+    const std::vector<int64_t> active = active_in(u);  // of an anchored update one number for all layers
+    for (size_t i = 0; i < mean.size(); ++i) {
+      mean[i] += static_cast<double>(active[std::min(i, active.size() - 1)]);
+    }
+  }
+  for (double& of_layer : mean) of_layer /= static_cast<double>(progress.interval.updates);
+  return mean;
+}
+
 // Of a token with as many experts as it meets in the next update.
 void Session::count_token_flops() {
-  const config::ExpertConfig& experts = config_.model.experts;
-  const std::vector<int64_t> active = config::active_by_layer_at(
-      config_.train.routing, experts, state_.progress.update, config_.train.max_updates,
-      static_cast<uint64_t>(config_.train.seed), config::count_expert_layers(config_.model));
+  const std::vector<int64_t> active = active_in(state_.progress.update);
   if (active == active_) return;
   active_ = active;
   token_flops_ = store::count_token_flops(config_.model, active, 0);
@@ -327,7 +281,8 @@ void Session::log_interval() {
   take_time();
   Interval& interval = state_.progress.interval;
   interval.seconds = std::max(1e-9, interval.seconds);
-  log_->updated(state_.progress, learned_dropout_rates(state_.model));
+  log_->updated(state_.progress, {.dropout_rates = learned_dropout_rates(state_.model),
+                                  .active_experts = active_of_interval()});
   const double tokens = static_cast<double>(std::max<int64_t>(1, interval.sums.target_tokens));
   const std::string_view dot = console_.unicode() ? " · " : ", ";
   const double predictions = static_cast<double>(std::max<int64_t>(1, interval.sums.predictions));
@@ -345,9 +300,13 @@ void Session::save() {
   drop_time();
 }
 
+bool Session::is_to_validate() const {
+  return data_.valid.size() > 0 && state_.progress.last_validation != state_.progress.update;
+}
+
 void Session::validate_now() {
   ProgressRecord& progress = state_.progress;
-  if (data_.valid.size() == 0 || progress.last_validation == progress.update) return;
+  if (!is_to_validate()) return;
   take_time();
   const ValidationResult result = validate(state_, data_, config_.train, pool_);
   drop_time();
@@ -396,9 +355,34 @@ std::string Session::reason_to_stop() const {
   return StopSignal::requested() ? "signal" : "";
 }
 
+// Of a schedule that is as long as the run, where something else ended that, also what it had come to.
+void Session::log_end(const std::string& reason) {
+  config::RoutingConfig routing = config_.train.routing;
+  const int64_t update = state_.progress.update;
+  nlohmann::json facts = {{"reason", reason}};
+  if (reason != "max_updates" && config::is_as_long_as_run(routing.active_schedule)) {
+    routing.anchor = 0;  // the schedule's own number, whether or not the last update kept to it
+    const int64_t last = config_.train.max_updates;
+    const int64_t active =
+        config::active_experts_at(routing, config_.model.experts, std::max<int64_t>(0, update - 1), last,
+                                  static_cast<uint64_t>(config_.train.seed));
+    note(
+        fmt::format("{} ended the training after {} of {} updates (train.max_updates): a token had come to "
+                    "{} of {} experts (train.routing.active_schedule {})",
+                    reason, update, last, active, config_.model.experts.active,
+                    config::enum_name(routing.active_schedule)));
+    facts["active_experts"] = active;
+    facts["max_updates"] = last;
+  }
+  log_->ended(update, facts);
+}
+
 void Session::finish(const std::string& reason) {
   const bool interrupted = reason == "signal";
-  if (!interrupted) validate_now();
+  if (!interrupted && is_to_validate()) {
+    save();  // a validation that fails costs no training; what it finds goes into the same checkpoint
+    validate_now();
+  }
   // The interval stays open: a session that goes on takes this line back, and writes it again behind the
   // validation, which stays.
   if (state_.progress.interval.updates > 0) log_interval();
@@ -409,7 +393,7 @@ void Session::finish(const std::string& reason) {
   } else if (!std::filesystem::exists(directory_.model_path())) {
     directory_.publish(state_);
   }
-  log_->ended(state_.progress.update, reason);
+  log_end(reason);
 }
 
 TrainingResult Session::run() {

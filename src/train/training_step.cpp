@@ -279,7 +279,10 @@ objective::VocabularyLoss TrainingStep::loss_of(const at::Tensor& states, const 
   }
   if (config::is_classifier(model_.config())) {
     const at::Tensor logits = model::ClassHead(model_.parameters()).logits(states, batch, pass);
-    return objective::class_loss(logits, batch.labels, pass.passes, weights);
+    at::Tensor theirs;
+    if (company_.teacher != nullptr) theirs = company_.teacher->class_logits(batch, pass.operations);
+    return objective::class_loss(
+        {.logits = logits, .labels = batch.labels, .passes = pass.passes, .teacher = theirs}, weights);
   }
   std::optional<objective::TeacherInputs> teacher;
   if (company_.teacher != nullptr) {

@@ -67,8 +67,10 @@ metric::LogLoss classify(const TrainingState& state, const data::TokenBatch& bat
   const int64_t* const found = likeliest.data_ptr<int64_t>();
   for (size_t i = 0; i < batch.labels.size(); ++i) accuracy.right += found[i] == batch.labels[i] ? 1 : 0;
   accuracy.all += batch.labels.size();
-  return {.nats = objective::class_loss(logits, batch.labels, 1, {.label_smoothing = 0}).nll[0],
-          .tokens = batch.labels.size()};
+  return {
+      .nats =
+          objective::class_loss({.logits = logits, .labels = batch.labels}, {.label_smoothing = 0}).nll[0],
+      .tokens = batch.labels.size()};
 }
 
 // Also fills in the accuracy of a classifier, and the routes where the model has a router of its own.
