@@ -46,7 +46,8 @@ void keep_most_voted(const ConvertOptions& options, CommandContext& context) {
         "--keep-experts: wanted --votes FILE with it, which `megin analyze votes MODEL --json` writes");
   }
   if (options.read.given()) {
-    fail_usage("--text, --src and --ref: are read by `megin analyze votes`, not with --keep-experts");
+    fail_usage(
+        "--text, --labels, --src and --ref: are read by `megin analyze votes`, not with --keep-experts");
   }
   const store::LayerVotes votes = read_votes(options.votes);
   const int64_t keep = options.keep;
@@ -77,7 +78,7 @@ void convert(const ConvertOptions& options, CommandContext& context) {
     activity = find_activity(options, context.console);
     split.activity = activity;
   } else if (options.read.given()) {
-    fail_usage("--text, --src and --ref: are read for --split coactivation alone; found --split {}",
+    fail_usage("--text, --labels, --src and --ref: are read for --split coactivation alone; found --split {}",
                options.split);
   }
   const std::string how = split.split == store::ExpertSplit::kCopy

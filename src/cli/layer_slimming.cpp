@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -25,6 +26,7 @@ constexpr uint64_t kLines = 200;  // that losses are over, if not given
 // A step of the search with its time.
 struct TimedStep {
   LayerNumbers numbers;
+  metric::Accuracy found;  // of a classifier
   double milliseconds = 0;
 };
 
@@ -60,13 +62,18 @@ class LayerSlimming {
  private:
   bool take(const LayerNumbers& numbers) {
     if (steps_.empty()) steps_first_cost_ = numbers.cost;
-    steps_.push_back({.numbers = numbers, .milliseconds = milliseconds(numbers.active)});
+    steps_.push_back(
+        {.numbers = numbers, .found = found_[numbers.active], .milliseconds = milliseconds(numbers.active)});
     return fits(steps_.back());
   }
 
   double loss(const std::vector<int64_t>& active) {
     const runtime::Transformer model = with_experts(bundle_, active);
-    return loss_over(files_, {bundle_, model, search_, pool_}, encoder_, progress_).loss.per_token();
+    LossTools tools{bundle_, model, search_, pool_};
+    if (!found_.empty()) tools.warn = [](const std::string&) {};  // the lines were read and warned of before
+    const FileLoss of = loss_over(files_, tools, encoder_, progress_);
+    found_[active] = of.found;
+    return of.loss.per_token();
   }
 
   // Of a token of each side.
@@ -94,32 +101,37 @@ class LayerSlimming {
   ThreadPool pool_;
   runtime::BatchedSearch search_;
   Progress progress_;
+  std::map<std::vector<int64_t>, metric::Accuracy> found_;  // of all that was measured
   std::vector<TimedStep> steps_;
   double steps_first_cost_ = 0;
 };
 
 nlohmann::ordered_json to_json(const TimedStep& step) {
-  return {{"experts", experts_option(step.numbers)},
-          {"k", step.numbers.active},
-          {"loss", step.numbers.loss},
-          {"flops_per_token", step.numbers.cost},
-          {"milliseconds_per_token", step.milliseconds}};
+  nlohmann::ordered_json json = {
+      {"experts", experts_option(step.numbers)}, {"k", step.numbers.active}, {"loss", step.numbers.loss}};
+  if (step.found.all > 0) json["accuracy"] = step.found.share();
+  json.update({{"flops_per_token", step.numbers.cost}, {"milliseconds_per_token", step.milliseconds}});
+  return json;
 }
 
 std::string table_text(const std::vector<TimedStep>& steps) {
   using report::Align;
-  report::Table table({{"--experts"},
-                       {"loss", Align::kRight},
-                       {"MFLOP a token", Align::kRight},
-                       {"of all", Align::kRight},
-                       {"ms a token", Align::kRight},
-                       {"of all", Align::kRight}});
+  const bool of_classes = steps[0].found.all > 0;
+  std::vector<report::Column> columns = {{"--experts"}};
+  if (of_classes) columns.push_back({"accuracy", Align::kRight});
+  for (const char* name : {"loss", "MFLOP a token", "of all", "ms a token", "of all"}) {
+    columns.push_back({name, Align::kRight});
+  }
+  report::Table table(columns);
   for (const TimedStep& step : steps) {
-    table.add_row({experts_option(step.numbers), fmt::format("{:.4f}", step.numbers.loss),
-                   fmt::format("{:.2f}", step.numbers.cost / 1e6),
-                   fmt::format("{:.2f}", step.numbers.cost / steps[0].numbers.cost),
-                   fmt::format("{:.3f}", step.milliseconds),
-                   fmt::format("{:.2f}", step.milliseconds / steps[0].milliseconds)});
+    std::vector<std::string> row = {experts_option(step.numbers)};
+    if (of_classes) row.push_back(fmt::format("{:.2f} %", 100 * step.found.share()));
+    row.insert(row.end(),
+               {fmt::format("{:.4f}", step.numbers.loss), fmt::format("{:.2f}", step.numbers.cost / 1e6),
+                fmt::format("{:.2f}", step.numbers.cost / steps[0].numbers.cost),
+                fmt::format("{:.3f}", step.milliseconds),
+                fmt::format("{:.2f}", step.milliseconds / steps[0].milliseconds)});
+    table.add_row(std::move(row));
   }
   return table.text();
 }
@@ -133,10 +145,11 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
   const std::vector<TimedStep> steps = slimming.run();
   const bool within = slimming.fits(steps.back());
   if (!options.csv.empty()) {
-    std::string csv = "experts,loss,flops_per_token,milliseconds_per_token\n";
+    std::string csv = "experts,loss,flops_per_token,milliseconds_per_token,accuracy\n";
     for (const TimedStep& step : steps) {
-      csv += fmt::format("\"{}\",{:.6f},{:.0f},{:.4f}\n", experts_option(step.numbers), step.numbers.loss,
-                         step.numbers.cost, step.milliseconds);
+      csv += fmt::format("\"{}\",{:.6f},{:.0f},{:.4f},{}\n", experts_option(step.numbers), step.numbers.loss,
+                         step.numbers.cost, step.milliseconds,
+                         step.found.all > 0 ? fmt::format("{:.6f}", step.found.share()) : "");
     }
     write_output(options.csv, csv, context);
   }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/label_loss.h"
 #include "config/dispatch.h"
 #include "runtime/masked_model.h"
 #include "store/model_size.h"
@@ -63,7 +64,13 @@ Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& b
     for (const int32_t token : bundle.target.encode(line)) sample.tokens.push_back(token);
     sample.tokens.push_back(text::kEndId);
   };
-  if (!options.files.text.empty()) {
+  if (!options.files.labels.path.empty()) {
+    const auto lines = open_labels(options.files.labels);
+    for (text::Pair pair; sample.tokens.size() <= 2 && lines->next(pair);) {
+      sample.tokens.resize(1);
+      add(pair.source);
+    }
+  } else if (!options.files.text.empty()) {
     text::LineReader lines(options.files.text);
     for (std::string line; sample.tokens.size() < most && lines.next(line);) add(line);
   } else {
@@ -98,6 +105,11 @@ double milliseconds_of_token(const runtime::Transformer& model, const Sample& sa
     return since(before);
   }
   const auto state = model.begin({&sample.source, 1}, 1);
+  if (config::is_classifier(model.config())) {
+    std::vector<float> states(static_cast<size_t>(model.config().width));
+    for (const int32_t token : sample.tokens) model.read(*state, {&token, 1}, states);
+    return since(before);
+  }
   std::vector<float> log_probs(static_cast<size_t>(model.vocabulary()));
   const double start = timed == Timed::kWhole ? before : system_clock().steady_seconds();
   for (const int32_t token : sample.tokens) model.step(*state, {&token, 1}, log_probs);
@@ -106,7 +118,9 @@ double milliseconds_of_token(const runtime::Transformer& model, const Sample& sa
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
                    Progress& progress) {
-  if (!files.text.empty()) return text_loss(tools, files, 0, [&](int64_t lines) { progress.advance(lines); });
+  const auto advanced = [&](int64_t lines) { progress.advance(lines); };
+  if (!files.labels.path.empty()) return label_loss(tools, files, advanced);
+  if (!files.text.empty()) return text_loss(tools, files, 0, advanced);
   FileLoss loss;
   PairReader reader(files);
   TestPairs pairs;

@@ -34,10 +34,11 @@ std::vector<int64_t> numbers_of_experts(int64_t count);
 runtime::Transformer with_experts(const runtime::ModelBundle& bundle, std::vector<int64_t> active,
                                   bool scaled = true);
 
-// FLOPs of a target token, of a masked_lm of any of its text.
+// FLOPs of a target token, of a masked_lm or a classifier of any of its text.
 double flops_of_token(const config::ModelConfig& config, int64_t active);
 
-// What decoding is timed on: the first line with something in it, or the beginning of a text.
+// What decoding is timed on: the first line with something in it, or the beginning of a text; of a classifier
+// reading the first sentence.
 struct Sample {
   search::Source source;
   std::vector<int32_t> tokens;  // fed one by one
@@ -47,7 +48,8 @@ struct Sample {
 Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
                    const runtime::LineEncoder& encoder);
 
-// Of a token of the sample, decoded one by one; whole: with reading its source. A masked_lm reads it at once.
+// Of a token of the sample, decoded one by one; whole: with reading its source. A masked_lm reads it at once;
+// a classifier says nothing of what comes next.
 enum class Timed { kDecoding, kWhole };
 double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample, Timed timed);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/human_text.h"
@@ -28,6 +29,9 @@ struct Slimmed {
   double flops = 0;                  // of a token (flops_of_token)
   double mebibytes = 0;              // of the weights that a token meets
   std::vector<double> milliseconds;  // of a target token, one sentence at a time; in each repeat
+
+  bool of_classes() const { return loss.found.all > 0; }
+  bool of_bytes() const { return loss.bytes > 0; }
 };
 
 std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
@@ -39,10 +43,13 @@ std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::Mode
   const Sample sample = read_sample(options, bundle, encoder);
   Progress progress({.label = "slimming", .unit = "lines"}, console);
   std::vector<Slimmed> all;
+  bool first = true;  // time that the lines are read, and warned of
   for (const int64_t active : numbers_of_experts(config.experts.count)) {
     const auto loss = [&](bool scaled) {
       const runtime::Transformer model = with_experts(bundle, {active}, scaled);
-      return loss_over(options.files, {bundle, model, search, pool}, encoder, progress);
+      LossTools tools{bundle, model, search, pool};
+      if (!std::exchange(first, false)) tools.warn = [](const std::string&) {};
+      return loss_over(options.files, tools, encoder, progress);
     };
     all.push_back({.active = active,
                    .loss = loss(true),
@@ -75,47 +82,88 @@ std::optional<int64_t> largest_within(const Budget& budget, const std::vector<Sl
 }
 
 std::string picture(const std::vector<Slimmed>& all, const std::string& name) {
+  const bool of_classes = all[0].of_classes();
   report::LineChart chart{
-      .title = "Loss by cost",
+      .title = of_classes ? "Accuracy by cost" : "Loss by cost",
       .subtitle = name + ": from 1 to " + std::to_string(all.back().active) + " experts a token",
-      .x_label = "time of a target token, ms",
-      .y_label = "loss, nats a token",
+      .x_label = of_classes ? "time of a token, ms" : "time of a target token, ms",
+      .y_label = of_classes ? "accuracy, %" : "loss, nats a token",
       .series = {{.name = "experts a token", .points = {}}}};
   for (const Slimmed& of : all) {
-    chart.series[0].points.push_back({median(of.milliseconds), of.loss.loss.per_token()});
+    chart.series[0].points.push_back(
+        {median(of.milliseconds), of_classes ? 100 * of.loss.found.share() : of.loss.loss.per_token()});
   }
   std::ranges::sort(chart.series[0].points, {}, &report::Point::x);
   return line_chart_svg(chart);
 }
 
 nlohmann::ordered_json to_json(const Slimmed& of) {
-  nlohmann::ordered_json json = {
-      {"k", of.active}, {"loss", of.loss.loss.per_token()}, {"perplexity", of.loss.loss.perplexity()}};
+  nlohmann::ordered_json json = {{"k", of.active}};
+  if (of.of_classes()) {
+    json.update({{"accuracy", of.loss.found.share()},
+                 {"right", of.loss.found.right},
+                 {"lines", of.loss.lines},
+                 {"loss", of.loss.loss.per_token()}});
+  } else {
+    json.update({{"loss", of.loss.loss.per_token()}, {"perplexity", of.loss.loss.perplexity()}});
+  }
   if (of.unscaled) json["loss_unscaled"] = of.unscaled->loss.per_token();
-  if (of.loss.bytes > 0) json["bits_per_byte"] = of.loss.bits_per_byte();
+  if (of.unscaled && of.of_classes()) json["accuracy_unscaled"] = of.unscaled->found.share();
+  if (of.of_bytes()) json["bits_per_byte"] = of.loss.bits_per_byte();
   json.update({{"flops_per_target_token", of.flops},
                {"active_weights_mib", of.mebibytes},
                {"milliseconds_per_token", median(of.milliseconds)}});
   return json;
 }
 
-std::string table_text(const std::vector<Slimmed>& all, bool has_bytes) {
+std::string csv_text(const std::vector<Slimmed>& all) {
+  std::string csv =
+      "k,loss,perplexity,bits_per_byte,flops_per_target_token,active_weights_mib,milliseconds_per_token,"
+      "loss_unscaled,accuracy\n";
+  for (const Slimmed& of : all) {
+    csv += fmt::format("{},{:.6f},{},{},{:.0f},{:.3f},{:.4f},{},{}\n", of.active, of.loss.loss.per_token(),
+                       of.of_classes() ? "" : fmt::format("{:.6f}", of.loss.loss.perplexity()),
+                       of.of_bytes() ? fmt::format("{:.6f}", of.loss.bits_per_byte()) : "", of.flops,
+                       of.mebibytes, median(of.milliseconds),
+                       of.unscaled ? fmt::format("{:.6f}", of.unscaled->loss.per_token()) : "",
+                       of.of_classes() ? fmt::format("{:.6f}", of.loss.found.share()) : "");
+  }
+  return csv;
+}
+
+// What a row says of the model's worth.
+std::vector<std::string> quality_names(const Slimmed& of) {
+  std::vector<std::string> names;
+  if (of.of_classes()) names.push_back("accuracy");
+  names.push_back("loss");
+  if (of.unscaled) names.push_back("unscaled");
+  if (!of.of_classes()) names.push_back("perplexity");
+  if (of.of_bytes()) names.push_back("bits a byte");
+  return names;
+}
+
+std::vector<std::string> quality(const Slimmed& of) {
+  std::vector<std::string> cells;
+  if (of.of_classes()) cells.push_back(fmt::format("{:.2f} %", 100 * of.loss.found.share()));
+  cells.push_back(fmt::format("{:.4f}", of.loss.loss.per_token()));
+  if (of.unscaled) cells.push_back(fmt::format("{:.4f}", of.unscaled->loss.per_token()));
+  if (!of.of_classes()) cells.push_back(fmt::format("{:.3f}", of.loss.loss.perplexity()));
+  if (of.of_bytes()) cells.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
+  return cells;
+}
+
+std::string table_text(const std::vector<Slimmed>& all) {
   using report::Align;
-  std::vector<report::Column> columns = {{"k", Align::kRight}, {"loss", Align::kRight}};
-  if (all[0].unscaled) columns.push_back({"unscaled", Align::kRight});
-  columns.push_back({"perplexity", Align::kRight});
-  if (has_bytes) columns.push_back({"bits a byte", Align::kRight});
+  std::vector<report::Column> columns = {{"k", Align::kRight}};
+  for (const std::string& name : quality_names(all[0])) columns.push_back({name, Align::kRight});
   for (const char* name : {"MFLOP a token", "of all", "weights, MiB", "ms a token", "of all"}) {
     columns.push_back({name, Align::kRight});
   }
   report::Table table(columns);
   const Slimmed& last = all.back();
   for (const Slimmed& of : all) {
-    std::vector<std::string> row = {fmt::format("{}", of.active),
-                                    fmt::format("{:.4f}", of.loss.loss.per_token())};
-    if (of.unscaled) row.push_back(fmt::format("{:.4f}", of.unscaled->loss.per_token()));
-    row.push_back(fmt::format("{:.3f}", of.loss.loss.perplexity()));
-    if (has_bytes) row.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
+    std::vector<std::string> row = quality(of);
+    row.insert(row.begin(), fmt::format("{}", of.active));
     row.insert(row.end(),
                {fmt::format("{:.2f}", of.flops / 1e6), fmt::format("{:.2f}", of.flops / last.flops),
                 fmt::format("{:.1f}", of.mebibytes), fmt::format("{:.3f}", median(of.milliseconds)),
@@ -123,6 +171,37 @@ std::string table_text(const std::vector<Slimmed>& all, bool has_bytes) {
     table.add_row(std::move(row));
   }
   return table.text();
+}
+
+void print(const AnalysisOptions& options, const std::vector<Slimmed>& all, std::optional<int64_t> within,
+           std::ostream& out) {
+  out << table_text(all);
+  if (all[0].of_classes()) {
+    out << fmt::format(
+        "\nAccuracy and loss, in nats a sentence: over {} sentences. Time: reading the first of them, on one "
+        "thread; the median of 11 runs in turns.\n",
+        grouped(static_cast<int64_t>(all[0].loss.lines)));
+  } else {
+    out << "\nTime: decoding the files' first tokens, one sentence on one thread; the median of 11 runs in "
+           "turns.\n";
+  }
+  if (all[0].loss.left_out > 0) {
+    out << fmt::format("{} pairs with an empty side are left out of the loss\n", all[0].loss.left_out);
+  }
+  if (within) out << fmt::format("Within {}: --experts k={}\n", options.budget, *within);
+}
+
+nlohmann::ordered_json to_json(const AnalysisOptions& options, const Budget& budget,
+                               const std::vector<Slimmed>& all, std::optional<int64_t> within) {
+  nlohmann::ordered_json result = {{"model", options.paths[0]},
+                                   {"left_out", all[0].loss.left_out},
+                                   {"results", nlohmann::ordered_json::array()}};
+  for (const Slimmed& of : all) result["results"].push_back(to_json(of));
+  if (budget.milliseconds > 0) result["budget_ms"] = budget.milliseconds;
+  if (budget.share > 0) result["budget_share"] = budget.share;
+  if (budget.given())
+    result["k"] = within ? nlohmann::ordered_json(*within) : nlohmann::ordered_json(nullptr);
+  return result;
 }
 
 }  // namespace
@@ -144,41 +223,12 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
   if (options.per_layer) return slim_by_layer(options, bundle, context);
   const std::vector<Slimmed> all = measure(options, bundle, context.console);
   if (!options.svg.empty()) write_output(options.svg, picture(all, options.paths[0]), context);
-  if (!options.csv.empty()) {
-    std::string csv =
-        "k,loss,perplexity,bits_per_byte,flops_per_target_token,active_weights_mib,milliseconds_per_token,"
-        "loss_unscaled\n";
-    for (const Slimmed& of : all) {
-      const bool of_text = of.loss.bytes > 0;
-      csv += fmt::format("{},{:.6f},{:.6f},{},{:.0f},{:.3f},{:.4f},{}\n", of.active, of.loss.loss.per_token(),
-                         of.loss.loss.perplexity(),
-                         of_text ? fmt::format("{:.6f}", of.loss.bits_per_byte()) : "", of.flops,
-                         of.mebibytes, median(of.milliseconds),
-                         of.unscaled ? fmt::format("{:.6f}", of.unscaled->loss.per_token()) : "");
-    }
-    write_output(options.csv, csv, context);
-  }
+  if (!options.csv.empty()) write_output(options.csv, csv_text(all), context);
   const std::optional<int64_t> within = budget.given() ? largest_within(budget, all) : std::nullopt;
   if (context.json) {
-    nlohmann::ordered_json result = {{"model", options.paths[0]},
-                                     {"left_out", all[0].loss.left_out},
-                                     {"results", nlohmann::ordered_json::array()}};
-    for (const Slimmed& of : all) result["results"].push_back(to_json(of));
-    if (budget.given()) {
-      if (budget.milliseconds > 0) result["budget_ms"] = budget.milliseconds;
-      if (budget.share > 0) result["budget_share"] = budget.share;
-      result["k"] = within ? nlohmann::ordered_json(*within) : nlohmann::ordered_json(nullptr);
-    }
-    context.out << result.dump() << "\n";
+    context.out << to_json(options, budget, all, within).dump() << "\n";
   } else {
-    context.out << table_text(all, all[0].loss.bytes > 0)
-                << "\nTime: decoding the files' first tokens, one sentence on one thread; the median of 11 "
-                   "runs in turns.\n";
-    if (all[0].loss.left_out > 0) {
-      context.out << fmt::format("{} pairs with an empty side are left out of the loss\n",
-                                 all[0].loss.left_out);
-    }
-    if (within) context.out << fmt::format("Within {}: --experts k={}\n", options.budget, *within);
+    print(options, all, within, context.out);
   }
   if (budget.given() && !within) {
     fail("no number of experts keeps a token within {}; with one it takes {:.3f} ms and {:.0f}% of the FLOPs",

@@ -97,7 +97,7 @@ TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
     EXPECT_EQ(of["loss"] == of["loss_unscaled"], as_made) << "scales of 1 change no bit";
   }
   EXPECT_EQ(loss_of("scaled", "router"), loss_of("lm", "router"));
-  EXPECT_THAT(read_file(path("csv")), HasSubstr("milliseconds_per_token,loss_unscaled\n"));
+  EXPECT_THAT(read_file(path("csv")), HasSubstr("milliseconds_per_token,loss_unscaled,accuracy\n"));
   EXPECT_THAT(analyze({path("scaled"), "--text", path("text")}).output, HasSubstr("unscaled"));
   EXPECT_FALSE(
       analyze({path("lm"), "--text", path("text"), "--json"}).json()["results"][0].contains("loss_unscaled"));
