@@ -170,7 +170,8 @@ TEST_P(ClassifierExpertsTest, EveryTokenOfASentenceVotesAndTheMostVotedAreKept) 
       analyze({"votes", path("routed"), "--text", path("sentences"), "--active", "1", "--json"});
   ASSERT_EQ(answer.code, 0) << answer.errors;
   ASSERT_EQ(answer.json()["layers"].size(), 3u);
-  for (const auto& of : answer.json()["layers"]) {
+  const auto all_of = answer.json()["layers"];  // a loop does not keep what json() gave
+  for (const auto& of : all_of) {
     EXPECT_EQ(of["votes"][1].get<uint64_t>() + of["votes"][3].get<uint64_t>(), tokens);
     EXPECT_EQ(of["votes"][0].get<uint64_t>() + of["votes"][2].get<uint64_t>(), 0u);
   }

@@ -114,7 +114,8 @@ TEST_F(ExpertCommandsTest, VotesAreCountedAndTheMostVotedKept) {
   }
   // With three a token, the two indifferent ones are in between and always chosen.
   const Answer three = votes({path("routed"), "--text", path("text"), "--active", "3", "--json"});
-  for (const auto& layer : three.json()["layers"]) {
+  const auto all_three = three.json()["layers"];  // a loop does not keep what json() gave
+  for (const auto& layer : all_three) {
     EXPECT_EQ(layer["votes"][0], tokens);
     EXPECT_EQ(layer["votes"][2], tokens);
   }

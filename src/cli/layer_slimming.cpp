@@ -12,7 +12,6 @@
 #include "cli/layer_numbers.h"
 #include "cli/slimming.h"
 #include "report/table.h"
-#include "store/model_size.h"
 
 namespace megin::cli {
 namespace {
@@ -49,7 +48,7 @@ class LayerSlimming {
     lower_layer_by_layer({.layers = config::count_expert_layers(config),
                           .numbers = numbers,
                           .loss = [this](const auto& active) { return loss(active); },
-                          .cost = [this](const auto& active) { return flops(active); },
+                          .cost = [&](const auto& active) { return flops_of_token(config, active); },
                           .fits = [this](const LayerNumbers& step) { return take(step); }});
     return std::move(steps_);
   }
@@ -76,19 +75,13 @@ class LayerSlimming {
     return of.loss.per_token();
   }
 
-  // Of a token of each side.
-  double flops(const std::vector<int64_t>& active) const {
-    const store::TokenFlops of = store::count_token_flops(bundle_.weights->config, active, 0);
-    return of.source + of.target;
-  }
-
   double milliseconds(const std::vector<int64_t>& active) const {
     constexpr int kRepeats = 11;
     const runtime::Transformer model = with_experts(bundle_, active);
     std::vector<double> found;
-    milliseconds_of_token(model, sample_, Timed::kWhole);  // the first one packs the weights
+    milliseconds_of_token(model, sample_);  // the first one packs the weights
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
-      found.push_back(milliseconds_of_token(model, sample_, Timed::kWhole));
+      found.push_back(milliseconds_of_token(model, sample_));
     }
     return median(found);
   }
@@ -164,10 +157,8 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
     context.out << result.dump() << "\n";
   } else {
     context.out << table_text(steps)
-                << fmt::format(
-                       "\nLoss: over the first {} lines. FLOPs: of a token of each side. Time: reading and "
-                       "decoding the first of them, on one thread; the median of 11 runs.\n",
-                       options.lines.value_or(kLines));
+                << fmt::format("\nLoss: over the first {} lines. {}", options.lines.value_or(kLines),
+                               cost_note(bundle.weights->config));
     if (within) {
       context.out << fmt::format("Within {}: --experts {}\n", options.budget,
                                  experts_option(steps.back().numbers));

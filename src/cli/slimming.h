@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,8 +37,13 @@ std::vector<int64_t> numbers_of_experts(int64_t count);
 runtime::Transformer with_experts(const runtime::ModelBundle& bundle, std::vector<int64_t> active,
                                   bool scaled = true);
 
-// FLOPs of a target token, of a masked_lm or a classifier of any of its text.
-double flops_of_token(const config::ModelConfig& config, int64_t active);
+// The largest of 1 ... count that fits, where what is larger costs more; none: not even 1. Where costs were
+// measured and are not quite in order, it is one that fits while the next one does not.
+std::optional<int64_t> largest_fitting(int64_t count, const std::function<bool(int64_t)>& fits);
+
+// FLOPs of a token of each side with so many experts in all expert layers or in each; of a masked_lm, of a
+// token that it reads.
+double flops_of_token(const config::ModelConfig& config, std::span<const int64_t> active);
 
 // What decoding is timed on: the first line with something in it, or the beginning of a text; of a classifier
 // reading the first sentence.
@@ -48,10 +56,12 @@ struct Sample {
 Sample read_sample(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
                    const runtime::LineEncoder& encoder);
 
-// Of a token of the sample, decoded one by one; whole: with reading its source. A masked_lm reads it at once;
+// Of a token of the sample: reading its source, and decoding them one by one. A masked_lm reads them at once;
 // a classifier says nothing of what comes next.
-enum class Timed { kDecoding, kWhole };
-double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample, Timed timed);
+double milliseconds_of_token(const runtime::Transformer& model, const Sample& sample);
+
+// For people: what FLOPs and times are of.
+std::string cost_note(const config::ModelConfig& config);
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
                    Progress& progress);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/slimming.h"
 #include "cli/small_models.h"
 
 namespace megin::cli {
@@ -77,6 +78,58 @@ TEST_F(SlimmingTest, MeasuresOnSoManyLinesAndSaysWhatDoesNotFit) {
   EXPECT_THAT(share.output, HasSubstr("Within 80%: --experts k=2\n"));
 }
 
+// Of 25,344 FLOPs with all four experts (three layers of attention 2,048, router 128 and 1,536 for each
+// expert, and 12 symbols' 384) three keep 20,736, 82 %; two 64 %.
+TEST_F(SlimmingTest, AShareAllowsNumbersBetweenThePowersOfTwo) {
+  const Answer answer = analyze({path("lm"), "--text", path("text"), "--budget", "85%", "--json"});
+  ASSERT_EQ(answer.code, 0) << answer.errors;
+  EXPECT_EQ(answer.json()["k"], 3);
+  const auto results = answer.json()["results"];
+  ASSERT_EQ(results.size(), 4u) << "1, 2 and 4, and the one that was found";
+  EXPECT_EQ(results[2]["k"], 3);
+  EXPECT_EQ(results[2]["flops_per_token"], 20736);
+  EXPECT_EQ(results[3]["flops_per_token"], 25344);
+  EXPECT_NEAR(results[2]["loss"].get<double>(), loss_of("lm", "k=3"), 1e-6);
+  EXPECT_GT(results[2]["milliseconds_per_token"], 0.0);
+  const Answer time = analyze({path("lm"), "--text", path("text"), "--budget", "10s", "--json"});
+  EXPECT_EQ(time.json()["k"], 4);
+  EXPECT_EQ(time.json()["results"].size(), 3u);
+}
+
+TEST_F(SlimmingTest, TheLargestNumberThatFitsIsFound) {
+  for (const int64_t count : {1, 2, 6, 8, 13, 64}) {
+    for (int64_t most = 0; most <= count; ++most) {
+      std::vector<int64_t> tried;  // a token takes as many milliseconds as experts
+      const auto found = largest_fitting(count, [&](int64_t active) {
+        tried.push_back(active);
+        return active <= most;
+      });
+      EXPECT_EQ(found.value_or(0), most) << "of " << count;
+      EXPECT_LE(tried.size(), 8u) << "each is a measurement";
+    }
+  }
+}
+
+// A token of each side meets two experts less in each of the three layers: 3 * 2 * 1,536 FLOPs, whether the
+// number is one for all layers or one for each.
+TEST_F(SlimmingTest, SharesAreOfBothSidesInBothForms) {
+  const auto flops = [&](std::vector<std::string> more, const char* list) {
+    more.insert(more.begin(), {path("translates"), "--src", path("text"), "--ref", path("text"), "--json"});
+    const Answer answer = analyze(more);
+    EXPECT_EQ(answer.code, 0) << answer.errors;
+    std::vector<double> found;
+    const auto all_of = answer.json()[list];  // a loop does not keep what json() gave
+    for (const auto& of : all_of) found.push_back(of["flops_per_token"]);
+    return found;
+  };
+  const std::vector<double> same = flops({}, "results"), by_layer = flops({"--per-layer"}, "steps");
+  ASSERT_EQ(same.size(), 3u);
+  EXPECT_EQ(same[2] - same[1], 9216);
+  EXPECT_EQ(same[1] - same[0], 4608);
+  EXPECT_EQ(by_layer.front(), same[2]);
+  EXPECT_EQ(by_layer.back(), same[0]);
+}
+
 TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
   ASSERT_EQ(calibrate({path("lm"), path("scaled"), "--text", path("text")}).code, 0);
   for (const char* layer : {"decoder.layers.0", "decoder.layers.1", "decoder.layers.2"}) {
@@ -88,7 +141,8 @@ TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
   }
   const Answer answer = analyze({path("scaled"), "--text", path("text"), "--json", "--csv", path("csv")});
   ASSERT_EQ(answer.code, 0) << answer.errors;
-  for (const auto& of : answer.json()["results"]) {
+  const auto all_of = answer.json()["results"];  // a loop does not keep what json() gave
+  for (const auto& of : all_of) {
     const std::string experts = "k=" + std::to_string(of["k"].get<int64_t>());
     EXPECT_EQ(of["loss"], loss_of("scaled", experts));
     EXPECT_EQ(of["loss_unscaled"], loss_of("lm", experts)) << "as before calibration";
