@@ -130,6 +130,18 @@ TEST_F(SlimmingTest, SharesAreOfBothSidesInBothForms) {
   EXPECT_EQ(by_layer.back(), same[0]);
 }
 
+TEST_F(SlimmingTest, ALineThatIsTooLongGetsAdviceThatCanBeFollowed) {
+  std::string line;
+  for (int i = 0; i < 40; ++i) line += "ab ";
+  write_file_atomically(path("long"), "ab\n" + line + "\n");
+  write_file_atomically(path("short"), "ab\ncd\n");
+  const Answer answer = analyze({path("translates"), "--src", path("long"), "--ref", path("short")});
+  EXPECT_EQ(answer.code, 1);
+  EXPECT_THAT(answer.errors, HasSubstr("line 2: wanted at most 30 tokens, end mark included, found "));
+  EXPECT_THAT(answer.errors, HasSubstr("; split the line or take it out (megin translate also cuts off"));
+  EXPECT_THAT(answer.errors, testing::Not(HasSubstr("choose to")));
+}
+
 TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
   ASSERT_EQ(calibrate({path("lm"), path("scaled"), "--text", path("text")}).code, 0);
   for (const char* layer : {"decoder.layers.0", "decoder.layers.1", "decoder.layers.2"}) {
