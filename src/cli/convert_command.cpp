@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/expert_vote_files.h"
 #include "cli/measured_run.h"
+#include "cli/model_path.h"
 #include "cli/rewritten_model.h"
 #include "config/enums.h"
 
@@ -49,7 +50,7 @@ void keep_most_voted(const ConvertOptions& options, CommandContext& context) {
     fail_usage(
         "--text, --labels, --src and --ref: are read by `megin analyze votes`, not with --keep-experts");
   }
-  const store::LayerVotes votes = read_votes(options.votes);
+  const store::LayerVotes votes = read_votes(options.votes, find_model(options.model));
   const int64_t keep = options.keep;
   write_rewritten(options.model, options.output, fmt::format("the {} most voted experts of each layer", keep),
                   context, [&](const config::ModelConfig& model, const store::TensorLookup& tensors) {
