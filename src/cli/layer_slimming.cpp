@@ -149,6 +149,7 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
   if (context.json) {
     nlohmann::ordered_json result = {{"model", options.paths[0]}, {"steps", nlohmann::ordered_json::array()}};
     for (const TimedStep& step : steps) result["steps"].push_back(to_json(step));
+    add_memory(memory_use(bundle.weights->config), result);
     if (!options.budget.empty()) {
       result["budget"] = options.budget;
       result["experts"] = within ? nlohmann::ordered_json(experts_option(steps.back().numbers))
@@ -158,7 +159,8 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
   } else {
     context.out << table_text(steps)
                 << fmt::format("\nLoss: over the first {} lines. {}", options.lines.value_or(kLines),
-                               cost_note(bundle.weights->config));
+                               cost_note(bundle.weights->config))
+                << memory_note(memory_use(bundle.weights->config));
     if (within) {
       context.out << fmt::format("Within {}: --experts {}\n", options.budget,
                                  experts_option(steps.back().numbers));

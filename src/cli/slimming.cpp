@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/processors.h"
 #include "cli/label_loss.h"
 #include "config/dispatch.h"
 #include "runtime/masked_model.h"
@@ -129,6 +131,26 @@ std::string cost_note(const config::ModelConfig& config) {
                      : translates                   ? "reading the first line and decoding its reference"
                      : config::is_masked_lm(config) ? "reading the first tokens at once"
                                                     : "decoding the first tokens one by one");
+}
+
+MemoryUse memory_use(const config::ModelConfig& config) {
+  constexpr double kMebibyte = 1 << 20;
+  const auto weights = static_cast<double>(store::count_parameters(config).total()) * sizeof(float);
+  const auto most = static_cast<double>(process_usage().peak_resident_bytes);
+  return {.weights_mebibytes = weights / kMebibyte, .most_mebibytes = most / kMebibyte};
+}
+
+std::string memory_note(const MemoryUse& memory) {
+  return fmt::format(
+      "Memory: {:.1f} MiB of weights, as all experts are loaded whatever the number a token meets; the "
+      "process "
+      "took at most {:.1f} MiB.\n",
+      memory.weights_mebibytes, memory.most_mebibytes);
+}
+
+void add_memory(const MemoryUse& memory, nlohmann::ordered_json& json) {
+  json["weights_mib"] = memory.weights_mebibytes;
+  json["peak_resident_mib"] = memory.most_mebibytes;
 }
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -62,6 +63,15 @@ double milliseconds_of_token(const runtime::Transformer& model, const Sample& sa
 
 // For people: what FLOPs and times are of.
 std::string cost_note(const config::ModelConfig& config);
+
+// Of the process, which has all experts whatever the number that a token meets: so it is one for all numbers.
+struct MemoryUse {
+  double weights_mebibytes = 0;  // of the model
+  double most_mebibytes = 0;     // resident until now: weights, packed too, texts and what is computed
+};
+MemoryUse memory_use(const config::ModelConfig& config);
+std::string memory_note(const MemoryUse& memory);  // for people
+void add_memory(const MemoryUse& memory, nlohmann::ordered_json& json);
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
                    Progress& progress);

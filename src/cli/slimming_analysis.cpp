@@ -193,7 +193,7 @@ std::string table_text(const std::vector<Slimmed>& all) {
   using report::Align;
   std::vector<report::Column> columns = {{"k", Align::kRight}};
   for (const std::string& name : quality_names(all[0])) columns.push_back({name, Align::kRight});
-  for (const char* name : {"MFLOP a token", "of all", "weights, MiB", "ms a token", "of all"}) {
+  for (const char* name : {"MFLOP a token", "of all", "weights a token meets, MiB", "ms a token", "of all"}) {
     columns.push_back({name, Align::kRight});
   }
   report::Table table(columns);
@@ -218,17 +218,20 @@ void print(const AnalysisOptions& options, const config::ModelConfig& config, co
     out << fmt::format("Accuracy, and loss in nats a sentence: of {} sentences. ",
                        grouped(static_cast<int64_t>(of.lines)));
   }
-  out << cost_note(config);
+  out << cost_note(config) << memory_note(memory_use(config));
   if (of.left_out > 0)
     out << fmt::format("{} pairs with an empty side are left out of the loss\n", of.left_out);
   if (found.within) out << fmt::format("Within {}: --experts k={}\n", options.budget, *found.within);
 }
 
-nlohmann::ordered_json to_json(const AnalysisOptions& options, const Budget& budget, const Slimming& found) {
+nlohmann::ordered_json to_json(const AnalysisOptions& options, const config::ModelConfig& config,
+                               const Slimming& found) {
+  const Budget budget = parse_budget(options.budget);
   nlohmann::ordered_json result = {{"model", options.paths[0]},
                                    {"left_out", found.all[0].loss.left_out},
                                    {"results", nlohmann::ordered_json::array()}};
   for (const Slimmed& of : found.all) result["results"].push_back(to_json(of));
+  add_memory(memory_use(config), result);
   if (budget.milliseconds > 0) result["budget_ms"] = budget.milliseconds;
   if (budget.share > 0) result["budget_share"] = budget.share;
   if (budget.given())
@@ -258,7 +261,7 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
   if (!options.svg.empty()) write_output(options.svg, picture(all, options.paths[0]), context);
   if (!options.csv.empty()) write_output(options.csv, csv_text(all), context);
   if (context.json) {
-    context.out << to_json(options, budget, found).dump() << "\n";
+    context.out << to_json(options, config, found).dump() << "\n";
   } else {
     print(options, config, found, context.out);
   }

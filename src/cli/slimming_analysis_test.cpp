@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "cli/slimming.h"
 #include "cli/small_models.h"
 
@@ -128,6 +130,24 @@ TEST_F(SlimmingTest, SharesAreOfBothSidesInBothForms) {
   EXPECT_EQ(same[1] - same[0], 4608);
   EXPECT_EQ(by_layer.front(), same[2]);
   EXPECT_EQ(by_layer.back(), same[0]);
+}
+
+// A safetensors file is 8 bytes, the length of its header, the header, and the weights.
+TEST_F(SlimmingTest, MemoryIsThatOfAllExperts) {
+  const std::string file = read_file(path("lm") + "/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof(header));
+  const double weights = static_cast<double>(file.size() - 8 - header) / (1 << 20);
+  const auto found = analyze({path("lm"), "--text", path("text"), "--json"}).json();
+  EXPECT_DOUBLE_EQ(found["weights_mib"], weights);
+  EXPECT_DOUBLE_EQ(found["results"].back()["active_weights_mib"], weights);
+  EXPECT_LT(found["results"][0]["active_weights_mib"], weights);
+  EXPECT_GT(found["peak_resident_mib"], weights);
+  const Answer table = analyze({path("lm"), "--text", path("text")});
+  EXPECT_THAT(table.output, HasSubstr("weights a token meets, MiB"));
+  EXPECT_THAT(table.output, HasSubstr("Memory: 0.1 MiB of weights, as all experts are loaded"));
+  EXPECT_DOUBLE_EQ(
+      analyze({path("lm"), "--text", path("text"), "--per-layer", "--json"}).json()["weights_mib"], weights);
 }
 
 TEST_F(SlimmingTest, ALineThatIsTooLongGetsAdviceThatCanBeFollowed) {
