@@ -107,6 +107,21 @@ nlohmann::ordered_json to_json(const TimedStep& step) {
   return json;
 }
 
+// By FLOPs, which tell apart what steps of one layer cost; their times are too alike.
+std::string picture(const std::vector<TimedStep>& steps, const std::string& name) {
+  const bool of_classes = steps[0].found.all > 0;
+  std::vector<report::Point> points;
+  for (const TimedStep& step : steps) {
+    points.push_back({step.numbers.cost / 1e6, of_classes ? 100 * step.found.share() : step.numbers.loss});
+  }
+  return cost_picture(
+      {.subtitle = fmt::format("{}: experts layer by layer, from {} to {}", name,
+                               experts_option(steps[0].numbers), experts_option(steps.back().numbers)),
+       .cost = "MFLOP a token",
+       .of_classes = of_classes},
+      std::move(points));
+}
+
 std::string table_text(const std::vector<TimedStep>& steps) {
   using report::Align;
   const bool of_classes = steps[0].found.all > 0;
@@ -133,10 +148,10 @@ std::string table_text(const std::vector<TimedStep>& steps) {
 
 void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
                    CommandContext& context) {
-  if (!options.svg.empty()) fail_usage("--svg: has no picture of --per-layer; leave one of them out");
   LayerSlimming slimming(options, bundle, context.console);
   const std::vector<TimedStep> steps = slimming.run();
   const bool within = slimming.fits(steps.back());
+  if (!options.svg.empty()) write_output(options.svg, picture(steps, options.paths[0]), context);
   if (!options.csv.empty()) {
     std::string csv = "experts,loss,flops_per_token,milliseconds_per_token,accuracy\n";
     for (const TimedStep& step : steps) {

@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "cli/analysis.h"
 #include "cli/test_files.h"
+#include "report/line_chart.h"
 #include "runtime/line_encoder.h"
 
 namespace megin::cli {
@@ -72,6 +73,14 @@ struct MemoryUse {
 MemoryUse memory_use(const config::ModelConfig& config);
 std::string memory_note(const MemoryUse& memory);  // for people
 void add_memory(const MemoryUse& memory, nlohmann::ordered_json& json);
+
+// What a model is worth by what it costs, as SVG.
+struct CostPicture {
+  std::string subtitle;
+  std::string cost;         // of the points' x, with its unit
+  bool of_classes = false;  // their y: accuracy in percent; or else the loss
+};
+std::string cost_picture(const CostPicture& picture, std::vector<report::Point> points);
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
                    Progress& progress);

@@ -15,7 +15,6 @@
 #include "cli/analysis.h"
 #include "cli/decoding_options.h"
 #include "cli/slimming.h"
-#include "report/line_chart.h"
 #include "report/table.h"
 #include "store/model_size.h"
 
@@ -120,18 +119,14 @@ class Measuring {
 
 std::string picture(const std::vector<Slimmed>& all, const std::string& name) {
   const bool of_classes = all[0].of_classes();
-  report::LineChart chart{
-      .title = of_classes ? "Accuracy by cost" : "Loss by cost",
-      .subtitle = name + ": from 1 to " + std::to_string(all.back().active) + " experts a token",
-      .x_label = "time of a token, ms",
-      .y_label = of_classes ? "accuracy, %" : "loss, nats a token",
-      .series = {{.name = "experts a token", .points = {}}}};
+  std::vector<report::Point> points;
   for (const Slimmed& of : all) {
-    chart.series[0].points.push_back(
-        {of.milliseconds, of_classes ? 100 * of.loss.found.share() : of.loss.loss.per_token()});
+    points.push_back({of.milliseconds, of_classes ? 100 * of.loss.found.share() : of.loss.loss.per_token()});
   }
-  std::ranges::sort(chart.series[0].points, {}, &report::Point::x);
-  return line_chart_svg(chart);
+  return cost_picture({.subtitle = fmt::format("{}: from 1 to {} experts a token", name, all.back().active),
+                       .cost = "time of a token, ms",
+                       .of_classes = of_classes},
+                      std::move(points));
 }
 
 nlohmann::ordered_json to_json(const Slimmed& of) {

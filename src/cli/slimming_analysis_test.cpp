@@ -150,6 +150,27 @@ TEST_F(SlimmingTest, MemoryIsThatOfAllExperts) {
       analyze({path("lm"), "--text", path("text"), "--per-layer", "--json"}).json()["weights_mib"], weights);
 }
 
+TEST_F(SlimmingTest, PicturesHaveADotForEveryRow) {
+  const auto dots = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {path("lm"), "--text", path("text"), "--svg", path("svg")});
+    const Answer answer = analyze(more);
+    EXPECT_EQ(answer.code, 0) << answer.errors;
+    const std::string svg = read_file(path("svg"));
+    EXPECT_THAT(svg, HasSubstr("Loss by cost"));
+    EXPECT_THAT(svg, HasSubstr("loss, nats a token"));
+    int found = 0;
+    for (size_t at = 0; (at = svg.find("<circle", at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  EXPECT_EQ(dots({}), 3) << "1, 2 and 4";
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("from 1 to 4 experts a token"));
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("time of a token, ms"));
+  EXPECT_EQ(dots({"--budget", "85%"}), 4) << "and 3";
+  EXPECT_EQ(dots({"--per-layer"}), 7) << "three layers lowered twice";
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("from k=4,4,4 to k=1,1,1"));
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("MFLOP a token"));
+}
+
 TEST_F(SlimmingTest, ALineThatIsTooLongGetsAdviceThatCanBeFollowed) {
   std::string line;
   for (int i = 0; i < 40; ++i) line += "ab ";
