@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/analysis.h"
 #include "cli/command.h"
+#include "cli/label_loss.h"
 #include "cli/output_file.h"
 
 namespace megin::cli {
@@ -64,12 +65,14 @@ void add_analyze_command(Program& program) {
            "--seeds K --json`.\n"
            "slimming MODEL: loss, FLOPs and decoding time of a token with 1, 2, 4 ... of a model's experts, "
            "on "
-           "--text, or --src and --ref; and with --budget how many of them that allows. With --per-layer a "
+           "--text, or --src and --ref, of a classifier accuracy on --labels; and with --budget how many of "
+           "them that allows. With --per-layer a "
            "number "
            "for each expert layer: from all experts downwards, the layer is lowered that costs the least "
            "loss for "
            "the FLOPs it saves.\n"
-           "votes MODEL: how many tokens of --text, or of --src and --ref, choose each expert of each layer, "
+           "votes MODEL: how many tokens of --text, of --src and --ref, or of the sentences of --labels, "
+           "choose each expert of each layer, "
            "from "
            "one pass over them; its --json is what megin convert --keep-experts reads.\n"
            "Loads and confidence over a training, and the pictures of fluctuation and consistency beside "
@@ -92,10 +95,14 @@ void add_analyze_command(Program& program) {
   command.add_option("--top", call->options.top, "of experts: symbols shown of each; of votes: experts")
       ->capture_default_str();
   command.add_option("--key", call->options.key, "of consistency: bleu or loss")->capture_default_str();
-  command.add_option("--text", call->options.files.text, "of slimming, votes: a text for a language model");
+  command.add_option(
+      "--text", call->options.files.text,
+      "of slimming, votes: a text for a language model; of votes also sentences, one a line, for "
+      "a classifier");
   command.add_option("--src", call->options.files.source,
                      "of slimming, votes: sources for one that translates");
   command.add_option("--ref", call->options.files.reference, "of slimming, votes: and their references");
+  add_label_options(command, call->options.files.labels);
   command.add_option("--tag", call->options.tag,
                      "of slimming, votes: target-language tag put before each source line");
   command

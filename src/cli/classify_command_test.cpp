@@ -193,7 +193,7 @@ TEST_F(ClassifyCommandTest, WrongCallsSayWhatToDo) {
   EXPECT_EQ(run({"generate", path("classifier"), "--prompt", "a"}), 2);
   EXPECT_THAT(err_, HasSubstr("use megin classify"));
   EXPECT_EQ(run({"evaluate", path("classifier"), "--text", path("lines")}), 2);
-  EXPECT_THAT(err_, HasSubstr("megin evaluate --labels FILE"));
+  EXPECT_THAT(err_, HasSubstr("wanted --labels FILE (sentences with their labels) for a classifier"));
   EXPECT_EQ(run({"evaluate", path("lm"), "--labels", path("lines")}), 2);
   EXPECT_THAT(err_, HasSubstr("--labels: wanted a classifier"));
   EXPECT_EQ(run({"evaluate", path("classifier"), "--labels", path("lines"), "--text", path("lines")}), 2);

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/expert_vote_files.h"
 #include "cli/measured_run.h"
+#include "cli/model_path.h"
 #include "cli/rewritten_model.h"
 #include "config/enums.h"
 
@@ -46,9 +47,10 @@ void keep_most_voted(const ConvertOptions& options, CommandContext& context) {
         "--keep-experts: wanted --votes FILE with it, which `megin analyze votes MODEL --json` writes");
   }
   if (options.read.given()) {
-    fail_usage("--text, --src and --ref: are read by `megin analyze votes`, not with --keep-experts");
+    fail_usage(
+        "--text, --labels, --src and --ref: are read by `megin analyze votes`, not with --keep-experts");
   }
-  const store::LayerVotes votes = read_votes(options.votes);
+  const store::LayerVotes votes = read_votes(options.votes, find_model(options.model));
   const int64_t keep = options.keep;
   write_rewritten(options.model, options.output, fmt::format("the {} most voted experts of each layer", keep),
                   context, [&](const config::ModelConfig& model, const store::TensorLookup& tensors) {
@@ -77,7 +79,7 @@ void convert(const ConvertOptions& options, CommandContext& context) {
     activity = find_activity(options, context.console);
     split.activity = activity;
   } else if (options.read.given()) {
-    fail_usage("--text, --src and --ref: are read for --split coactivation alone; found --split {}",
+    fail_usage("--text, --labels, --src and --ref: are read for --split coactivation alone; found --split {}",
                options.split);
   }
   const std::string how = split.split == store::ExpertSplit::kCopy

@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/decoding_options.h"
 #include "cli/label_evaluation.h"
+#include "cli/label_loss.h"
 #include "cli/test_files.h"
 #include "config/enums.h"
 #include "metric/corpus.h"
@@ -25,7 +26,6 @@ namespace {
 struct EvaluateOptions {
   DecodingOptions decoding;
   TestFiles files;
-  LabelFile labels;
   int64_t block_tokens = 0;
   int64_t seeds = 1;
   bool loss_only = false;
@@ -206,10 +206,10 @@ void print(const EvaluateOptions& options, const std::vector<Evaluation>& runs, 
 void evaluate(const EvaluateOptions& given, CommandContext& context) {
   EvaluateOptions options = given;
   if (options.seeds < 1) fail_usage("--seeds: wanted at least 1, found {}", options.seeds);
-  if (!options.labels.path.empty()) {
+  if (!options.files.labels.path.empty()) {
     if (!options.files.source.empty() || !options.files.reference.empty() || !options.files.text.empty())
       fail_usage("--labels: wanted no --src, --ref or --text beside it");
-    return evaluate_labels(options.decoding, options.labels, options.seeds, context);
+    return evaluate_labels(options.decoding, options.files, options.seeds, context);
   }
   const runtime::ModelBundle bundle = runtime::open_model(options.decoding.model);
   check_files(options.files, bundle.weights->config);
@@ -270,7 +270,7 @@ void add_evaluate_command(Program& program) {
   command.add_option("--src", options->files.source, "source lines; also .gz or .zst");
   command.add_option("--ref", options->files.reference, "reference lines; also .gz or .zst");
   command.add_option("--text", options->files.text, "text for a language model; also .gz or .zst");
-  add_label_options(command, options->labels);
+  add_label_options(command, options->files.labels);
   command
       .add_option("--block-tokens", options->block_tokens,
                   "blocks that the text is cut into; 0: as long as the model reads")

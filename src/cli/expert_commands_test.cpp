@@ -114,7 +114,8 @@ TEST_F(ExpertCommandsTest, VotesAreCountedAndTheMostVotedKept) {
   }
   // With three a token, the two indifferent ones are in between and always chosen.
   const Answer three = votes({path("routed"), "--text", path("text"), "--active", "3", "--json"});
-  for (const auto& layer : three.json()["layers"]) {
+  const auto all_three = three.json()["layers"];  // a loop does not keep what json() gave
+  for (const auto& layer : all_three) {
     EXPECT_EQ(layer["votes"][0], tokens);
     EXPECT_EQ(layer["votes"][2], tokens);
   }
@@ -176,10 +177,39 @@ TEST_F(ExpertCommandsTest, VotesOfSeveralFilesAddUp) {
   refused({"--keep-experts", "1", "--votes", other}, 2, "wanted votes for 4 experts of each layer, found 2");
   refused({"--keep-experts", "4", "--votes", first}, 2,
           "wanted 1 to 3 of the 4 experts of each layer, found 4");
+  refused({"--keep-experts", "9", "--votes", first}, 2,
+          "wanted 1 to 3 of the 4 experts of each layer, found 9");
   refused({"--keep-experts", "2", "--votes", path("text")}, 1, "wanted the output of `megin analyze votes");
   refused({"--keep-experts", "2"}, 2, "--keep-experts: wanted --votes FILE with it");
   refused({"--votes", first}, 2, "wanted one of --to-experts N");
   refused({"--to-experts", "2", "--keep-experts", "2"}, 2, "wanted one of --to-experts N");
+}
+
+TEST_F(ExpertCommandsTest, VotesOfOtherWeightsAreRefused) {
+  write_model("other", language_model(), [](const std::string& name, std::vector<float>& values) {
+    if (name.ends_with("router.weight")) values[0] += 1;
+  });
+  const Answer counted = votes({path("lm"), "--text", path("text"), "--json"});
+  ASSERT_EQ(counted.code, 0) << counted.errors;
+  write_file_atomically(path("votes"), counted.output);
+  const Answer refused =
+      convert({path("other"), path("out"), "--keep-experts", "2", "--votes", path("votes")});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("votes: wanted votes of " + path("other") + " (weights "));
+  EXPECT_THAT(refused.errors, HasSubstr("found those of another model (weights " +
+                                        counted.json()["weights_checksum"].get<std::string>() + ")"));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  const Answer own = convert({path("lm"), path("out"), "--keep-experts", "2", "--votes", path("votes")});
+  EXPECT_EQ(own.code, 0) << own.errors;
+  EXPECT_THAT(own.errors, testing::Not(HasSubstr("does not say")));
+  // A copy elsewhere is the same model.
+  std::filesystem::copy(path("lm"), path("copy"), std::filesystem::copy_options::recursive);
+  EXPECT_EQ(convert({path("copy"), path("out"), "--keep-experts", "2", "--votes", path("votes")}).code, 0);
+  // What an older megin wrote.
+  nlohmann::json older = counted.json();
+  older.erase("weights_checksum");
+  write_file_atomically(path("older"), older.dump());
+  EXPECT_EQ(convert({path("other"), path("out"), "--keep-experts", "2", "--votes", path("older")}).code, 0);
 }
 
 TEST_F(ExpertCommandsTest, VotesSayWhatTheyCountAndWhatTheyCannot) {

@@ -1,7 +1,6 @@
 #include "cli/label_evaluation.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -9,61 +8,30 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/progress.h"
-#include "data/class_labels.h"
+#include "cli/label_loss.h"
 #include "report/spread.h"
-#include "runtime/classifier.h"
-#include "text/plain_readers.h"
 
 namespace megin::cli {
 namespace {
 
-constexpr size_t kWindowLines = 2000;
-
-// A part of the file.
-struct Window {
-  std::vector<std::string> sentences;
-  std::vector<int32_t> labels;
+// One pass over the file.
+struct LabelEvaluation {
+  uint64_t seed = 0;
+  std::string experts;          // how they were chosen
+  metric::Accuracy found = {};  // classes that are right
+  metric::LogLoss loss = {};    // of the labels; its tokens are sentences
+  double seconds = 0;
 };
 
-// False when it is the last one.
-bool next(text::PairReader& reader, const std::vector<std::string>& classes, Window& window) {
-  window = {};
-  for (text::Pair pair; window.sentences.size() < kWindowLines;) {
-    if (!reader.next(pair)) return false;
-    window.labels.push_back(data::class_of(pair.target, classes, reader.where()));
-    window.sentences.push_back(pair.source);
-  }
-  return true;
-}
-
-void add(const Window& window, const std::vector<runtime::ClassScores>& scores, LabelEvaluation& result) {
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const int32_t label = window.labels[i];
-    result.found += {.right = scores[i].likeliest() == label ? 1U : 0U, .all = 1};
-    result.loss += {.nats = -scores[i].log_probabilities[static_cast<size_t>(label)], .tokens = 1};
-  }
-}
-
-LabelEvaluation evaluate(const runtime::ModelBundle& bundle, const runtime::Transformer& model,
-                         const DecodingOptions& options, const LabelFile& file, ThreadPool& pool,
-                         Progress& progress) {
-  LabelEvaluation result{.seed = model.dispatch().seed, .experts = describe(model.dispatch())};
+LabelEvaluation evaluate(const LossTools& tools, const TestFiles& files, Progress& progress) {
   const double start = system_clock().steady_seconds();
-  const runtime::Classifier classifier(
-      model, bundle.target,
-      {.batch_tokens = options.search.batch_tokens,
-       .warn = [&](const std::string& text) { spdlog::warn("{}: {}", file.path, text); }});
-  const auto reader = text::open_tsv(
-      file.path, {.columns = {file.sentence_column, file.label_column}, .header = file.header});
-  Window window;
-  for (bool more = true; more;) {
-    more = next(*reader, bundle.directory->description.classes, window);
-    add(window, classifier.classify(window.sentences, result.found.all, pool), result);
-    progress.advance(static_cast<int64_t>(window.sentences.size()));
-  }
-  if (result.found.all == 0) fail("{}: wanted sentences with labels, found none", file.path);
-  result.seconds = system_clock().steady_seconds() - start;
-  return result;
+  const FileLoss of = label_loss(tools, files, [&](int64_t lines) { progress.advance(lines); });
+  const config::Dispatch& dispatch = tools.model.dispatch();
+  return {.seed = dispatch.seed,
+          .experts = describe(dispatch),
+          .found = of.found,
+          .loss = of.loss,
+          .seconds = system_clock().steady_seconds() - start};
 }
 
 // Of each run.
@@ -114,18 +82,7 @@ void print(const std::vector<LabelEvaluation>& runs, std::ostream& out) {
 
 }  // namespace
 
-void add_label_options(CLI::App& command, LabelFile& file) {
-  command.add_option("--labels", file.path,
-                     "sentences with their labels for a classifier, a TSV file; also .gz or .zst");
-  command
-      .add_option("--sentence-column", file.sentence_column,
-                  "of --labels: its number from 1, or its name in the first line")
-      ->capture_default_str();
-  command.add_option("--label-column", file.label_column, "the same")->capture_default_str();
-  command.add_flag("--header", file.header, "of --labels: the first line is none of them; names say so, too");
-}
-
-void evaluate_labels(const DecodingOptions& options, const LabelFile& file, int64_t seeds,
+void evaluate_labels(const DecodingOptions& options, const TestFiles& files, int64_t seeds,
                      CommandContext& context) {
   const runtime::ModelBundle bundle = runtime::open_model(options.model);
   if (!config::is_classifier(bundle.weights->config)) {
@@ -137,7 +94,7 @@ void evaluate_labels(const DecodingOptions& options, const LabelFile& file, int6
     Progress progress({.label = "evaluate", .unit = "lines"}, context.console);
     for (int64_t i = 0; i < seeds; ++i) {
       const auto model = serving_model(bundle, options, static_cast<uint64_t>(i));
-      runs.push_back(evaluate(bundle, model, options, file, pool, progress));
+      runs.push_back(evaluate({bundle, model, options.search, pool}, files, progress));
     }
   }
   if (context.json) {

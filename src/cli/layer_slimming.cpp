@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -11,7 +12,6 @@
 #include "cli/layer_numbers.h"
 #include "cli/slimming.h"
 #include "report/table.h"
-#include "store/model_size.h"
 
 namespace megin::cli {
 namespace {
@@ -25,6 +25,7 @@ constexpr uint64_t kLines = 200;  // that losses are over, if not given
 // A step of the search with its time.
 struct TimedStep {
   LayerNumbers numbers;
+  metric::Accuracy found;  // of a classifier
   double milliseconds = 0;
 };
 
@@ -47,7 +48,7 @@ class LayerSlimming {
     lower_layer_by_layer({.layers = config::count_expert_layers(config),
                           .numbers = numbers,
                           .loss = [this](const auto& active) { return loss(active); },
-                          .cost = [this](const auto& active) { return flops(active); },
+                          .cost = [&](const auto& active) { return flops_of_token(config, active); },
                           .fits = [this](const LayerNumbers& step) { return take(step); }});
     return std::move(steps_);
   }
@@ -60,28 +61,27 @@ class LayerSlimming {
  private:
   bool take(const LayerNumbers& numbers) {
     if (steps_.empty()) steps_first_cost_ = numbers.cost;
-    steps_.push_back({.numbers = numbers, .milliseconds = milliseconds(numbers.active)});
+    steps_.push_back(
+        {.numbers = numbers, .found = found_[numbers.active], .milliseconds = milliseconds(numbers.active)});
     return fits(steps_.back());
   }
 
   double loss(const std::vector<int64_t>& active) {
     const runtime::Transformer model = with_experts(bundle_, active);
-    return loss_over(files_, {bundle_, model, search_, pool_}, encoder_, progress_).loss.per_token();
-  }
-
-  // Of a token of each side.
-  double flops(const std::vector<int64_t>& active) const {
-    const store::TokenFlops of = store::count_token_flops(bundle_.weights->config, active, 0);
-    return of.source + of.target;
+    LossTools tools{bundle_, model, search_, pool_};
+    if (!found_.empty()) tools.warn = [](const std::string&) {};  // the lines were read and warned of before
+    const FileLoss of = loss_over(files_, tools, encoder_, progress_);
+    found_[active] = of.found;
+    return of.loss.per_token();
   }
 
   double milliseconds(const std::vector<int64_t>& active) const {
     constexpr int kRepeats = 11;
     const runtime::Transformer model = with_experts(bundle_, active);
     std::vector<double> found;
-    milliseconds_of_token(model, sample_, Timed::kWhole);  // the first one packs the weights
+    milliseconds_of_token(model, sample_);  // the first one packs the weights
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
-      found.push_back(milliseconds_of_token(model, sample_, Timed::kWhole));
+      found.push_back(milliseconds_of_token(model, sample_));
     }
     return median(found);
   }
@@ -94,32 +94,52 @@ class LayerSlimming {
   ThreadPool pool_;
   runtime::BatchedSearch search_;
   Progress progress_;
+  std::map<std::vector<int64_t>, metric::Accuracy> found_;  // of all that was measured
   std::vector<TimedStep> steps_;
   double steps_first_cost_ = 0;
 };
 
 nlohmann::ordered_json to_json(const TimedStep& step) {
-  return {{"experts", experts_option(step.numbers)},
-          {"k", step.numbers.active},
-          {"loss", step.numbers.loss},
-          {"flops_per_token", step.numbers.cost},
-          {"milliseconds_per_token", step.milliseconds}};
+  nlohmann::ordered_json json = {
+      {"experts", experts_option(step.numbers)}, {"k", step.numbers.active}, {"loss", step.numbers.loss}};
+  if (step.found.all > 0) json["accuracy"] = step.found.share();
+  json.update({{"flops_per_token", step.numbers.cost}, {"milliseconds_per_token", step.milliseconds}});
+  return json;
+}
+
+// By FLOPs, which tell apart what steps of one layer cost; their times are too alike.
+std::string picture(const std::vector<TimedStep>& steps, const std::string& name) {
+  const bool of_classes = steps[0].found.all > 0;
+  std::vector<report::Point> points;
+  for (const TimedStep& step : steps) {
+    points.push_back({step.numbers.cost / 1e6, of_classes ? 100 * step.found.share() : step.numbers.loss});
+  }
+  return cost_picture(
+      {.subtitle = fmt::format("{}: experts layer by layer, from {} to {}", name,
+                               experts_option(steps[0].numbers), experts_option(steps.back().numbers)),
+       .cost = "MFLOP a token",
+       .of_classes = of_classes},
+      std::move(points));
 }
 
 std::string table_text(const std::vector<TimedStep>& steps) {
   using report::Align;
-  report::Table table({{"--experts"},
-                       {"loss", Align::kRight},
-                       {"MFLOP a token", Align::kRight},
-                       {"of all", Align::kRight},
-                       {"ms a token", Align::kRight},
-                       {"of all", Align::kRight}});
+  const bool of_classes = steps[0].found.all > 0;
+  std::vector<report::Column> columns = {{"--experts"}};
+  if (of_classes) columns.push_back({"accuracy", Align::kRight});
+  for (const char* name : {"loss", "MFLOP a token", "of all", "ms a token", "of all"}) {
+    columns.push_back({name, Align::kRight});
+  }
+  report::Table table(columns);
   for (const TimedStep& step : steps) {
-    table.add_row({experts_option(step.numbers), fmt::format("{:.4f}", step.numbers.loss),
-                   fmt::format("{:.2f}", step.numbers.cost / 1e6),
-                   fmt::format("{:.2f}", step.numbers.cost / steps[0].numbers.cost),
-                   fmt::format("{:.3f}", step.milliseconds),
-                   fmt::format("{:.2f}", step.milliseconds / steps[0].milliseconds)});
+    std::vector<std::string> row = {experts_option(step.numbers)};
+    if (of_classes) row.push_back(fmt::format("{:.2f} %", 100 * step.found.share()));
+    row.insert(row.end(),
+               {fmt::format("{:.4f}", step.numbers.loss), fmt::format("{:.2f}", step.numbers.cost / 1e6),
+                fmt::format("{:.2f}", step.numbers.cost / steps[0].numbers.cost),
+                fmt::format("{:.3f}", step.milliseconds),
+                fmt::format("{:.2f}", step.milliseconds / steps[0].milliseconds)});
+    table.add_row(std::move(row));
   }
   return table.text();
 }
@@ -128,21 +148,23 @@ std::string table_text(const std::vector<TimedStep>& steps) {
 
 void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
                    CommandContext& context) {
-  if (!options.svg.empty()) fail_usage("--svg: has no picture of --per-layer; leave one of them out");
   LayerSlimming slimming(options, bundle, context.console);
   const std::vector<TimedStep> steps = slimming.run();
   const bool within = slimming.fits(steps.back());
+  if (!options.svg.empty()) write_output(options.svg, picture(steps, options.paths[0]), context);
   if (!options.csv.empty()) {
-    std::string csv = "experts,loss,flops_per_token,milliseconds_per_token\n";
+    std::string csv = "experts,loss,flops_per_token,milliseconds_per_token,accuracy\n";
     for (const TimedStep& step : steps) {
-      csv += fmt::format("\"{}\",{:.6f},{:.0f},{:.4f}\n", experts_option(step.numbers), step.numbers.loss,
-                         step.numbers.cost, step.milliseconds);
+      csv += fmt::format("\"{}\",{:.6f},{:.0f},{:.4f},{}\n", experts_option(step.numbers), step.numbers.loss,
+                         step.numbers.cost, step.milliseconds,
+                         step.found.all > 0 ? fmt::format("{:.6f}", step.found.share()) : "");
     }
     write_output(options.csv, csv, context);
   }
   if (context.json) {
     nlohmann::ordered_json result = {{"model", options.paths[0]}, {"steps", nlohmann::ordered_json::array()}};
     for (const TimedStep& step : steps) result["steps"].push_back(to_json(step));
+    add_memory(memory_use(bundle.weights->config), result);
     if (!options.budget.empty()) {
       result["budget"] = options.budget;
       result["experts"] = within ? nlohmann::ordered_json(experts_option(steps.back().numbers))
@@ -151,10 +173,9 @@ void slim_by_layer(const AnalysisOptions& options, const runtime::ModelBundle& b
     context.out << result.dump() << "\n";
   } else {
     context.out << table_text(steps)
-                << fmt::format(
-                       "\nLoss: over the first {} lines. FLOPs: of a token of each side. Time: reading and "
-                       "decoding the first of them, on one thread; the median of 11 runs.\n",
-                       options.lines.value_or(kLines));
+                << fmt::format("\nLoss: over the first {} lines. {}", options.lines.value_or(kLines),
+                               cost_note(bundle.weights->config))
+                << memory_note(memory_use(bundle.weights->config));
     if (within) {
       context.out << fmt::format("Within {}: --experts {}\n", options.budget,
                                  experts_option(steps.back().numbers));

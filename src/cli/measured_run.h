@@ -11,15 +11,18 @@
 namespace megin::cli {
 
 // What a model reads: a text, or pairs; of a model that translates also sources alone, which it translates
-// itself, greedily.
+// itself, greedily. A classifier reads sentences: the lines of a text, or those that have labels.
 struct ReadFiles {
   TestFiles files = {.source = {}, .reference = {}, .text = {}, .most_lines = 500};
   std::string tag;  // target-language tag put before each source line; empty: none
 
-  bool given() const { return !files.text.empty() || !files.source.empty() || !files.reference.empty(); }
+  bool given() const {
+    return !files.text.empty() || !files.source.empty() || !files.reference.empty() ||
+           !files.labels.path.empty();
+  }
 };
 
-// Adds --text, --src, --ref, --tag and --lines.
+// Adds --text, --src, --ref, --tag, --lines and what add_label_options() adds.
 void add_read_files(CLI::App& command, ReadFiles& read);
 
 struct MeasuredRun {

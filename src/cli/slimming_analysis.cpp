@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/human_text.h"
@@ -13,7 +15,6 @@
 #include "cli/analysis.h"
 #include "cli/decoding_options.h"
 #include "cli/slimming.h"
-#include "report/line_chart.h"
 #include "report/table.h"
 #include "store/model_size.h"
 
@@ -27,102 +28,210 @@ struct Slimmed {
   std::optional<FileLoss> unscaled;  // without the scales of a model that has some
   double flops = 0;                  // of a token (flops_of_token)
   double mebibytes = 0;              // of the weights that a token meets
-  std::vector<double> milliseconds;  // of a target token, one sentence at a time; in each repeat
+  double milliseconds = 0;           // of a token (milliseconds_of_token)
+
+  bool of_classes() const { return loss.found.all > 0; }
+  bool of_bytes() const { return loss.bytes > 0; }
 };
 
-std::vector<Slimmed> measure(const AnalysisOptions& options, const runtime::ModelBundle& bundle,
-                             Console& console) {
-  const config::ModelConfig& config = bundle.weights->config;
-  ThreadPool pool(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors());
-  const runtime::BatchedSearch search;
-  const runtime::LineEncoder encoder = line_encoder(options, bundle);
-  const Sample sample = read_sample(options, bundle, encoder);
-  Progress progress({.label = "slimming", .unit = "lines"}, console);
-  std::vector<Slimmed> all;
-  for (const int64_t active : numbers_of_experts(config.experts.count)) {
-    const auto loss = [&](bool scaled) {
-      const runtime::Transformer model = with_experts(bundle, {active}, scaled);
-      return loss_over(options.files, {bundle, model, search, pool}, encoder, progress);
-    };
-    all.push_back({.active = active,
-                   .loss = loss(true),
-                   .unscaled = config.experts.scales ? std::optional(loss(false)) : std::nullopt,
-                   .flops = flops_of_token(config, active),
-                   .mebibytes = static_cast<double>(store::count_active_parameters(config, active).total()) *
-                                sizeof(float) / (1 << 20),
-                   .milliseconds = {}});
+// All that is measured: 1, 2, 4 ... and all experts, and the number that a budget allows.
+struct Slimming {
+  std::vector<Slimmed> all;       // ascending
+  std::optional<int64_t> within;  // none: not even one expert, or no budget
+};
+
+class Measuring {
+ public:
+  Measuring(const AnalysisOptions& options, const runtime::ModelBundle& bundle, Console& console)
+      : bundle_(bundle),
+        config_(bundle.weights->config),
+        files_(options.files),
+        encoder_(line_encoder(options, bundle)),
+        sample_(read_sample(options, bundle, encoder_)),
+        pool_(options.threads > 0 ? static_cast<int>(options.threads) : usable_processors()),
+        progress_({.label = "slimming", .unit = "lines"}, console) {}
+
+  Slimming run(const Budget& budget) {
+    Slimming result;
+    const int64_t count = config_.experts.count;
+    std::vector<int64_t> numbers = numbers_of_experts(count);
+    if (budget.share > 0) {  // arithmetic, so that all numbers can be looked at
+      const double most = budget.share * flops(count);
+      result.within = largest_fitting(count, [&](int64_t active) { return flops(active) <= most; });
+    }
+    time(numbers);
+    if (budget.milliseconds > 0) {
+      result.within = largest_fitting(count, [&](int64_t active) {
+        if (!milliseconds_.contains(active)) time({active});
+        return median(milliseconds_[active]) <= budget.milliseconds;
+      });
+    }
+    if (result.within && std::ranges::find(numbers, *result.within) == numbers.end()) {
+      numbers.insert(std::ranges::lower_bound(numbers, *result.within), *result.within);
+      if (!milliseconds_.contains(*result.within)) time({*result.within});
+    }
+    for (const int64_t active : numbers) result.all.push_back(measure(active));
+    return result;
   }
+
+ private:
+  double flops(int64_t active) const { return flops_of_token(config_, {&active, 1}); }
+
   // Repeats go around all of them, so that what else the machine does meets all alike.
-  constexpr int kRepeats = 11;
-  for (int repeat = -1; repeat < kRepeats; ++repeat) {  // the first one packs the weights
-    for (Slimmed& of : all) {
-      const double found = milliseconds_of_token(with_experts(bundle, {of.active}), sample, Timed::kDecoding);
-      if (repeat >= 0) of.milliseconds.push_back(found);
+  void time(const std::vector<int64_t>& numbers) {
+    constexpr int kRepeats = 11;
+    for (int repeat = -1; repeat < kRepeats; ++repeat) {  // the first one packs the weights
+      for (const int64_t active : numbers) {
+        const double found = milliseconds_of_token(with_experts(bundle_, {active}), sample_);
+        if (repeat >= 0) milliseconds_[active].push_back(found);
+      }
     }
   }
-  return all;
-}
 
-// The largest number that a budget allows; none: not even one expert.
-std::optional<int64_t> largest_within(const Budget& budget, const std::vector<Slimmed>& all) {
-  std::optional<int64_t> found;
-  for (const Slimmed& of : all) {
-    const bool fits = budget.share > 0 ? of.flops <= budget.share * all.back().flops
-                                       : median(of.milliseconds) <= budget.milliseconds;
-    if (fits) found = of.active;
+  FileLoss loss(int64_t active, bool scaled) {
+    const runtime::Transformer model = with_experts(bundle_, {active}, scaled);
+    LossTools tools{bundle_, model, search_, pool_};
+    if (std::exchange(warned_, true)) tools.warn = [](const std::string&) {};
+    return loss_over(files_, tools, encoder_, progress_);
   }
-  return found;
-}
+
+  Slimmed measure(int64_t active) {
+    return {.active = active,
+            .loss = loss(active, true),
+            .unscaled = config_.experts.scales ? std::optional(loss(active, false)) : std::nullopt,
+            .flops = flops(active),
+            .mebibytes = static_cast<double>(store::count_active_parameters(config_, active).total()) *
+                         sizeof(float) / (1 << 20),
+            .milliseconds = median(milliseconds_[active])};
+  }
+
+  const runtime::ModelBundle& bundle_;
+  const config::ModelConfig& config_;
+  const TestFiles& files_;
+  runtime::LineEncoder encoder_;
+  Sample sample_;
+  ThreadPool pool_;
+  runtime::BatchedSearch search_;
+  Progress progress_;
+  std::map<int64_t, std::vector<double>> milliseconds_;  // by the number of experts, of each repeat
+  bool warned_ = false;                                  // of lines, which are read again and again
+};
 
 std::string picture(const std::vector<Slimmed>& all, const std::string& name) {
-  report::LineChart chart{
-      .title = "Loss by cost",
-      .subtitle = name + ": from 1 to " + std::to_string(all.back().active) + " experts a token",
-      .x_label = "time of a target token, ms",
-      .y_label = "loss, nats a token",
-      .series = {{.name = "experts a token", .points = {}}}};
+  const bool of_classes = all[0].of_classes();
+  std::vector<report::Point> points;
   for (const Slimmed& of : all) {
-    chart.series[0].points.push_back({median(of.milliseconds), of.loss.loss.per_token()});
+    points.push_back({of.milliseconds, of_classes ? 100 * of.loss.found.share() : of.loss.loss.per_token()});
   }
-  std::ranges::sort(chart.series[0].points, {}, &report::Point::x);
-  return line_chart_svg(chart);
+  return cost_picture({.subtitle = fmt::format("{}: from 1 to {} experts a token", name, all.back().active),
+                       .cost = "time of a token, ms",
+                       .of_classes = of_classes},
+                      std::move(points));
 }
 
 nlohmann::ordered_json to_json(const Slimmed& of) {
-  nlohmann::ordered_json json = {
-      {"k", of.active}, {"loss", of.loss.loss.per_token()}, {"perplexity", of.loss.loss.perplexity()}};
+  nlohmann::ordered_json json = {{"k", of.active}};
+  if (of.of_classes()) {
+    json.update({{"accuracy", of.loss.found.share()},
+                 {"right", of.loss.found.right},
+                 {"lines", of.loss.lines},
+                 {"loss", of.loss.loss.per_token()}});
+  } else {
+    json.update({{"loss", of.loss.loss.per_token()}, {"perplexity", of.loss.loss.perplexity()}});
+  }
   if (of.unscaled) json["loss_unscaled"] = of.unscaled->loss.per_token();
-  if (of.loss.bytes > 0) json["bits_per_byte"] = of.loss.bits_per_byte();
-  json.update({{"flops_per_target_token", of.flops},
+  if (of.unscaled && of.of_classes()) json["accuracy_unscaled"] = of.unscaled->found.share();
+  if (of.of_bytes()) json["bits_per_byte"] = of.loss.bits_per_byte();
+  json.update({{"flops_per_token", of.flops},
                {"active_weights_mib", of.mebibytes},
-               {"milliseconds_per_token", median(of.milliseconds)}});
+               {"milliseconds_per_token", of.milliseconds}});
   return json;
 }
 
-std::string table_text(const std::vector<Slimmed>& all, bool has_bytes) {
+std::string csv_text(const std::vector<Slimmed>& all) {
+  std::string csv =
+      "k,loss,perplexity,bits_per_byte,flops_per_token,active_weights_mib,milliseconds_per_token,"
+      "loss_unscaled,accuracy\n";
+  for (const Slimmed& of : all) {
+    csv += fmt::format("{},{:.6f},{},{},{:.0f},{:.3f},{:.4f},{},{}\n", of.active, of.loss.loss.per_token(),
+                       of.of_classes() ? "" : fmt::format("{:.6f}", of.loss.loss.perplexity()),
+                       of.of_bytes() ? fmt::format("{:.6f}", of.loss.bits_per_byte()) : "", of.flops,
+                       of.mebibytes, of.milliseconds,
+                       of.unscaled ? fmt::format("{:.6f}", of.unscaled->loss.per_token()) : "",
+                       of.of_classes() ? fmt::format("{:.6f}", of.loss.found.share()) : "");
+  }
+  return csv;
+}
+
+// What a row says of the model's worth.
+std::vector<std::string> quality_names(const Slimmed& of) {
+  std::vector<std::string> names;
+  if (of.of_classes()) names.push_back("accuracy");
+  names.push_back("loss");
+  if (of.unscaled) names.push_back("unscaled");
+  if (!of.of_classes()) names.push_back("perplexity");
+  if (of.of_bytes()) names.push_back("bits a byte");
+  return names;
+}
+
+std::vector<std::string> quality(const Slimmed& of) {
+  std::vector<std::string> cells;
+  if (of.of_classes()) cells.push_back(fmt::format("{:.2f} %", 100 * of.loss.found.share()));
+  cells.push_back(fmt::format("{:.4f}", of.loss.loss.per_token()));
+  if (of.unscaled) cells.push_back(fmt::format("{:.4f}", of.unscaled->loss.per_token()));
+  if (!of.of_classes()) cells.push_back(fmt::format("{:.3f}", of.loss.loss.perplexity()));
+  if (of.of_bytes()) cells.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
+  return cells;
+}
+
+std::string table_text(const std::vector<Slimmed>& all) {
   using report::Align;
-  std::vector<report::Column> columns = {{"k", Align::kRight}, {"loss", Align::kRight}};
-  if (all[0].unscaled) columns.push_back({"unscaled", Align::kRight});
-  columns.push_back({"perplexity", Align::kRight});
-  if (has_bytes) columns.push_back({"bits a byte", Align::kRight});
-  for (const char* name : {"MFLOP a token", "of all", "weights, MiB", "ms a token", "of all"}) {
+  std::vector<report::Column> columns = {{"k", Align::kRight}};
+  for (const std::string& name : quality_names(all[0])) columns.push_back({name, Align::kRight});
+  for (const char* name : {"MFLOP a token", "of all", "weights a token meets, MiB", "ms a token", "of all"}) {
     columns.push_back({name, Align::kRight});
   }
   report::Table table(columns);
   const Slimmed& last = all.back();
   for (const Slimmed& of : all) {
-    std::vector<std::string> row = {fmt::format("{}", of.active),
-                                    fmt::format("{:.4f}", of.loss.loss.per_token())};
-    if (of.unscaled) row.push_back(fmt::format("{:.4f}", of.unscaled->loss.per_token()));
-    row.push_back(fmt::format("{:.3f}", of.loss.loss.perplexity()));
-    if (has_bytes) row.push_back(fmt::format("{:.4f}", of.loss.bits_per_byte()));
+    std::vector<std::string> row = quality(of);
+    row.insert(row.begin(), fmt::format("{}", of.active));
     row.insert(row.end(),
                {fmt::format("{:.2f}", of.flops / 1e6), fmt::format("{:.2f}", of.flops / last.flops),
-                fmt::format("{:.1f}", of.mebibytes), fmt::format("{:.3f}", median(of.milliseconds)),
-                fmt::format("{:.2f}", median(of.milliseconds) / median(last.milliseconds))});
+                fmt::format("{:.1f}", of.mebibytes), fmt::format("{:.3f}", of.milliseconds),
+                fmt::format("{:.2f}", of.milliseconds / last.milliseconds)});
     table.add_row(std::move(row));
   }
   return table.text();
+}
+
+void print(const AnalysisOptions& options, const config::ModelConfig& config, const Slimming& found,
+           std::ostream& out) {
+  const FileLoss& of = found.all[0].loss;
+  out << table_text(found.all) << "\n";
+  if (of.found.all > 0) {
+    out << fmt::format("Accuracy, and loss in nats a sentence: of {} sentences. ",
+                       grouped(static_cast<int64_t>(of.lines)));
+  }
+  out << cost_note(config) << memory_note(memory_use(config));
+  if (of.left_out > 0)
+    out << fmt::format("{} pairs with an empty side are left out of the loss\n", of.left_out);
+  if (found.within) out << fmt::format("Within {}: --experts k={}\n", options.budget, *found.within);
+}
+
+nlohmann::ordered_json to_json(const AnalysisOptions& options, const config::ModelConfig& config,
+                               const Slimming& found) {
+  const Budget budget = parse_budget(options.budget);
+  nlohmann::ordered_json result = {{"model", options.paths[0]},
+                                   {"left_out", found.all[0].loss.left_out},
+                                   {"results", nlohmann::ordered_json::array()}};
+  for (const Slimmed& of : found.all) result["results"].push_back(to_json(of));
+  add_memory(memory_use(config), result);
+  if (budget.milliseconds > 0) result["budget_ms"] = budget.milliseconds;
+  if (budget.share > 0) result["budget_share"] = budget.share;
+  if (budget.given())
+    result["k"] = found.within ? nlohmann::ordered_json(*found.within) : nlohmann::ordered_json(nullptr);
+  return result;
 }
 
 }  // namespace
@@ -142,47 +251,18 @@ void analyze_slimming(const AnalysisOptions& options, CommandContext& context) {
   decoding.tag = options.tag;
   warn_about_tags(bundle, decoding);
   if (options.per_layer) return slim_by_layer(options, bundle, context);
-  const std::vector<Slimmed> all = measure(options, bundle, context.console);
+  const Slimming found = Measuring(options, bundle, context.console).run(budget);
+  const std::vector<Slimmed>& all = found.all;
   if (!options.svg.empty()) write_output(options.svg, picture(all, options.paths[0]), context);
-  if (!options.csv.empty()) {
-    std::string csv =
-        "k,loss,perplexity,bits_per_byte,flops_per_target_token,active_weights_mib,milliseconds_per_token,"
-        "loss_unscaled\n";
-    for (const Slimmed& of : all) {
-      const bool of_text = of.loss.bytes > 0;
-      csv += fmt::format("{},{:.6f},{:.6f},{},{:.0f},{:.3f},{:.4f},{}\n", of.active, of.loss.loss.per_token(),
-                         of.loss.loss.perplexity(),
-                         of_text ? fmt::format("{:.6f}", of.loss.bits_per_byte()) : "", of.flops,
-                         of.mebibytes, median(of.milliseconds),
-                         of.unscaled ? fmt::format("{:.6f}", of.unscaled->loss.per_token()) : "");
-    }
-    write_output(options.csv, csv, context);
-  }
-  const std::optional<int64_t> within = budget.given() ? largest_within(budget, all) : std::nullopt;
+  if (!options.csv.empty()) write_output(options.csv, csv_text(all), context);
   if (context.json) {
-    nlohmann::ordered_json result = {{"model", options.paths[0]},
-                                     {"left_out", all[0].loss.left_out},
-                                     {"results", nlohmann::ordered_json::array()}};
-    for (const Slimmed& of : all) result["results"].push_back(to_json(of));
-    if (budget.given()) {
-      if (budget.milliseconds > 0) result["budget_ms"] = budget.milliseconds;
-      if (budget.share > 0) result["budget_share"] = budget.share;
-      result["k"] = within ? nlohmann::ordered_json(*within) : nlohmann::ordered_json(nullptr);
-    }
-    context.out << result.dump() << "\n";
+    context.out << to_json(options, config, found).dump() << "\n";
   } else {
-    context.out << table_text(all, all[0].loss.bytes > 0)
-                << "\nTime: decoding the files' first tokens, one sentence on one thread; the median of 11 "
-                   "runs in turns.\n";
-    if (all[0].loss.left_out > 0) {
-      context.out << fmt::format("{} pairs with an empty side are left out of the loss\n",
-                                 all[0].loss.left_out);
-    }
-    if (within) context.out << fmt::format("Within {}: --experts k={}\n", options.budget, *within);
+    print(options, config, found, context.out);
   }
-  if (budget.given() && !within) {
+  if (budget.given() && !found.within) {
     fail("no number of experts keeps a token within {}; with one it takes {:.3f} ms and {:.0f}% of the FLOPs",
-         options.budget, median(all.front().milliseconds), 100 * all.front().flops / all.back().flops);
+         options.budget, all.front().milliseconds, 100 * all.front().flops / all.back().flops);
   }
 }
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "cli/slimming.h"
 #include "cli/small_models.h"
 
 namespace megin::cli {
@@ -77,6 +80,109 @@ TEST_F(SlimmingTest, MeasuresOnSoManyLinesAndSaysWhatDoesNotFit) {
   EXPECT_THAT(share.output, HasSubstr("Within 80%: --experts k=2\n"));
 }
 
+// Of 25,344 FLOPs with all four experts (three layers of attention 2,048, router 128 and 1,536 for each
+// expert, and 12 symbols' 384) three keep 20,736, 82 %; two 64 %.
+TEST_F(SlimmingTest, AShareAllowsNumbersBetweenThePowersOfTwo) {
+  const Answer answer = analyze({path("lm"), "--text", path("text"), "--budget", "85%", "--json"});
+  ASSERT_EQ(answer.code, 0) << answer.errors;
+  EXPECT_EQ(answer.json()["k"], 3);
+  const auto results = answer.json()["results"];
+  ASSERT_EQ(results.size(), 4u) << "1, 2 and 4, and the one that was found";
+  EXPECT_EQ(results[2]["k"], 3);
+  EXPECT_EQ(results[2]["flops_per_token"], 20736);
+  EXPECT_EQ(results[3]["flops_per_token"], 25344);
+  EXPECT_NEAR(results[2]["loss"].get<double>(), loss_of("lm", "k=3"), 1e-6);
+  EXPECT_GT(results[2]["milliseconds_per_token"], 0.0);
+  const Answer time = analyze({path("lm"), "--text", path("text"), "--budget", "10s", "--json"});
+  EXPECT_EQ(time.json()["k"], 4);
+  EXPECT_EQ(time.json()["results"].size(), 3u);
+}
+
+TEST_F(SlimmingTest, TheLargestNumberThatFitsIsFound) {
+  for (const int64_t count : {1, 2, 6, 8, 13, 64}) {
+    for (int64_t most = 0; most <= count; ++most) {
+      std::vector<int64_t> tried;  // a token takes as many milliseconds as experts
+      const auto found = largest_fitting(count, [&](int64_t active) {
+        tried.push_back(active);
+        return active <= most;
+      });
+      EXPECT_EQ(found.value_or(0), most) << "of " << count;
+      EXPECT_LE(tried.size(), 8u) << "each is a measurement";
+    }
+  }
+}
+
+// A token of each side meets two experts less in each of the three layers: 3 * 2 * 1,536 FLOPs, whether the
+// number is one for all layers or one for each.
+TEST_F(SlimmingTest, SharesAreOfBothSidesInBothForms) {
+  const auto flops = [&](std::vector<std::string> more, const char* list) {
+    more.insert(more.begin(), {path("translates"), "--src", path("text"), "--ref", path("text"), "--json"});
+    const Answer answer = analyze(more);
+    EXPECT_EQ(answer.code, 0) << answer.errors;
+    std::vector<double> found;
+    const auto all_of = answer.json()[list];  // a loop does not keep what json() gave
+    for (const auto& of : all_of) found.push_back(of["flops_per_token"]);
+    return found;
+  };
+  const std::vector<double> same = flops({}, "results"), by_layer = flops({"--per-layer"}, "steps");
+  ASSERT_EQ(same.size(), 3u);
+  EXPECT_EQ(same[2] - same[1], 9216);
+  EXPECT_EQ(same[1] - same[0], 4608);
+  EXPECT_EQ(by_layer.front(), same[2]);
+  EXPECT_EQ(by_layer.back(), same[0]);
+}
+
+// A safetensors file is 8 bytes, the length of its header, the header, and the weights.
+TEST_F(SlimmingTest, MemoryIsThatOfAllExperts) {
+  const std::string file = read_file(path("lm") + "/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof(header));
+  const double weights = static_cast<double>(file.size() - 8 - header) / (1 << 20);
+  const auto found = analyze({path("lm"), "--text", path("text"), "--json"}).json();
+  EXPECT_DOUBLE_EQ(found["weights_mib"], weights);
+  EXPECT_DOUBLE_EQ(found["results"].back()["active_weights_mib"], weights);
+  EXPECT_LT(found["results"][0]["active_weights_mib"], weights);
+  EXPECT_GT(found["peak_resident_mib"], weights);
+  const Answer table = analyze({path("lm"), "--text", path("text")});
+  EXPECT_THAT(table.output, HasSubstr("weights a token meets, MiB"));
+  EXPECT_THAT(table.output, HasSubstr("Memory: 0.1 MiB of weights, as all experts are loaded"));
+  EXPECT_DOUBLE_EQ(
+      analyze({path("lm"), "--text", path("text"), "--per-layer", "--json"}).json()["weights_mib"], weights);
+}
+
+TEST_F(SlimmingTest, PicturesHaveADotForEveryRow) {
+  const auto dots = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {path("lm"), "--text", path("text"), "--svg", path("svg")});
+    const Answer answer = analyze(more);
+    EXPECT_EQ(answer.code, 0) << answer.errors;
+    const std::string svg = read_file(path("svg"));
+    EXPECT_THAT(svg, HasSubstr("Loss by cost"));
+    EXPECT_THAT(svg, HasSubstr("loss, nats a token"));
+    int found = 0;
+    for (size_t at = 0; (at = svg.find("<circle", at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  EXPECT_EQ(dots({}), 3) << "1, 2 and 4";
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("from 1 to 4 experts a token"));
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("time of a token, ms"));
+  EXPECT_EQ(dots({"--budget", "85%"}), 4) << "and 3";
+  EXPECT_EQ(dots({"--per-layer"}), 7) << "three layers lowered twice";
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("from k=4,4,4 to k=1,1,1"));
+  EXPECT_THAT(read_file(path("svg")), HasSubstr("MFLOP a token"));
+}
+
+TEST_F(SlimmingTest, ALineThatIsTooLongGetsAdviceThatCanBeFollowed) {
+  std::string line;
+  for (int i = 0; i < 40; ++i) line += "ab ";
+  write_file_atomically(path("long"), "ab\n" + line + "\n");
+  write_file_atomically(path("short"), "ab\ncd\n");
+  const Answer answer = analyze({path("translates"), "--src", path("long"), "--ref", path("short")});
+  EXPECT_EQ(answer.code, 1);
+  EXPECT_THAT(answer.errors, HasSubstr("line 2: wanted at most 30 tokens, end mark included, found "));
+  EXPECT_THAT(answer.errors, HasSubstr("; split the line or take it out (megin translate also cuts off"));
+  EXPECT_THAT(answer.errors, testing::Not(HasSubstr("choose to")));
+}
+
 TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
   ASSERT_EQ(calibrate({path("lm"), path("scaled"), "--text", path("text")}).code, 0);
   for (const char* layer : {"decoder.layers.0", "decoder.layers.1", "decoder.layers.2"}) {
@@ -88,7 +194,8 @@ TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
   }
   const Answer answer = analyze({path("scaled"), "--text", path("text"), "--json", "--csv", path("csv")});
   ASSERT_EQ(answer.code, 0) << answer.errors;
-  for (const auto& of : answer.json()["results"]) {
+  const auto all_of = answer.json()["results"];  // a loop does not keep what json() gave
+  for (const auto& of : all_of) {
     const std::string experts = "k=" + std::to_string(of["k"].get<int64_t>());
     EXPECT_EQ(of["loss"], loss_of("scaled", experts));
     EXPECT_EQ(of["loss_unscaled"], loss_of("lm", experts)) << "as before calibration";
@@ -97,7 +204,7 @@ TEST_F(SlimmingTest, CalibratedModelsScaleWhatFewerExpertsAnswer) {
     EXPECT_EQ(of["loss"] == of["loss_unscaled"], as_made) << "scales of 1 change no bit";
   }
   EXPECT_EQ(loss_of("scaled", "router"), loss_of("lm", "router"));
-  EXPECT_THAT(read_file(path("csv")), HasSubstr("milliseconds_per_token,loss_unscaled\n"));
+  EXPECT_THAT(read_file(path("csv")), HasSubstr("milliseconds_per_token,loss_unscaled,accuracy\n"));
   EXPECT_THAT(analyze({path("scaled"), "--text", path("text")}).output, HasSubstr("unscaled"));
   EXPECT_FALSE(
       analyze({path("lm"), "--text", path("text"), "--json"}).json()["results"][0].contains("loss_unscaled"));

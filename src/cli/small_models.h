@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -28,8 +29,9 @@ inline constexpr int64_t kExperts = 4, kLayers = 3;
 class SmallModelsTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::ranges::replace(name, '/', '_');  // of a test with parameters
+    folder_ = std::filesystem::path(testing::TempDir()) / name;
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     text::SubwordTraining training;
@@ -76,6 +78,7 @@ class SmallModelsTest : public testing::Test {
       }) const {
     store::ModelDescription description;
     description.model = model;
+    if (model.classes == 3) description.classes = {"bad", "so so", "good"};
     const runtime::TensorSource random = runtime::random_weights(model, 3);
     std::vector<store::FloatTensor> tensors;
     for (const store::TensorShape& shape : store::tensor_shapes(model)) {

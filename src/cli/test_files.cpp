@@ -18,16 +18,24 @@ void check_files(const TestFiles& files, const config::ModelConfig& model) {
   const bool pairs = !files.source.empty() && !files.reference.empty();
   const bool no_pairs = files.source.empty() && files.reference.empty();
   if (config::is_classifier(model)) {
-    fail_usage(
-        "wanted a model that translates or reads texts, found a classifier; measure it with megin evaluate "
-        "--labels FILE");
+    if (files.labels.path.empty() || !files.text.empty() || !files.source.empty() || !files.reference.empty())
+      fail_usage(
+          "wanted --labels FILE (sentences with their labels) for a classifier, and no --text, --src or "
+          "--ref");
+    return;
   }
+  if (!files.labels.path.empty())
+    fail_usage("--labels: wanted a classifier, found a model that tells no classes");
   if (config::is_language_model(model)) {
     if (files.text.empty() || !no_pairs)
       fail_usage("wanted --text FILE for a language model, and no --src or --ref");
   } else if (!pairs || !files.text.empty()) {
     fail_usage("wanted --src FILE and --ref FILE for a model that translates, and no --text");
   }
+}
+
+void log_warning(const std::string& text) {
+  spdlog::warn(text);
 }
 
 bool PairReader::next(TestPairs& pairs) {

@@ -1,5 +1,5 @@
-// The files that a model is measured on, and its loss over them: pairs of a source and a reference, or a
-// text.
+// The files that a model is measured on, and its loss over them: pairs of a source and a reference, a text,
+// or (label_loss.h) sentences with labels.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/train_config.h"
+#include "metric/accuracy.h"
 #include "metric/perplexity.h"
 #include "runtime/model_bundle.h"
 #include "runtime/text_scorer.h"
@@ -16,18 +17,28 @@
 
 namespace megin::cli {
 
-struct TestFiles {
-  std::string source, reference;       // of a model that translates
-  std::string text;                    // of a language model
-  uint64_t most_lines = 0;             // read no more of each; 0: all
-  config::MaskingConfig masking = {};  // of a masked_lm's text
+// Sentences with their labels, a TSV file; columns as text::TsvOptions has them.
+struct LabelFile {
+  std::string path;
+  std::string sentence_column = "1";
+  std::string label_column = "2";
+  bool header = false;
 };
 
-// Throws UsageError where the files are not those that such a model wants.
+struct TestFiles {
+  std::string source, reference;  // of a model that translates
+  std::string text;               // of a language model; of a classifier where nothing is measured: sentences
+  uint64_t most_lines = 0;        // read no more of each; 0: all
+  config::MaskingConfig masking = {};  // of a masked_lm's text
+  LabelFile labels = {};               // of a classifier
+};
+
+// Throws UsageError where the files are not those on which such a model is measured.
 void check_files(const TestFiles& files, const config::ModelConfig& model);
 
 struct FileLoss {
-  metric::LogLoss loss;  // of a masked_lm: of the masked tokens
+  metric::LogLoss loss;  // of a masked_lm: of the masked tokens; of a classifier: its tokens are sentences
+  metric::Accuracy found = {};  // of a classifier: classes that are right
   uint64_t lines = 0;
   bool of_bytes = false;  // a text whose tokens are bytes: it has no words
   uint64_t words = 0;     // of a text, line ends included; of a masked_lm, as the bytes, 0
@@ -38,12 +49,16 @@ struct FileLoss {
   double word_perplexity() const { return loss.perplexity_per(words); }
 };
 
-// What both need. Keeps references.
+// Writes a line into the log.
+void log_warning(const std::string& text);
+
+// What all need. Keeps references.
 struct LossTools {
   const runtime::ModelBundle& bundle;
   const runtime::Transformer& model;
   const runtime::BatchedSearch& search;
   ThreadPool& pool;
+  std::function<void(const std::string&)> warn = log_warning;  // of sentences that a classifier cuts off
 };
 
 // A window of the test set.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/human_text.h"
 #include "cli/analysis.h"
+#include "cli/expert_vote_files.h"
 #include "cli/measured_run.h"
 #include "config/enums.h"
 #include "report/table.h"
@@ -121,8 +122,10 @@ void analyze_votes(const AnalysisOptions& options, CommandContext& context) {
   if (count.all(layers.size() - 1) == 0) fail("the files hold no token that could choose an expert");
 
   std::string csv = "layer,expert,votes,share\n";
-  nlohmann::ordered_json result = {
-      {"model", options.paths[0]}, {"active", active}, {"layers", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json result = {{"model", options.paths[0]},
+                                   {"weights_checksum", weights_checksum(bundle.directory->path)},
+                                   {"active", active},
+                                   {"layers", nlohmann::ordered_json::array()}};
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     result["layers"].push_back({{"layer", layers[layer]}, {"votes", count.votes[layer]}});
     for (size_t expert = 0; expert < count.votes[layer].size(); ++expert) {

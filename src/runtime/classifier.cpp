@@ -64,7 +64,8 @@ std::vector<int32_t> Classifier::encode(const std::string& line, uint64_t number
 }
 
 std::vector<float> Classifier::first_states(std::span<const search::Source> sentences) const {
-  const TokenStates states = MaskedModel(model_.weights(), model_.dispatch()).states(sentences);
+  const TokenStates states =
+      MaskedModel(model_.weights(), model_.dispatch(), model_.measured()).states(sentences);
   std::vector<float> first;
   for (size_t s = 0; s < sentences.size(); ++s) {
     const std::span<const float> row = states.row(states.offsets[s]);

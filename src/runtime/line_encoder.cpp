@@ -34,9 +34,9 @@ Encoding LineEncoder::fit(search::Source& source) const {
   switch (options_.on_too_long) {
     case OnTooLong::kError:
       fail(
-          "line {}: wanted at most {} tokens, end mark included, found {}; split the line, or choose to "
-          "truncate or "
-          "skip such lines",
+          "line {}: wanted at most {} tokens, end mark included, found {}; split the line or take it out "
+          "(megin "
+          "translate also cuts off or skips such lines, by --on-too-long)",
           line, most, found);
     case OnTooLong::kSkip:
       options_.warn(fmt::format("line {}: {} tokens, more than the {} the model can read; left empty", line,

@@ -38,15 +38,22 @@ void require_gate_of_one(const config::ExpertConfig& experts) {
   }
 }
 
+void check_number(int64_t keep, int64_t count) {
+  if (keep < 1 || keep >= count) {
+    fail_usage("wanted 1 to {} of the {} experts of each layer, found {}", count - 1, count, keep);
+  }
+}
+
 void check_kept(const ModelConfig& model, std::span<const std::vector<int64_t>> kept) {
   const int64_t layers = config::count_expert_layers(model), count = model.experts.count;
   if (static_cast<int64_t>(kept.size()) != layers) {
     fail_usage("wanted votes of {} expert layers, found those of {}", layers, kept.size());
   }
   for (const std::vector<int64_t>& experts : kept) {
-    const auto number = static_cast<int64_t>(experts.size());
-    if (number < 1 || number >= count || experts.size() != kept[0].size()) {
-      fail_usage("wanted 1 to {} of the {} experts of each layer, found {}", count - 1, count, number);
+    check_number(static_cast<int64_t>(experts.size()), count);
+    if (experts.size() != kept[0].size()) {
+      fail_usage("wanted equally many experts of each layer, found {} and {}", kept[0].size(),
+                 experts.size());
     }
     for (const int64_t expert : experts) {
       if (expert < 0 || expert >= count) {
@@ -79,11 +86,12 @@ bool is_of_all_experts(const std::string& name) {
 std::vector<std::vector<int64_t>> most_voted(const LayerVotes& votes, int64_t keep) {
   std::vector<std::vector<int64_t>> all;
   for (const std::vector<uint64_t>& of : votes) {
+    check_number(keep, static_cast<int64_t>(of.size()));
     std::vector<int64_t> order(of.size());
     std::iota(order.begin(), order.end(), int64_t{0});
     std::ranges::stable_sort(order, std::ranges::greater(),
                              [&](int64_t expert) { return of[static_cast<size_t>(expert)]; });
-    order.resize(std::min(order.size(), static_cast<size_t>(keep)));
+    order.resize(static_cast<size_t>(keep));
     std::ranges::sort(order);
     all.push_back(std::move(order));
   }

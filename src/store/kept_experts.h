@@ -12,7 +12,8 @@ namespace megin::store {
 // Votes of each expert layer, encoder first, and in it of each expert.
 using LayerVotes = std::vector<std::vector<uint64_t>>;
 
-// The `keep` experts with most votes of each layer, ascending; of equal ones the first.
+// The `keep` experts with most votes of each layer, ascending; of equal ones the first. Throws UsageError for
+// fewer than one, or as many as there are or more.
 std::vector<std::vector<int64_t>> most_voted(const LayerVotes& votes, int64_t keep);
 
 // The model with these experts of each expert layer alone, equally many in each, and their rows of the

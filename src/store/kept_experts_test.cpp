@@ -43,6 +43,9 @@ TEST(KeptExperts, AreThoseWithMostVotes) {
   const LayerVotes votes = {{3, 9, 4, 9}, {0, 0, 0, 0}, {1, 2, 3, 4}};
   EXPECT_EQ(most_voted(votes, 2), (std::vector<std::vector<int64_t>>{{1, 3}, {0, 1}, {2, 3}}));
   EXPECT_EQ(most_voted(votes, 1), (std::vector<std::vector<int64_t>>{{1}, {0}, {3}}));
+  EXPECT_THROW(most_voted(votes, 4), UsageError);
+  EXPECT_THROW(most_voted(votes, 5), UsageError);
+  EXPECT_THROW(most_voted(votes, 0), UsageError);
 }
 
 TEST(KeptExperts, KeepTheirWeightsAndTheirRowsOfTheRouter) {
