@@ -85,6 +85,7 @@ void add_analyze_command(Program& program) {
                    "megin analyze consistency thor.json switch.json --svg violins.svg\n"
                    "megin analyze slimming elastic --text valid.txt --budget 2ms\n"
                    "megin analyze slimming elastic --text valid.txt --per-layer --budget 60%\n"
+                   "megin analyze slimming runs/sst2 --labels test.tsv\n"
                    "megin analyze votes runs/smoe --text task.txt --json > votes.json"},
       [call](CommandContext& context) { analyze(call->what, call->options, context); });
   command.add_option("WHAT", call->what, "fluctuation, experts, similarity, consistency, slimming or votes")

@@ -86,6 +86,7 @@ void add_calibrate_command(Program& program) {
                               "training and export know nothing of them.",
                    .examples = "megin calibrate runs/smoe calibrated --text valid.txt\n"
                                "megin calibrate elastic calibrated --src valid.en --ref valid.de\n"
+                               "megin calibrate runs/sst2 calibrated --labels valid.tsv\n"
                                "megin analyze slimming calibrated --text valid.txt"},
                   [options](CommandContext& context) { calibrate(*options, context); });
   add_model_and_output(command, "a model directory, or a run directory with one", options->model,

@@ -156,10 +156,10 @@ void add_memory(const MemoryUse& memory, nlohmann::ordered_json& json) {
 std::string cost_picture(const CostPicture& picture, std::vector<report::Point> points) {
   std::ranges::sort(points, {}, &report::Point::x);
   return report::line_chart_svg({.title = picture.of_classes ? "Accuracy by cost" : "Loss by cost",
-                         .subtitle = picture.subtitle,
-                         .x_label = picture.cost,
-                         .y_label = picture.of_classes ? "accuracy, %" : "loss, nats a token",
-                         .series = {{.name = "experts a token", .points = std::move(points)}}});
+                                 .subtitle = picture.subtitle,
+                                 .x_label = picture.cost,
+                                 .y_label = picture.of_classes ? "accuracy, %" : "loss, nats a token",
+                                 .series = {{.name = "experts a token", .points = std::move(points)}}});
 }
 
 FileLoss loss_over(const TestFiles& files, const LossTools& tools, const runtime::LineEncoder& encoder,
