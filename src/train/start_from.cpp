@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "config/computed_part.h"
 #include "config/run_config.h"
 #include "store/model_directory.h"
 
@@ -37,11 +38,9 @@ void check_subwords(const store::ModelDirectory& model, const data::PreparedData
        model.path.string(), data.folder.string(), model.subwords.source.string());
 }
 
-// What shapes do not say, or say less well: everything but dropout and what chooses among experts.
-config::ModelConfig architecture(config::ModelConfig config) {
-  config.preset.clear();
-  config.dropout = config.attention_dropout = config.activation_dropout = config.concrete_dropout = 0;
-  config.group_dropout = {};
+// What shapes do not say, or say less well: all that a model computes but what chooses among experts.
+config::ModelConfig architecture(const config::ModelConfig& of) {
+  config::ModelConfig config = config::computed_part(of);
   config.classes = 0;
   if (config.positions != config::Positions::kLearned) config.max_length = 2;
   const config::ExpertConfig chosen;
@@ -130,10 +129,8 @@ void start_from(const fs::path& path, const data::PreparedData& data, TrainingSt
   const auto values = parameters.values();
   if (!state.optimizer.average.empty()) std::ranges::copy(values, state.optimizer.average.begin());
   tell(fmt::format("begins with the weights of {}", path.string()), console);
-  config::ModelConfig as_found = model.description.model, as_wanted = wanted;
-  as_found.preset = as_wanted.preset = "";
-  as_found.dropout = as_wanted.dropout = as_found.attention_dropout = as_wanted.attention_dropout = 0;
-  as_found.activation_dropout = as_wanted.activation_dropout = 0;
+  config::ModelConfig as_found = config::computed_part(model.description.model);
+  const config::ModelConfig as_wanted = config::computed_part(wanted);
   as_found.classes = as_wanted.classes;  // what became of the head is told below
   if (const auto differ = differences(as_wanted, as_found); !differ.empty()) {
     tell(fmt::format("other than that model's: model.{}", fmt::join(differ, ", model.")), console);
