@@ -63,6 +63,7 @@ void check_common(const ModelConfig& model, const Demands& demands) {
                   model.head_width);
   demands.setting("share_embeddings", model.share_embeddings == config::ShareEmbeddings::kAll, "all",
                   config::enum_name(model.share_embeddings));
+  demands.setting("norm_embeddings", !model.norm_embeddings, "false", model.norm_embeddings);
   demands.setting("biases", model.biases, "true", model.biases);
   demands.setting("scale_attention", model.scale_attention, "true", model.scale_attention);
   demands.setting("scale_output", !model.scale_output, "false", model.scale_output);

@@ -126,6 +126,7 @@ TEST_F(OwnModelsTest, WhatMarianModelsDoNotHaveIsNamed) {
               HasSubstr("model.share_embeddings: wanted all"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.norm_epsilon = 1e-6; }), HasSubstr("model.norm_epsilon"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.begin_vector = true; }), HasSubstr("model.begin_vector"));
+  EXPECT_THAT(refusal([](ModelConfig& m) { m.norm_embeddings = true; }), HasSubstr("model.norm_embeddings"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.head_width = 4; }), HasSubstr("model.head_width"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.experts = {.count = 2, .every = 1}; }),
               HasSubstr("wanted a dense model, found one with experts, for which marian models of "
