@@ -84,7 +84,14 @@ awk -v before="$(loss two)" -v after="$(loss two_tuned)" 'BEGIN { exit !(after <
 shown "two of four experts by votes are a model that trains: $(loss two) before, $(loss two_tuned) after"
 
 "$megin" convert smoe one --keep-experts 1 --votes votes.json --quiet >keep.out || fail "megin convert --keep-experts 1"
-student=(--set train.method=dense --set model.feed_forward=8 "${by_loss[@]}")
+# As recipes have it whose method alone differs: where experts would be, and how values would begin, say nothing of these weights.
+student=(--set train.method=dense --set model.feed_forward=8 --set model.experts.every=1 --set model.experts.feed_forward=8
+  --set model.initialisation=normal "${by_loss[@]}")
+must_train at_first --from one "${student[@]}" --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+close_to "$(loss one)" "$(loss at_first)" || fail "wanted to begin with the kept expert's loss $(loss one), found $(loss at_first)"
+must_train all --from back --set train.method=dense --set model.experts.every=1 --set model.experts.feed_forward=8 "${by_loss[@]}" \
+  --set train.max_updates=1 --set train.optimizer.learning_rate=1e-12
+close_to "$dense" "$(loss all)" || fail "wanted to begin with the loss $dense of megin export --all, found $(loss all)"
 distil=(--set train.objective.teacher.model=smoe --set train.objective.teacher.temperature=2)
 must_train student --from one "${student[@]}" "${distil[@]}" --set train.max_updates=40
 grep -q '"distillation":' student/log.jsonl || fail "wanted the log to tell the distillation: $(tail -n 3 student/log.jsonl)"

@@ -249,6 +249,8 @@ void check_kind(const ModelConfig& c) {
     require(c.decoder_layers == 0, "model.decoder_layers", "0 in a masked_lm, which has no decoder",
             c.decoder_layers);
   }
+  require(!c.norm_embeddings || has_encoder(c), "model.norm_embeddings",
+          "false in a causal_lm, as the norm is over what the encoder reads", c.norm_embeddings);
   require(!c.begin_vector || !is_language_model(c), "model.begin_vector",
           fmt::format("false in a {}, whose texts begin with a symbol", kind), c.begin_vector);
   if (is_masked_lm(c)) {
@@ -261,7 +263,6 @@ void check_kind(const ModelConfig& c) {
     require(!c.scale_output, "model.scale_output", "false in a masked_lm", c.scale_output);
     return;
   }
-  require(!c.norm_embeddings, "model.norm_embeddings", fmt::format("false in a {}", kind), c.norm_embeddings);
   require(!c.output_transform, "model.output_transform", fmt::format("false in a {}", kind),
           c.output_transform);
 }

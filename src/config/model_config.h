@@ -278,7 +278,7 @@ struct ModelConfig {
   ShareEmbeddings share_embeddings = ShareEmbeddings::kAll;
   Initialisation initialisation = Initialisation::kFairseq;
   bool scale_embeddings = true;   // token embeddings times sqrt(d) before positions are added
-  bool norm_embeddings = false;   // of a masked_lm: a norm over the sum of token embedding and position
+  bool norm_embeddings = false;   // a norm over the sum of token embedding and position of the encoder
   bool scale_attention = true;    // scores of attention over sqrt(head width)
   bool scale_output = false;      // what the decoder gives over sqrt(d), before the output's matrix
   bool biases = true;             // of the linear layers of attention and feed-forwards
@@ -322,7 +322,7 @@ struct ModelConfig {
     field("initialisation", self.initialisation, "how values begin");
     field("scale_embeddings", self.scale_embeddings, "token embeddings are multiplied by the root of width");
     field("norm_embeddings", self.norm_embeddings,
-          "of a masked_lm: a norm over the sum of embedding and position; else by the preset");
+          "a norm over the sum of embedding and position of what the encoder reads; else by the preset");
     field("scale_attention", self.scale_attention,
           "scores of attention are divided by the root of a head's width");
     field("scale_output", self.scale_output, "the decoder's states are divided by the root of width");

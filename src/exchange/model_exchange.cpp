@@ -1,10 +1,12 @@
 #include "exchange/model_exchange.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "config/computed_part.h"
 #include "config/run_config.h"
 #include "exchange/foreign_json.h"
 #include "exchange/own_models.h"
@@ -50,21 +52,23 @@ store::SubwordFiles stage(const Plan& plan, const fs::path& folder, const fs::pa
   return files;
 }
 
+// `wanted_by`: what has the wanted values, as "as FILE has it".
 void require_same_model(const store::ModelDirectory& model, const config::ModelConfig& config,
-                        const Plan& plan, const fs::path& files) {
-  const auto found = config::model_to_json(config), wanted = config::model_to_json(plan.model);
-  // These say nothing of what the model computes.
+                        const Plan& plan, const std::string& wanted_by) {
+  if (config.experts.count > 1 || config.experts.body == config::ExpertBody::kInsert) {
+    fail_usage("{}: {}", model.path.string(), wanted_no_experts(plan.kind));
+  }
+  const auto found = config::model_to_json(config::computed_part(config));
+  const auto wanted = config::model_to_json(config::computed_part(plan.model));
+  // A classifier reads neither.
   const auto is_idle = [&](const std::string& key) {
-    if (config::is_classifier(config) && (key == "output_transform" || key == "output_bias")) return true;
-    return key == "preset" || key.ends_with("dropout");
+    return config::is_classifier(config) && (key == "output_transform" || key == "output_bias");
   };
   for (const auto& [key, value] : wanted.items()) {
     if (is_idle(key)) continue;
     if (found.at(key) == value) continue;
-    fail_usage(
-        "{}: model.{}: wanted {}, as {} has it, found {}; only a dense model of that shape is a {} model",
-        model.path.string(), key, value.dump(), (files / "config.json").string(), found.at(key).dump(),
-        plan.kind);
+    fail_usage("{}: model.{}: wanted {}, {}, found {}; only a dense model of that shape is a {} model",
+               model.path.string(), key, value.dump(), wanted_by, found.at(key).dump(), plan.kind);
   }
 }
 
@@ -149,7 +153,8 @@ std::string export_model(const store::ModelDirectory& model, const fs::path& fil
     stage_classifier(model, plan, files, staging.path());
     plan = read_plan(staging.path());
   }
-  require_same_model(model, model.description.model, plan, files);
+  require_same_model(model, model.description.model, plan,
+                     fmt::format("as {} has it", (files / "config.json").string()));
   require_same_tokenizer(model, plan, files);
   std::vector<store::FloatTensor> tensors;
   for (const store::TensorView& tensor : model.weights.tensors()) {
@@ -166,7 +171,7 @@ std::string export_own_model(const store::ModelDirectory& model, const fs::path&
   const StagingFolder staging;
   const ForeignForm form = describe_own_model(model, staging.path());
   const Plan plan = read_plan(staging.path());
-  require_same_model(model, form.model, plan, staging.path());
+  require_same_model(model, form.model, plan, fmt::format("as {} models of transformers have it", plan.kind));
   write_checkpoint(plan, export_tensors(plan, form.tensors, {}), staging.path(), output);
   return plan.kind;
 }

@@ -84,6 +84,22 @@ TEST_F(ModelExchangeTest, WritesPositionsThatWereTrained) {
             read_file(root_ / "trained" / "model.safetensors"));
 }
 
+// Keys of how a model was trained, and where experts would be in a recipe of a dense control.
+TEST_F(ModelExchangeTest, WritesAModelWhoseRecipeSaysMoreThanItsArchitecture) {
+  import();
+  config::ModelConfig trained = model().description.model;
+  trained.initialisation = config::Initialisation::kNormal;
+  trained.experts.every = 1;
+  trained.experts.feed_forward = 8;
+  trained.group_dropout.groups = 4;
+  trained.head_width = trained.width / trained.heads;
+  rewrite("trained", trained, tensors());
+  export_model(model("trained"), model().subwords.imported, root_ / "back");
+  import_model(root_ / "back", root_ / "again");
+  EXPECT_EQ(read_file(root_ / "again" / "model.safetensors"),
+            read_file(root_ / "model" / "model.safetensors"));
+}
+
 TEST_F(ModelExchangeTest, RefusesToExportWhatTheArchitectureLacks) {
   import();
   const store::ModelDirectory dense = model();
@@ -92,12 +108,17 @@ TEST_F(ModelExchangeTest, RefusesToExportWhatTheArchitectureLacks) {
       [&](const std::string& name) { return store::float_values(dense.weights.at(name)); }, {.experts = 2});
   rewrite("experts", experts.model, experts.tensors);
   EXPECT_THAT([&] { export_model(model("experts"), dense.subwords.imported, root_ / "back"); },
-              ThrowsMessage<UsageError>(HasSubstr("only a dense model of that shape is a marian model")));
+              ThrowsMessage<UsageError>(testing::AllOf(
+                  HasSubstr("wanted a dense model, found one with experts, for which marian models"),
+                  HasSubstr("megin export --all (or --path, --mean) first makes a dense model"),
+                  testing::Not(HasSubstr("{")))));
   config::ModelConfig relu = dense.description.model;
   relu.activation = config::Activation::kRelu;
   rewrite("relu", relu, tensors());
   EXPECT_THAT([&] { export_model(model("relu"), dense.subwords.imported, root_ / "back"); },
-              ThrowsMessage<UsageError>(HasSubstr("model.activation: wanted \"silu\"")));
+              ThrowsMessage<UsageError>(testing::AllOf(
+                  HasSubstr("model.activation: wanted \"silu\", as "),
+                  HasSubstr("config.json has it, found \"relu\"; only a dense model of that shape"))));
   EXPECT_FALSE(fs::exists(root_ / "back"));
   EXPECT_THROW(export_model(dense, dense.subwords.imported, root_ / "model"), Error) << "exists";
 }

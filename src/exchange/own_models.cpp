@@ -23,6 +23,10 @@ using config::ModelConfig;
 using config::Positions;
 using nlohmann::ordered_json;
 
+// Nothing tells a model that was trained from an imported one from a model of megin's own.
+constexpr const char* kNameTheFiles =
+    "for a model that was trained from an imported one, --files names that one's imported/ or checkpoint";
+
 // Refuses a setting that `kind` has otherwise.
 class Demands {
  public:
@@ -32,10 +36,16 @@ class Demands {
   template <typename T>
   void setting(const std::string& key, bool right, std::string_view wanted, const T& found) const {
     if (right) return;
-    fail_usage("{}: model.{}: wanted {}, as {} models of transformers have it, found {}", path_, key, wanted,
-               kind_, found);
+    fail_usage("{}: model.{}: wanted {}, as {} models of transformers have it, found {}; {}", path_, key,
+               wanted, kind_, found, kNameTheFiles);
   }
-  [[noreturn]] void refuse(const std::string& wanted) const { fail_usage("{}: wanted {}", path_, wanted); }
+  [[noreturn]] void refuse(const std::string& wanted) const {
+    fail_usage("{}: wanted {}; {}", path_, wanted, kNameTheFiles);
+  }
+  void no_experts(const ModelConfig& model) const {
+    if (model.experts.count == 1 && model.experts.body == config::ExpertBody::kReplace) return;
+    fail_usage("{}: {}", path_, wanted_no_experts(kind_));
+  }
 
  private:
   std::string path_, kind_;
@@ -44,11 +54,7 @@ class Demands {
 // What both architectures demand.
 void check_common(const ModelConfig& model, const Demands& demands) {
   if (config::is_mixture(model)) demands.refuse("one model, found a mixture of translations");
-  if (model.experts.count > 1 || model.experts.body == config::ExpertBody::kInsert) {
-    demands.refuse(
-        "a dense model, found one with experts; megin export with --all, --path or --mean makes one of those "
-        "that have such a form");
-  }
+  demands.no_experts(model);
   demands.setting("norm", model.norm == config::NormKind::kLayerNorm, "layer_norm",
                   config::enum_name(model.norm));
   demands.setting("activation", !config::is_gated(model.activation), "one without a gate",
@@ -57,6 +63,7 @@ void check_common(const ModelConfig& model, const Demands& demands) {
                   model.head_width);
   demands.setting("share_embeddings", model.share_embeddings == config::ShareEmbeddings::kAll, "all",
                   config::enum_name(model.share_embeddings));
+  demands.setting("norm_embeddings", !model.norm_embeddings, "false", model.norm_embeddings);
   demands.setting("biases", model.biases, "true", model.biases);
   demands.setting("scale_attention", model.scale_attention, "true", model.scale_attention);
   demands.setting("scale_output", !model.scale_output, "false", model.scale_output);
@@ -125,9 +132,8 @@ ForeignForm describe_gpt2(const store::ModelDirectory& directory, const fs::path
   const std::string subword = read_file(directory.subwords.target);
   if (!text::is_byte_pair_file(subword)) {
     demands.refuse(
-        "a vocabulary of byte pairs, the only one that gpt2 models of transformers have, found another; such "
-        "a "
-        "vocabulary comes from megin import of one (data.subword.model)");
+        "a vocabulary of byte pairs, the only one that gpt2 models of transformers have, found another "
+        "(such a vocabulary comes from megin import of one, data.subword.model)");
   }
   const text::BytePairTables tables =
       text::read_byte_pair_tables(subword, directory.subwords.target.string());
@@ -170,9 +176,7 @@ ForeignForm describe_gpt2(const store::ModelDirectory& directory, const fs::path
 // SentencePiece, one model for both sides, and no tags: transformers' tokenizer splits "<2de>".
 text::SubwordModel marian_subwords(const store::ModelDirectory& directory, const Demands& demands) {
   if (!directory.subwords.joint()) {
-    demands.refuse(
-        "one vocabulary for both sides, found two; of a model that was trained from an imported one, --files "
-        "names the files to write");
+    demands.refuse("one vocabulary for both sides, found two");
   }
   const std::string bytes = read_file(directory.subwords.source);
   text::SubwordModel subword(directory.subwords.source);
@@ -269,6 +273,13 @@ ForeignForm describe_marian(const store::ModelDirectory& directory, const fs::pa
 
 }  // namespace
 
+std::string wanted_no_experts(const std::string& kind) {
+  return fmt::format(
+      "wanted a dense model, found one with experts, for which {} models of transformers have no form; megin "
+      "export --all (or --path, --mean) first makes a dense model of those that have one",
+      kind);
+}
+
 ForeignForm describe_own_model(const store::ModelDirectory& model, const fs::path& folder) {
   if (config::is_classifier(model.description.model)) {
     fail_usage(
@@ -279,8 +290,8 @@ ForeignForm describe_own_model(const store::ModelDirectory& model, const fs::pat
   if (config::is_masked_lm(model.description.model)) {
     fail_usage(
         "{}: wanted a causal_lm or a model that translates, found a masked_lm, which has a form of "
-        "transformers only where it was imported from one",
-        model.path.string());
+        "transformers only where it was imported from one; {}",
+        model.path.string(), kNameTheFiles);
   }
   return config::is_causal_lm(model.description.model) ? describe_gpt2(model, folder)
                                                        : describe_marian(model, folder);

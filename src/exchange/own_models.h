@@ -24,4 +24,7 @@ struct ForeignForm {
 // norms, positions, activations, tables of vectors or tokenizers, classes, and so on.
 ForeignForm describe_own_model(const store::ModelDirectory& model, const std::filesystem::path& folder);
 
+// What a refusal of a model with experts wanted, found, and says to do; `kind` as in Plan.
+std::string wanted_no_experts(const std::string& kind);
+
 }  // namespace megin::exchange

@@ -99,6 +99,18 @@ TEST_F(OwnModelsTest, TranslationModelsAreMarianModels) {
   }
 }
 
+// It begins otherwise than Marian's models do, which nobody sees of its tensors.
+TEST_F(OwnModelsTest, HowValuesBeganIsNoSetting) {
+  description_.model.initialisation = config::Initialisation::kNormal;
+  description_.model.experts.every = 1;
+  description_.model.experts.feed_forward = 3;
+  const store::ModelDirectory own = write("own");
+  EXPECT_EQ(export_own_model(own, root_ / "marian"), "marian");
+  import_model(root_ / "marian", root_ / "again");
+  EXPECT_EQ(values(store::open_model_directory(root_ / "again"), "embedding.weight"),
+            values(own, "embedding.weight"));
+}
+
 TEST_F(OwnModelsTest, WhatMarianModelsDoNotHaveIsNamed) {
   using config::ModelConfig;
   EXPECT_THAT(
@@ -114,9 +126,16 @@ TEST_F(OwnModelsTest, WhatMarianModelsDoNotHaveIsNamed) {
               HasSubstr("model.share_embeddings: wanted all"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.norm_epsilon = 1e-6; }), HasSubstr("model.norm_epsilon"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.begin_vector = true; }), HasSubstr("model.begin_vector"));
+  EXPECT_THAT(refusal([](ModelConfig& m) { m.norm_embeddings = true; }), HasSubstr("model.norm_embeddings"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.head_width = 4; }), HasSubstr("model.head_width"));
   EXPECT_THAT(refusal([](ModelConfig& m) { m.experts = {.count = 2, .every = 1}; }),
-              HasSubstr("wanted a dense model, found one with experts"));
+              HasSubstr("wanted a dense model, found one with experts, for which marian models of "
+                        "transformers have no form; megin export --all (or --path, --mean) first makes"));
+  // Of a model that was trained from an imported T5 that would be the wrong question.
+  EXPECT_THAT(refusal([](ModelConfig& m) { m.norm = config::NormKind::kRmsNorm; }),
+              HasSubstr("--files names that one's imported/ or checkpoint"));
+  EXPECT_THAT(refusal([](ModelConfig& m) { m.kind = config::ModelKind::kMaskedLm, m.decoder_layers = 0; }),
+              HasSubstr("--files"));
   description_.tags = {"<2de>"};
   EXPECT_THAT(refusal([](ModelConfig&) {}), HasSubstr("found <2de>"));
   EXPECT_FALSE(fs::exists(root_ / "out"));

@@ -25,7 +25,8 @@ TokenEmbedding::TokenEmbedding(const net::ParameterMemory& parameters, const std
     case config::Positions::kBucketed:
       break;
   }
-  if (config.norm_embeddings) norm_.emplace(parameters, "embedding_norm.", config);
+  if (config.norm_embeddings && stack == config::Stack::kEncoder)
+    norm_.emplace(parameters, "embedding_norm.", config);
 }
 
 at::Tensor TokenEmbedding::forward(const at::Tensor& ids, const net::ForwardContext& context,

@@ -1,5 +1,5 @@
 // Tokens to hidden states: sqrt(d) times their embedding (model.scale_embeddings) plus positions, normed
-// where the model does that (model.norm_embeddings), then dropout (thor spec 3.2).
+// where an encoder does that (model.norm_embeddings), then dropout (thor spec 3.2).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -96,7 +96,7 @@ Matrix ReferenceModel::embed(config::Stack stack, std::span<const int32_t> token
     }
     x.push_back(row);
   }
-  return config_.norm_embeddings ? norm_by(x, "embedding_norm") : x;
+  return encoder && config_.norm_embeddings ? norm_by(x, "embedding_norm") : x;
 }
 
 Matrix ReferenceModel::rotated(Matrix x) const {

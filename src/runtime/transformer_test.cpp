@@ -82,6 +82,20 @@ TEST(Transformer, EqualsPlainLoopsBeyondOneBlockOfPositions) {
   expect_equals_reference(config, {}, 37);
 }
 
+// An encoder as BERT's, and a decoder whose embeddings are not normed.
+TEST(Transformer, EqualsPlainLoopsWithANormOverTheEncodersEmbeddings) {
+  ModelConfig config = small_config();
+  config.norm_embeddings = true;
+  config.positions = Positions::kLearned;
+  config.scale_embeddings = false;
+  for (const auto share : {config::ShareEmbeddings::kAll, config::ShareEmbeddings::kDecoder}) {
+    config.share_embeddings = share;
+    expect_equals_reference(config, {}, 9);
+  }
+  config.norm = config::NormKind::kRmsNorm;
+  expect_equals_reference(config, {}, 9);
+}
+
 // Buckets of one distance and of ranges, and keys beyond the last one.
 TEST(Transformer, EqualsPlainLoopsWithBucketedPositions) {
   expect_equals_reference(t5_config(), {}, 37);

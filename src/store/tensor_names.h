@@ -5,7 +5,7 @@
 //   source_embedding.weight                [Vs, d]  (decoder, none)
 //   target_embedding.weight                [Vt, d]  (decoder, none)
 //   output.weight                          [Vt, d]  (none, inputs)
-//   embedding_norm.{weight,bias}           [d]      (masked_lm, norm_embeddings)
+//   embedding_norm.{weight,bias}           [d]      (norm_embeddings: of the encoder)
 //   output_transform.{weight,bias}         [d, d], [d]  (masked_lm, output_transform)
 //   output_transform_norm.{weight,bias}    [d]      (the same)
 //   output.bias                            [Vt]     (output_bias)

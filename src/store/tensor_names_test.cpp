@@ -232,6 +232,15 @@ TEST(TensorNames, AMaskedLanguageModelIsAnEncoderAlone) {
   EXPECT_FALSE(table(config).contains("embedding_norm.weight"));
 }
 
+TEST(TensorNames, OneNormOverEmbeddingsIsTheEncoders) {
+  config::ModelConfig config = one_layer_each();
+  const size_t plain = table(config).size();
+  config.norm_embeddings = true;
+  EXPECT_EQ(table(config).size(), plain + 2);
+  EXPECT_EQ(table(config).at("embedding_norm.weight"), Shape{4});
+  EXPECT_EQ(table(config).at("embedding_norm.bias"), Shape{4});
+}
+
 TEST(TensorNames, ScalesTablesByPositionAndLearnedRatesStandWhereTheyAreUsed) {
   config::ModelConfig config = one_layer_each();
   config.max_length = 9;

@@ -255,6 +255,8 @@ TEST(ServedModel, ServesWhatImportedModelsHaveAsItWasTrained) {
     config.scale_embeddings = false;
     config.output_bias = config.begin_vector = true;
     expect_served_as_trained(config, {"token"});
+    config.norm_embeddings = true;  // as an encoder_decoder has it that begins with a masked_lm
+    expect_served_as_trained(config, {"token"});
   }
 }
 

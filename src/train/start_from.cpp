@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "config/computed_part.h"
 #include "config/run_config.h"
 #include "store/model_directory.h"
 
@@ -27,21 +28,28 @@ bool may_be_missing(const std::string& name) {
          name.starts_with("mixture.") || is_of_head(name);
 }
 
-void check_subwords(const store::ModelDirectory& model, const data::PreparedData& data) {
+// An encoder_decoder takes of a masked_lm what its encoder reads and computes.
+bool takes_encoder_alone(const config::ModelConfig& wanted, const config::ModelConfig& found) {
+  return wanted.kind == config::ModelKind::kEncoderDecoder && config::is_masked_lm(found);
+}
+
+std::string source_embedding(const config::ModelConfig& config) {
+  return config::shares_inputs(config) ? "embedding.weight" : "source_embedding.weight";
+}
+
+void check_subwords(const store::ModelDirectory& model, const data::PreparedData& data, bool encoder_alone) {
   const text::SubwordModel source(model.subwords.source), target(model.subwords.target);
   if (source.checksum() == data.source_subword->checksum() &&
-      target.checksum() == data.target_subword->checksum()) {
+      (encoder_alone || target.checksum() == data.target_subword->checksum())) {
     return;
   }
   fail("{}: its subwords are not those of {}; prepare the data with data.subword.model={}",
        model.path.string(), data.folder.string(), model.subwords.source.string());
 }
 
-// What shapes do not say, or say less well: everything but dropout and what chooses among experts.
-config::ModelConfig architecture(config::ModelConfig config) {
-  config.preset.clear();
-  config.dropout = config.attention_dropout = config.activation_dropout = config.concrete_dropout = 0;
-  config.group_dropout = {};
+// What shapes do not say, or say less well: all that a model computes but what chooses among experts.
+config::ModelConfig architecture(const config::ModelConfig& of) {
+  config::ModelConfig config = config::computed_part(of);
   config.classes = 0;
   if (config.positions != config::Positions::kLearned) config.max_length = 2;
   const config::ExpertConfig chosen;
@@ -69,14 +77,32 @@ std::vector<std::string> differences(const config::ModelConfig& one, const confi
   return keys;
 }
 
-void check_architecture(const store::ModelDirectory& found, const config::ModelConfig& wanted) {
-  const auto differ = differences(architecture(wanted), architecture(found.description.model));
+// Without all that is no part of the encoder.
+config::ModelConfig without_decoder(config::ModelConfig config) {
+  const config::ModelConfig standard;
+  config.kind = standard.kind;
+  config.decoder_layers = standard.decoder_layers;
+  config.share_embeddings = standard.share_embeddings;
+  config.scale_output = standard.scale_output;
+  config.output_bias = standard.output_bias;
+  config.output_transform = standard.output_transform;
+  config.begin_vector = standard.begin_vector;
+  config.target_vocabulary = config.source_vocabulary;
+  config.mixture = {};
+  return config;
+}
+
+void check_architecture(const store::ModelDirectory& found, const config::ModelConfig& wanted,
+                        bool encoder_alone) {
+  const config::ModelConfig& has = found.description.model;
+  const auto differ =
+      encoder_alone ? differences(architecture(without_decoder(wanted)), architecture(without_decoder(has)))
+                    : differences(architecture(wanted), architecture(has));
   if (differ.empty()) return;
-  fail("{}: its model differs from the recipe's in {}; they must be the same{}", found.path.string(),
-       fmt::format("model.{}", fmt::join(differ, ", model.")),
-       wanted.experts.count > 1 && found.description.model.experts.count == 1
-           ? " (megin convert makes experts of a dense model)"
-           : "");
+  fail("{}: its {} differs from the recipe's in {}; they must be the same{}", found.path.string(),
+       encoder_alone ? "encoder" : "model", fmt::format("model.{}", fmt::join(differ, ", model.")),
+       wanted.experts.count > 1 && has.experts.count == 1 ? " (megin convert makes experts of a dense model)"
+                                                          : "");
 }
 
 // Training counts by these numbers.
@@ -89,57 +115,94 @@ void check_table(const store::ModelDirectory& model, const std::string& name, st
   }
 }
 
-void tell(const std::string& text, Console& console) {
-  if (!console.quiet()) console.print(text);
-}
+// What of a model directory a training begins with.
+class Beginning {
+ public:
+  Beginning(const store::ModelDirectory& model, const config::ModelConfig& wanted,
+            const data::PreparedData& data)
+      : model_(model),
+        wanted_(wanted),
+        encoder_alone_(takes_encoder_alone(wanted, model.description.model)),
+        other_classes_(model.description.classes != data.classes) {
+    check_subwords(model, data, encoder_alone_);
+    check_architecture(model, wanted, encoder_alone_);
+  }
+
+  void copy_into(net::ParameterMemory& parameters) {
+    for (const net::Parameter& parameter : parameters.all()) {
+      const std::string name = name_there(parameter.name);
+      if (name.empty() && encoder_alone_) continue;
+      const store::TensorView* const found = name.empty() ? nullptr : model_.weights.find(name);
+      if (found != nullptr && found->shape == parameter.shape) {
+        const std::span<const float> values = store::float_values(*found);
+        if (name.ends_with("router.table")) check_table(model_, name, values, wanted_.experts.count);
+        std::ranges::copy(values, parameters.values_of(parameter).begin());
+        used_.push_back(name);
+      } else if (may_be_missing(parameter.name)) {
+        drawn_.push_back(parameter.name);
+      } else if (!name.empty()) {
+        fail("{}: wanted tensor {} {}, found {}", model_.path.string(), name,
+             store::shape_text(parameter.shape), found == nullptr ? "none" : store::shape_text(found->shape));
+      }
+    }
+  }
+
+  void tell(Console& console) const {
+    if (console.quiet()) return;
+    const std::string path = model_.path.string();
+    if (encoder_alone_) {
+      console.print(
+          fmt::format("begins with the encoder of {}, a masked_lm; the decoder is drawn{}", path,
+                      config::shares_inputs(wanted_) ? " but for the embedding that both share" : ""));
+    } else {
+      console.print(fmt::format("begins with the weights of {}", path));
+    }
+    config::ModelConfig has = model_.description.model, wants = wanted_;
+    if (encoder_alone_) has = without_decoder(has), wants = without_decoder(wants);
+    has = config::computed_part(has), wants = config::computed_part(wants);
+    has.classes = wants.classes;  // what became of the head is told below
+    if (const auto differ = differences(wants, has); !differ.empty()) {
+      console.print(fmt::format("other than that model's: model.{}", fmt::join(differ, ", model.")));
+    }
+    if (!drawn_.empty()) console.print(fmt::format("drawn, as it has none: {}", fmt::join(drawn_, ", ")));
+    if (const auto rest = left_over(); !rest.empty()) {
+      console.print(fmt::format("not used of it: {}", fmt::join(rest, ", ")));
+    }
+  }
+
+ private:
+  // Under which name the directory has what this parameter begins with; "" where it is drawn anyway.
+  std::string name_there(const std::string& name) const {
+    if (is_of_head(name) && other_classes_) return "";
+    if (!encoder_alone_) return name;
+    if (name == source_embedding(wanted_)) return source_embedding(model_.description.model);
+    return name.starts_with("encoder.") || name.starts_with("embedding_norm.") ? name : "";
+  }
+
+  std::vector<std::string> left_over() const {
+    std::vector<std::string> names;
+    for (const store::TensorView& tensor : model_.weights.tensors()) {
+      if (std::ranges::find(used_, tensor.name) == used_.end()) names.push_back(tensor.name);
+    }
+    return names;
+  }
+
+  const store::ModelDirectory& model_;
+  const config::ModelConfig& wanted_;
+  bool encoder_alone_, other_classes_;
+  std::vector<std::string> used_, drawn_;
+};
 
 }  // namespace
 
 void start_from(const fs::path& path, const data::PreparedData& data, TrainingState& state,
                 Console& console) {
   const store::ModelDirectory model = store::open_model_directory(path);
-  check_subwords(model, data);
-  const config::ModelConfig& wanted = state.model.config();
-  check_architecture(model, wanted);
-  net::ParameterMemory& parameters = state.model.parameters();
-  std::vector<std::string> drawn, left_over;
-  for (const net::Parameter& parameter : parameters.all()) {
-    const bool other_classes = is_of_head(parameter.name) && model.description.classes != data.classes;
-    const store::TensorView* const found = other_classes ? nullptr : model.weights.find(parameter.name);
-    if ((found == nullptr || found->shape != parameter.shape) && may_be_missing(parameter.name)) {
-      drawn.push_back(parameter.name);
-      continue;
-    }
-    if (found == nullptr || found->shape != parameter.shape) {
-      fail("{}: wanted tensor {} {}, found {}", path.string(), parameter.name,
-           store::shape_text(parameter.shape), found == nullptr ? "none" : store::shape_text(found->shape));
-    }
-    const std::span<const float> values = store::float_values(*found);
-    if (parameter.name.ends_with("router.table")) {
-      check_table(model, parameter.name, values, wanted.experts.count);
-    }
-    std::ranges::copy(values, parameters.values_of(parameter).begin());
-  }
-  for (const store::TensorView& tensor : model.weights.tensors()) {
-    const auto& all = parameters.all();
-    if (std::ranges::find(all, tensor.name, &net::Parameter::name) == all.end() ||
-        (is_of_head(tensor.name) && model.description.classes != data.classes)) {
-      left_over.push_back(tensor.name);
-    }
-  }
-  const auto values = parameters.values();
+  Beginning beginning(model, state.model.config(), data);
+  beginning.copy_into(state.model.parameters());
+  const auto values = state.model.parameters().values();
   if (!state.optimizer.average.empty()) std::ranges::copy(values, state.optimizer.average.begin());
-  tell(fmt::format("begins with the weights of {}", path.string()), console);
-  config::ModelConfig as_found = model.description.model, as_wanted = wanted;
-  as_found.preset = as_wanted.preset = "";
-  as_found.dropout = as_wanted.dropout = as_found.attention_dropout = as_wanted.attention_dropout = 0;
-  as_found.activation_dropout = as_wanted.activation_dropout = 0;
-  as_found.classes = as_wanted.classes;  // what became of the head is told below
-  if (const auto differ = differences(as_wanted, as_found); !differ.empty()) {
-    tell(fmt::format("other than that model's: model.{}", fmt::join(differ, ", model.")), console);
-  }
-  if (!drawn.empty()) tell(fmt::format("drawn, as it has none: {}", fmt::join(drawn, ", ")), console);
-  if (!left_over.empty()) tell(fmt::format("not used of it: {}", fmt::join(left_over, ", ")), console);
+  beginning.tell(console);
 }
 
 namespace {
