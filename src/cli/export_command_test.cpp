@@ -65,7 +65,9 @@ TEST_F(ExportCommandTest, ExpertsAreNamed) {
   const Answer out =
       run("export", &add_export_command, {path("translates"), path("theirs"), "--format", "huggingface"});
   EXPECT_EQ(out.code, 2);
-  EXPECT_THAT(out.errors, HasSubstr("wanted a dense model, found one with experts; megin export with --all"));
+  EXPECT_THAT(out.errors, HasSubstr("wanted a dense model, found one with experts, for which marian models "
+                                    "of transformers have no form; megin "
+                                    "export --all (or --path, --mean) first makes a dense model"));
 }
 
 }  // namespace

@@ -115,7 +115,9 @@ TEST(Transformer, ALanguageModelReadsNothingButWhatStandsBefore) {
     config.experts = {
         .count = 3, .body = body, .router = config::RouterKind::kTopK, .gate = config::Gate::kSoftmax};
     const Initialised model(config);
-    data::TokenBatch batch{.sentences = 2, .target_length = 5};
+    data::TokenBatch batch;
+    batch.sentences = 2;
+    batch.target_length = 5;
     batch.target_input = {2, 9, 10, 11, 12, 2, 9, 10, 20, 21};
     batch.sentence = {0, 1};
     const at::Tensor states = model(batch, {.dispatch = config::parse_dispatch("router", 1)});
