@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "net/clones.h"
+#include "net/dot.h"
 #include "net/kept_value.h"
 
 namespace megin::expert {
@@ -16,19 +17,6 @@ constexpr int64_t kGrain = 64;  // rows worth a thread
 
 MEGIN_CLONES void add_scaled(const float* from, float factor, float* to, int64_t size) {
   for (int64_t i = 0; i < size; ++i) to[i] += factor * from[i];
-}
-
-// Sums of eight lanes, so that the loop vectorises; the order is fixed.
-MEGIN_CLONES float dot(const float* a, const float* b, int64_t size) {
-  float lanes[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    for (int64_t lane = 0; lane < 8; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
-  }
-  float sum = 0;
-  for (; i < size; ++i) sum += a[i] * b[i];
-  for (const float lane : lanes) sum += lane;
-  return sum;
 }
 
 // to[row] = sum over the row's choices of gate * from[place].
@@ -111,7 +99,8 @@ struct CombineFunction : torch::autograd::Function<CombineFunction> {
         }
         std::fill_n(to, width, 0.0f);
         add_scaled(from, gates.data_ptr<float>()[choice], to, width);
-        gate_gradient.data_ptr<float>()[choice] = dot(from, input.data_ptr<float>() + place * width, width);
+        gate_gradient.data_ptr<float>()[choice] =
+            net::dot(from, input.data_ptr<float>() + place * width, width);
       }
     });
     return {input_gradient, gate_gradient, at::Tensor()};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "net/clones.h"
+#include "net/dot.h"
 #include "net/dropout.h"
 
 namespace megin::net {
@@ -21,20 +22,6 @@ MEGIN_CLONES void pass_where_not_zero(float* gradient, const float* inner, int64
     const float passed = inner[i] != 0 ? factor : 0.0f;
     gradient[i] *= passed;
   }
-}
-
-// Sums of sixteen lanes, so that the loop vectorises; the order is fixed.
-MEGIN_CLONES float dot(const float* a, const float* b, int64_t size) {
-  constexpr int64_t kLanes = 16;
-  float lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += a[i + lane] * b[i + lane];
-  }
-  float sum = 0;
-  for (; i < size; ++i) sum += a[i] * b[i];
-  for (const float lane : lanes) sum += lane;
-  return sum;
 }
 
 }  // namespace
