@@ -33,7 +33,7 @@ data::TokenBatch sentences(int64_t count, bool masked = false) {
   return data::make_labelled_batch(examples, all, {.most = 32, .masked = masked});
 }
 
-config::TrainConfig one_pass() {
+config::TrainConfig unsmoothed_pass() {
   config::TrainConfig config = settings();
   config.objective.passes = 1;
   config.objective.label_smoothing = 0;
@@ -42,7 +42,7 @@ config::TrainConfig one_pass() {
 }
 
 TEST(ClassifierTraining, LossesAreBySentence) {
-  Trainer trainer(small_classifier(1), one_pass());
+  Trainer trainer(small_classifier(1), unsmoothed_pass());
   // A head of zeros finds all classes alike.
   for (const char* name : {"classifier.output.weight", "classifier.output.bias"}) {
     std::ranges::fill(trainer.model.parameters().values_of(trainer.model.parameters().find(name)), 0.0f);
@@ -56,7 +56,7 @@ TEST(ClassifierTraining, LossesAreBySentence) {
 
 // Gradients are means over all sentences of an update, so that accumulating is the same as a larger batch.
 TEST(ClassifierTraining, MicroBatchesAreOneBatch) {
-  config::TrainConfig config = one_pass();
+  config::TrainConfig config = unsmoothed_pass();
   config::ModelConfig model = small_classifier(1);
   const data::TokenBatch all = sentences(12);
   data::MemoryExamples examples;
@@ -97,27 +97,27 @@ double loss_after(const config::ModelConfig& model, const config::TrainConfig& c
 TEST(ClassifierTraining, EveryMethodLearnsAToy) {
   using config::Gate, config::RouterKind;
   std::vector<std::pair<config::ModelConfig, config::TrainConfig>> all;
-  all.emplace_back(small_classifier(1), one_pass());
+  all.emplace_back(small_classifier(1), unsmoothed_pass());
   config::ModelConfig fixed = small_classifier(4);
   fixed.experts = {
       .count = 4, .every = 1, .router = RouterKind::kFixed, .active = 2, .gate = Gate::kSoftmaxOfChosen};
-  all.emplace_back(fixed, one_pass());
+  all.emplace_back(fixed, unsmoothed_pass());
   config::ModelConfig learned = small_classifier(4);
   learned.experts = {.count = 4, .every = 1, .router = RouterKind::kTopK, .gate = Gate::kSoftmax};
-  config::TrainConfig balanced = one_pass();
+  config::TrainConfig balanced = unsmoothed_pass();
   balanced.routing.balance = 0.01;
   all.emplace_back(learned, balanced);
-  config::TrainConfig thor = one_pass();
+  config::TrainConfig thor = unsmoothed_pass();
   thor.objective.passes = 2;
   thor.objective.alpha = 1;
   all.emplace_back(small_classifier(2), thor);
   config::ModelConfig relative = small_classifier(1);
   relative.positions = config::Positions::kRelative;
-  all.emplace_back(relative, one_pass());
+  all.emplace_back(relative, unsmoothed_pass());
   config::ModelConfig masked = small_classifier(1);
   masked.kind = config::ModelKind::kMaskedLm;
   std::swap(masked.encoder_layers, masked.decoder_layers);
-  all.emplace_back(masked, one_pass());
+  all.emplace_back(masked, unsmoothed_pass());
   for (const auto& [model, config] : all) {
     SCOPED_TRACE(config::enum_name(model.experts.router));
     UpdateReport last;
@@ -130,7 +130,7 @@ TEST(ClassifierTraining, EveryMethodLearnsAToy) {
 
 // Two passes as one batch and one after the other.
 TEST(ClassifierTraining, PassesTogetherAreThePassesOneByOne) {
-  config::TrainConfig together = one_pass(), apart = one_pass();
+  config::TrainConfig together = unsmoothed_pass(), apart = unsmoothed_pass();
   together.objective.passes = apart.objective.passes = 2;
   apart.plain_operations = {config::FusedPart::kPasses};
   Trainer one(small_classifier(2), together), other(small_classifier(2), apart);
@@ -150,7 +150,7 @@ TEST(ClassifierTraining, RemembersNothing) {
   config::ModelConfig model = small_classifier(1);
   model.positions = config::Positions::kRelative;
   model.memory = 8;
-  const config::TrainConfig config = one_pass();
+  const config::TrainConfig config = unsmoothed_pass();
   Trainer trainer(model, config);
   model::SegmentMemory memory;
   TrainingStep step(trainer.config, trainer.model, trainer.pool, {.memory = &memory});

@@ -26,7 +26,7 @@ config::ModelConfig masked_model(int64_t experts = 1) {
   return config;
 }
 
-config::TrainConfig one_pass() {
+config::TrainConfig unsmoothed_pass() {
   config::TrainConfig config = settings();
   config.objective.passes = 1;
   config.objective.label_smoothing = 0;
@@ -55,7 +55,7 @@ TEST(MaskedTraining, TheLossIsOfThePredictedTokensAlone) {
   const data::MemoryExamples text = counting();
   data::TokenBatch batch = stream_of(text).next();
   for (const auto& plain : {std::vector<config::FusedPart>{}, {config::FusedPart::kAll}}) {
-    config::TrainConfig config = one_pass();
+    config::TrainConfig config = unsmoothed_pass();
     config.plain_operations = plain;
     Trainer trainer(masked_model(), config);
     UpdateReport report;
@@ -82,7 +82,7 @@ TEST(MaskedTraining, TheLossIsOfThePredictedTokensAlone) {
 TEST(MaskedTraining, PredictionsOfTwoPassesStandPassAfterPass) {
   const data::MemoryExamples text = counting();
   const data::TokenBatch batch = stream_of(text).next();
-  Trainer trainer(masked_model(), one_pass());
+  Trainer trainer(masked_model(), unsmoothed_pass());
   const at::NoGradGuard no_gradients;
   const at::Tensor states = trainer.model.forward(batch, {});
   const at::Tensor two = at::cat({states, 2 * states});
@@ -104,7 +104,7 @@ TEST(MaskedTraining, ABatchWithoutPredictionsChangesNoLoss) {
   batch.sentence = {0};
   batch.source_tokens = 3;
   for (const auto& plain : {std::vector<config::FusedPart>{}, {config::FusedPart::kAll}}) {
-    config::TrainConfig config = one_pass();
+    config::TrainConfig config = unsmoothed_pass();
     config.plain_operations = plain;
     Trainer trainer(masked_model(), config);
     UpdateReport report;
@@ -119,7 +119,7 @@ TEST(MaskedTraining, LearnsWithEveryKindOfObjectiveAndRouter) {
   using config::Gate, config::RouterKind;
   std::vector<std::pair<std::string, std::pair<config::ModelConfig, config::TrainConfig>>> forms;
   const auto add = [&](const char* name, auto&& change) {
-    forms.push_back({name, {masked_model(), one_pass()}});
+    forms.push_back({name, {masked_model(), unsmoothed_pass()}});
     change(forms.back().second.first, forms.back().second.second);
   };
   add("dense", [](auto&, auto&) {});

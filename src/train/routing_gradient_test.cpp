@@ -15,12 +15,6 @@ namespace {
 
 using config::ExpertBody, config::Gate, config::RouterKind;
 
-config::TrainConfig one_pass() {
-  config::TrainConfig config = settings();
-  config.objective.passes = 1;
-  return config;
-}
-
 config::ModelConfig model_of(ExpertBody body, config::ExpertConfig experts) {
   config::ModelConfig model = small_model(experts.count);
   experts.body = body;

@@ -33,6 +33,27 @@ inline config::TrainConfig settings() {
   return config;
 }
 
+inline config::TrainConfig one_pass(const config::RoutingConfig& routing = {}) {
+  config::TrainConfig config = settings();
+  config.objective.passes = 1;
+  config.routing = routing;
+  return config;
+}
+
+// With such experts in every layer.
+inline config::ModelConfig routed_model(config::ExpertConfig experts) {
+  config::ModelConfig model = small_model(experts.count);
+  experts.every = 1;
+  model.experts = experts;
+  return model;
+}
+
+// A router and how it is trained.
+struct Routed {
+  config::ExpertConfig experts;
+  config::RoutingConfig routing;
+};
+
 inline data::MemoryExamples four_pairs() {
   data::MemoryExamples examples;
   examples.add({5, 6, 7, 8}, {9, 10});
