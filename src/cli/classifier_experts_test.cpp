@@ -185,19 +185,10 @@ TEST_P(ClassifierExpertsTest, EveryTokenOfASentenceVotesAndTheMostVotedAreKept) 
   EXPECT_EQ(classes("k=1", "two"), classes("k=1", "routed"));
 }
 
-// As ExpertCommandsTest.CoactivationFindsPlantedGroups: units of even and of odd number are active together.
 TEST_P(ClassifierExpertsTest, CoactivationOfSentencesFindsPlantedGroups) {
   config::ModelConfig model = classifier();
   model.experts = {};
-  write_model("dense", model, [&](const std::string& name, std::vector<float>& values) {
-    if (name.ends_with("fc1.bias")) std::ranges::fill(values, 0.0F);
-    if (!name.ends_with("fc1.weight")) return;
-    for (int64_t unit = 1; unit < model.feed_forward; ++unit) {
-      const float by = (unit % 2 == 0 ? 0.1F : -0.1F) * static_cast<float>(unit);
-      for (int64_t i = 0; i < model.width; ++i)
-        values[static_cast<size_t>(unit * model.width + i)] = by * values[static_cast<size_t>(i)];
-    }
-  });
+  write_model("dense", model, planted_groups(model));
   const Answer answer = run("convert", &add_convert_command,
                             {path("dense"), path("elastic"), "--to-experts", "2", "--split", "coactivation",
                              "--text", path("sentences")});

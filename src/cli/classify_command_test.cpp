@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 #include "runtime/random_weights.h"
 #include "store/model_directory.h"
 #include "store/tensor_names.h"
@@ -72,22 +72,8 @@ class ClassifyCommandTest : public testing::Test {
   }
 
   int run(std::vector<std::string> arguments, const std::string& input = "") {
-    Program program;
-    add_classify_command(program);
-    add_evaluate_command(program);
-    add_generate_command(program);
-    std::istringstream in(input);
-    std::ostringstream out;
-    err_.clear();
-    const int code = program.run(
-        std::move(arguments),
-        {.in = in,
-         .out = out,
-         .screen = {.write = [this](std::string_view bytes) { err_ += bytes; }, .width = [] { return 80; }}});
-    out_ = out.str();
-    return code;
+    return program_.run(std::move(arguments), input);
   }
-
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   // The lines with their labels, as `classify` finds them but for the first `wrong` ones.
@@ -102,7 +88,8 @@ class ClassifyCommandTest : public testing::Test {
   }
 
   fs::path folder_;
-  std::string lines_, out_, err_;
+  std::string lines_;
+  ProgramRunner program_{{&add_classify_command, &add_evaluate_command, &add_generate_command}};
 };
 
 std::vector<std::string> split(const std::string& text) {
@@ -113,8 +100,8 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 TEST_F(ClassifyCommandTest, TellsAClassOfEveryLineWhateverTheBatch) {
-  ASSERT_EQ(run({"classify", path("classifier"), "--quiet"}, lines_), 0) << err_;
-  const std::string wanted = out_;
+  ASSERT_EQ(run({"classify", path("classifier"), "--quiet"}, lines_), 0) << program_.errors();
+  const std::string wanted = program_.output();
   ASSERT_EQ(split(wanted).size(), 30u);
   for (const std::string& label : split(wanted)) {
     EXPECT_TRUE(label == "bad" || label == "so so" || label == "good") << label;
@@ -124,7 +111,7 @@ TEST_F(ClassifyCommandTest, TellsAClassOfEveryLineWhateverTheBatch) {
       ASSERT_EQ(run({"classify", path("classifier"), "--input", path("lines"), "--batch-tokens", batch,
                      "--threads", threads, "--quiet"}),
                 0);
-      EXPECT_EQ(out_, wanted);
+      EXPECT_EQ(program_.output(), wanted);
     }
   }
   ASSERT_EQ(run({"classify", path("classifier"), "--output", path("out"), "--quiet"}, lines_), 0);
@@ -132,8 +119,8 @@ TEST_F(ClassifyCommandTest, TellsAClassOfEveryLineWhateverTheBatch) {
 }
 
 TEST_F(ClassifyCommandTest, ScoresAreProbabilities) {
-  ASSERT_EQ(run({"classify", path("classifier"), "--scores", "--quiet"}, "abc\n"), 0) << err_;
-  const std::string all = out_;
+  ASSERT_EQ(run({"classify", path("classifier"), "--scores", "--quiet"}, "abc\n"), 0) << program_.errors();
+  const std::string all = program_.output();
   std::istringstream fields(all);
   std::string label, field;
   std::getline(fields, label, '\t');
@@ -142,20 +129,20 @@ TEST_F(ClassifyCommandTest, ScoresAreProbabilities) {
   ASSERT_EQ(probabilities.size(), 3u);
   EXPECT_NEAR(probabilities[0] + probabilities[1] + probabilities[2], 1, 1e-5);
   ASSERT_EQ(run({"classify", path("classifier"), "--json", "--quiet"}, "abc\n\n"), 0);
-  const auto json = nlohmann::json::parse(out_);
+  const auto json = nlohmann::json::parse(program_.output());
   EXPECT_EQ(json["lines"], 2);
   EXPECT_EQ(json["sentences"][0]["label"], label);
   EXPECT_NEAR(json["sentences"][0]["probabilities"][2].get<double>(), probabilities[2], 1e-5);
   EXPECT_EQ(json["classes"], (std::vector<std::string>{"bad", "so so", "good"}));
   ASSERT_EQ(run({"classify", path("classifier"), "--scores", "--experts", "k=1", "--quiet"}, "abc\n"), 0);
-  EXPECT_NE(out_, all) << "with other experts";
+  EXPECT_NE(program_.output(), all) << "with other experts";
 }
 
 // 30 lines, 6 of them labelled otherwise: 24 right. The interval is by bisection, as in
 // metric/accuracy_test.cpp.
 TEST_F(ClassifyCommandTest, EvaluateCountsTheLabelsThatAreFound) {
-  ASSERT_EQ(run({"classify", path("classifier"), "--quiet"}, lines_), 0) << err_;
-  write_file_atomically(folder_ / "labels.tsv", "label\tsentence\n" + labelled(split(out_), 6));
+  ASSERT_EQ(run({"classify", path("classifier"), "--quiet"}, lines_), 0) << program_.errors();
+  write_file_atomically(folder_ / "labels.tsv", "label\tsentence\n" + labelled(split(program_.output()), 6));
   const std::vector<std::string> call = {
       "evaluate", path("classifier"), "--labels", path("labels.tsv"), "--sentence-column",
       "2",        "--label-column",   "1",        "--header",         "--quiet"};
@@ -164,19 +151,20 @@ TEST_F(ClassifyCommandTest, EvaluateCountsTheLabelsThatAreFound) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   };
-  ASSERT_EQ(run(with({})), 0) << err_;
-  EXPECT_THAT(out_, StartsWith("accuracy 80.00 % (24 of 30; 95 % interval 62.69 to 90.49)\nloss "));
+  ASSERT_EQ(run(with({})), 0) << program_.errors();
+  EXPECT_THAT(program_.output(),
+              StartsWith("accuracy 80.00 % (24 of 30; 95 % interval 62.69 to 90.49)\nloss "));
   ASSERT_EQ(run(with({"--json"})), 0);
-  const auto json = nlohmann::json::parse(out_);
+  const auto json = nlohmann::json::parse(program_.output());
   EXPECT_EQ(json["runs"][0]["right"], 24);
   EXPECT_EQ(json["lines"], 30);
   EXPECT_DOUBLE_EQ(json["accuracy"]["mean"], 0.8);
   ASSERT_EQ(run(with({"--json", "--batch-tokens", "30", "--threads", "2"})), 0);
-  EXPECT_EQ(nlohmann::json::parse(out_)["loss"], json["loss"]);
+  EXPECT_EQ(nlohmann::json::parse(program_.output())["loss"], json["loss"]);
 
   // The loss is that of the probabilities that classify tells.
   ASSERT_EQ(run({"classify", path("classifier"), "--json", "--quiet"}, lines_), 0);
-  const auto told = nlohmann::json::parse(out_);
+  const auto told = nlohmann::json::parse(program_.output());
   const auto labels = split(read_file(folder_ / "labels.tsv"));
   double nats = 0;
   for (size_t i = 0; i < 30; ++i) {
@@ -189,21 +177,23 @@ TEST_F(ClassifyCommandTest, EvaluateCountsTheLabelsThatAreFound) {
 
 TEST_F(ClassifyCommandTest, WrongCallsSayWhatToDo) {
   EXPECT_EQ(run({"classify", path("lm")}, "abc\n"), 2);
-  EXPECT_THAT(err_, HasSubstr("wanted a classifier (trained with data.task classification)"));
+  EXPECT_THAT(program_.errors(), HasSubstr("wanted a classifier (trained with data.task classification)"));
   EXPECT_EQ(run({"generate", path("classifier"), "--prompt", "a"}), 2);
-  EXPECT_THAT(err_, HasSubstr("use megin classify"));
+  EXPECT_THAT(program_.errors(), HasSubstr("use megin classify"));
   EXPECT_EQ(run({"evaluate", path("classifier"), "--text", path("lines")}), 2);
-  EXPECT_THAT(err_, HasSubstr("wanted --labels FILE (sentences with their labels) for a classifier"));
+  EXPECT_THAT(program_.errors(),
+              HasSubstr("wanted --labels FILE (sentences with their labels) for a classifier"));
   EXPECT_EQ(run({"evaluate", path("lm"), "--labels", path("lines")}), 2);
-  EXPECT_THAT(err_, HasSubstr("--labels: wanted a classifier"));
+  EXPECT_THAT(program_.errors(), HasSubstr("--labels: wanted a classifier"));
   EXPECT_EQ(run({"evaluate", path("classifier"), "--labels", path("lines"), "--text", path("lines")}), 2);
-  EXPECT_THAT(err_, HasSubstr("--labels: wanted no --src, --ref or --text"));
+  EXPECT_THAT(program_.errors(), HasSubstr("--labels: wanted no --src, --ref or --text"));
   write_file_atomically(folder_ / "wrong.tsv", "abc\tbad\nabc\tterrible\n");
   EXPECT_EQ(run({"evaluate", path("classifier"), "--labels", path("wrong.tsv")}), 1);
-  EXPECT_THAT(err_, HasSubstr("wrong.tsv:2: wanted a label among bad, so so, good, found \"terrible\""));
+  EXPECT_THAT(program_.errors(),
+              HasSubstr("wrong.tsv:2: wanted a label among bad, so so, good, found \"terrible\""));
   write_file_atomically(folder_ / "empty.tsv", "");
   EXPECT_EQ(run({"evaluate", path("classifier"), "--labels", path("empty.tsv")}), 1);
-  EXPECT_THAT(err_, HasSubstr("wanted sentences with labels, found none"));
+  EXPECT_THAT(program_.errors(), HasSubstr("wanted sentences with labels, found none"));
   EXPECT_EQ(run({"classify", path("classifier"), "--experts", "k=5"}, "abc\n"), 2);
 }
 

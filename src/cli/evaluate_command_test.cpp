@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 #include "runtime/random_weights.h"
 #include "store/model_directory.h"
 #include "store/tensor_names.h"
@@ -87,21 +87,8 @@ class TranslateCommandTest : public testing::Test {
   }
 
   int run(std::vector<std::string> arguments, const std::string& input = "") {
-    Program program;
-    add_translate_command(program);
-    add_evaluate_command(program);
-    std::istringstream in(input);
-    std::ostringstream out;
-    err_.clear();
-    const int code = program.run(
-        std::move(arguments),
-        {.in = in,
-         .out = out,
-         .screen = {.write = [this](std::string_view bytes) { err_ += bytes; }, .width = [] { return 80; }}});
-    out_ = out.str();
-    return code;
+    return program_.run(std::move(arguments), input);
   }
-
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   std::vector<std::string> translate(std::vector<std::string> more = {}) const {
@@ -112,12 +99,12 @@ class TranslateCommandTest : public testing::Test {
 
   fs::path folder_;
   int64_t subword_size_ = 0;
-  std::string out_, err_;
+  ProgramRunner program_{{&add_translate_command, &add_evaluate_command}};
 };
 
 TEST_F(TranslateCommandTest, KeepsEveryLineAtItsPlaceAndTheSameBytesWhateverTheBatch) {
-  ASSERT_EQ(run(translate({"--input", path("source")})), 0) << err_;
-  const std::string wanted = out_;
+  ASSERT_EQ(run(translate({"--input", path("source")})), 0) << program_.errors();
+  const std::string wanted = program_.output();
   std::istringstream lines(wanted);
   std::string line;
   for (int number = 1; number <= 20; ++number) {
@@ -129,25 +116,25 @@ TEST_F(TranslateCommandTest, KeepsEveryLineAtItsPlaceAndTheSameBytesWhateverTheB
     for (const char* threads : {"1", "3"}) {
       ASSERT_EQ(run(translate({"--input", path("source"), "--batch-tokens", batch, "--threads", threads})),
                 0);
-      EXPECT_EQ(out_, wanted) << batch << " " << threads;
+      EXPECT_EQ(program_.output(), wanted) << batch << " " << threads;
     }
   }
   ASSERT_EQ(run(translate(), read_file(folder_ / "source")), 0);
-  EXPECT_EQ(out_, wanted) << "from standard input";
+  EXPECT_EQ(program_.output(), wanted) << "from standard input";
   ASSERT_EQ(run(translate({"--input", path("source"), "--output", path("out")})), 0);
   EXPECT_EQ(read_file(folder_ / "out"), wanted) << "into a file";
   ASSERT_EQ(run(translate({"--input", path("source"), "--seed", "2"})), 0);
-  EXPECT_NE(out_, wanted) << "with other experts";
+  EXPECT_NE(program_.output(), wanted) << "with other experts";
 }
 
 TEST_F(TranslateCommandTest, TheLastLineMayLackItsEnd) {
   ASSERT_EQ(run(translate(), "A cat sees books.\r\n\nThe dog"), 0);
-  EXPECT_EQ(std::ranges::count(out_, '\n'), 3);
+  EXPECT_EQ(std::ranges::count(program_.output(), '\n'), 3);
 }
 
 TEST_F(TranslateCommandTest, JsonIsOneObjectWithALineForEachLine) {
   ASSERT_EQ(run(translate({"--json", "--nbest", "2"}), "A cat sees books.\n\n"), 0);
-  const auto json = nlohmann::json::parse(out_);
+  const auto json = nlohmann::json::parse(program_.output());
   ASSERT_EQ(json["translations"].size(), 2U);
   EXPECT_EQ(json["translations"][0]["line"], 1);
   const auto& hypotheses = json["translations"][0]["hypotheses"];
@@ -163,39 +150,39 @@ TEST_F(TranslateCommandTest, AFailureLeavesTheFormerOutputAndNothingElse) {
   std::string input;
   for (int i = 0; i < 30; ++i) input += "Twelve men jumps over books ";
   EXPECT_EQ(run(translate({"--output", path("out")}), "A cat.\n" + input), 1);
-  EXPECT_THAT(err_, HasSubstr("line 2: wanted at most 60 tokens"));
+  EXPECT_THAT(program_.errors(), HasSubstr("line 2: wanted at most 60 tokens"));
   EXPECT_EQ(read_file(folder_ / "out"), "former");
   for (const auto& entry : fs::directory_iterator(folder_)) {
     EXPECT_EQ(entry.path().string().find(".partial"), std::string::npos);
   }
   EXPECT_EQ(run(translate({"--on-too-long", "skip"}), "A cat.\n" + input), 0);
-  EXPECT_THAT(err_, HasSubstr("warning: line 2"));
-  EXPECT_EQ(std::ranges::count(out_, '\n'), 2);
+  EXPECT_THAT(program_.errors(), HasSubstr("warning: line 2"));
+  EXPECT_EQ(std::ranges::count(program_.output(), '\n'), 2);
 }
 
 TEST_F(TranslateCommandTest, AModeThatTheModelCannotServeListsThoseItCan) {
   EXPECT_EQ(run(translate({"--experts", "path:4"}), ""), 2);
-  EXPECT_THAT(err_, HasSubstr("path:E or path:E,E,... with one expert from 0 to 3"));
+  EXPECT_THAT(program_.errors(), HasSubstr("path:E or path:E,E,... with one expert from 0 to 3"));
   EXPECT_EQ(run(translate({"--experts", "best"}), ""), 2);
-  EXPECT_THAT(err_, HasSubstr("sentence, token, position, batch, ensemble"));
-  EXPECT_EQ(run(translate({"--experts", "path:3,0,1,2"}), "A cat.\n"), 0) << err_;
+  EXPECT_THAT(program_.errors(), HasSubstr("sentence, token, position, batch, ensemble"));
+  EXPECT_EQ(run(translate({"--experts", "path:3,0,1,2"}), "A cat.\n"), 0) << program_.errors();
 }
 
 TEST_F(TranslateCommandTest, PrefixesBeginTheTranslations) {
   write_file_atomically(folder_ / "prefix", "My brother\n\n");
-  ASSERT_EQ(run(translate({"--prefix-file", path("prefix")}), "A cat.\nA cat.\n"), 0) << err_;
-  EXPECT_TRUE(out_.starts_with("My brother")) << out_;
+  ASSERT_EQ(run(translate({"--prefix-file", path("prefix")}), "A cat.\nA cat.\n"), 0) << program_.errors();
+  EXPECT_TRUE(program_.output().starts_with("My brother")) << program_.output();
   EXPECT_EQ(run(translate({"--prefix-file", path("prefix")}), "A cat.\nA cat.\nA cat.\n"), 1);
-  EXPECT_THAT(err_, HasSubstr("found only 2"));
+  EXPECT_THAT(program_.errors(), HasSubstr("found only 2"));
 }
 
 TEST_F(TranslateCommandTest, SamplesDependOnTheSeedOnly) {
   const std::vector<std::string> sample = {"--sample", "--nbest", "3", "--seed", "5"};
-  ASSERT_EQ(run(translate(sample), "A cat sees books.\n"), 0) << err_;
-  const std::string wanted = out_;
+  ASSERT_EQ(run(translate(sample), "A cat sees books.\n"), 0) << program_.errors();
+  const std::string wanted = program_.output();
   EXPECT_EQ(std::ranges::count(wanted, '\n'), 3);
   ASSERT_EQ(run(translate(sample), "A cat sees books.\n"), 0);
-  EXPECT_EQ(out_, wanted);
+  EXPECT_EQ(program_.output(), wanted);
 }
 
 // A model of zeros gives every symbol the same probability: the loss is the logarithm of the vocabulary's
@@ -204,8 +191,8 @@ TEST_F(TranslateCommandTest, EvaluateGivesTheLossOfAUniformModel) {
   ASSERT_EQ(run({"evaluate", path("zero"), "--src", path("source"), "--ref", path("source"), "--loss-only",
                  "--json", "--seeds", "3"}),
             0)
-      << err_;
-  const auto json = nlohmann::json::parse(out_);
+      << program_.errors();
+  const auto json = nlohmann::json::parse(program_.output());
   const double size = static_cast<double>(subword_size_);
   ASSERT_EQ(json["runs"].size(), 3U);
   EXPECT_EQ(json["runs"][2]["seed"], 3);
@@ -220,14 +207,14 @@ TEST_F(TranslateCommandTest, EvaluateScoresATranslationAgainstItselfWith100) {
   ASSERT_EQ(run({"evaluate", path("random"), "--src", path("source"), "--ref", path("out"), "--beam", "3",
                  "--max-length-b", "12", "--json"}),
             0)
-      << err_;
-  EXPECT_NEAR(nlohmann::json::parse(out_)["runs"][0]["bleu"].get<double>(), 100, 1e-9);
+      << program_.errors();
+  EXPECT_NEAR(nlohmann::json::parse(program_.output())["runs"][0]["bleu"].get<double>(), 100, 1e-9);
 }
 
 TEST_F(TranslateCommandTest, EvaluateWantsAsManyReferencesAsSources) {
   write_file_atomically(folder_ / "short", "A cat.\n");
   EXPECT_EQ(run({"evaluate", path("random"), "--src", path("source"), "--ref", path("short")}), 1);
-  EXPECT_THAT(err_, HasSubstr("wanted as many lines in both"));
+  EXPECT_THAT(program_.errors(), HasSubstr("wanted as many lines in both"));
 }
 
 }  // namespace

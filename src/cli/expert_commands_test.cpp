@@ -38,19 +38,9 @@ class ExpertCommandsTest : public SmallModelsTest {
   }
 };
 
-// Every other hidden unit looks for a direction, the rest for the opposite one: a token activates either
-// half.
 TEST_F(ExpertCommandsTest, CoactivationFindsPlantedGroups) {
   const config::ModelConfig model = dense(language_model());
-  write_model("dense", model, [&](const std::string& name, std::vector<float>& values) {
-    if (name.ends_with("fc1.bias")) std::ranges::fill(values, 0.0F);
-    if (!name.ends_with("fc1.weight")) return;
-    for (int64_t unit = 1; unit < model.feed_forward; ++unit) {
-      const float by = (unit % 2 == 0 ? 0.1F : -0.1F) * static_cast<float>(unit);
-      for (int64_t i = 0; i < model.width; ++i)
-        values[static_cast<size_t>(unit * model.width + i)] = by * values[static_cast<size_t>(i)];
-    }
-  });
+  write_model("dense", model, planted_groups(model));
   const Answer answer = convert({path("dense"), path("elastic"), "--to-experts", "2", "--split",
                                  "coactivation", "--text", path("text")});
   ASSERT_EQ(answer.code, 0) << answer.errors;

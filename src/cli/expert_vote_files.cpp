@@ -21,8 +21,7 @@ void check_model(const nlohmann::json& json, const std::string& file, const std:
   if (found == wanted) return;
   fail(
       "{}: wanted votes of {} (weights {}), found those of another model (weights {}); count them with "
-      "`megin "
-      "analyze votes {} --json`",
+      "`megin analyze votes {} --json`",
       file, model.string(), wanted, found, model.string());
 }
 

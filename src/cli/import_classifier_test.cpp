@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/command_runner.h"
 
 namespace megin::cli {
 
@@ -52,27 +52,12 @@ class ImportClassifierTest : public testing::TestWithParam<Checkpoint> {
         fs::path(MEGIN_TEST_FILES).parent_path().parent_path() / "exchange" / "test_files" / GetParam().name;
     expected_ = json::parse(read_file(source_ / "expected.json"));
     for (const json& line : expected_) lines_ += line.at("text").get<std::string>() + "\n";
-    ASSERT_EQ(run({"import", source_.string(), path("model")}), 0) << err_;
+    ASSERT_EQ(run({"import", source_.string(), path("model")}), 0) << program_.errors();
   }
   void TearDown() override { fs::remove_all(folder_); }
 
   int run(std::vector<std::string> arguments, const std::string& input = "") {
-    Program program;
-    add_import_command(program);
-    add_export_command(program);
-    add_classify_command(program);
-    add_convert_command(program);
-    add_evaluate_command(program);
-    std::istringstream in(input);
-    std::ostringstream out;
-    err_.clear();
-    const int code = program.run(
-        std::move(arguments),
-        {.in = in,
-         .out = out,
-         .screen = {.write = [this](std::string_view bytes) { err_ += bytes; }, .width = [] { return 80; }}});
-    out_ = out.str();
-    return code;
+    return program_.run(std::move(arguments), input);
   }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
@@ -83,7 +68,7 @@ class ImportClassifierTest : public testing::TestWithParam<Checkpoint> {
   }
   // What `classify --json` printed.
   void expect_the_numbers_of_transformers() const {
-    const json found = json::parse(out_);
+    const json found = json::parse(program_.output());
     EXPECT_EQ(found.at("classes"), GetParam().classes);
     ASSERT_EQ(found.at("sentences").size(), expected_.size());
     for (size_t i = 0; i < expected_.size(); ++i) {
@@ -100,24 +85,27 @@ class ImportClassifierTest : public testing::TestWithParam<Checkpoint> {
 
   fs::path folder_, source_;
   json expected_;
-  std::string lines_, out_, err_;
+  std::string lines_;
+  ProgramRunner program_{{&add_import_command, &add_export_command, &add_classify_command,
+                          &add_convert_command, &add_evaluate_command}};
 };
 
 TEST_P(ImportClassifierTest, TellsItsClasses) {
-  EXPECT_THAT(out_, HasSubstr(" as masked_lm, "));
-  EXPECT_THAT(out_, HasSubstr(" parameters, classes: " + GetParam().classes[0] + ", "));
-  ASSERT_EQ(run({"import", source_.string(), path("model"), "--json"}), 0) << err_;
-  EXPECT_EQ(json::parse(out_).at("classes"), GetParam().classes);
+  EXPECT_THAT(program_.output(), HasSubstr(" as masked_lm, "));
+  EXPECT_THAT(program_.output(), HasSubstr(" parameters, classes: " + GetParam().classes[0] + ", "));
+  ASSERT_EQ(run({"import", source_.string(), path("model"), "--json"}), 0) << program_.errors();
+  EXPECT_EQ(json::parse(program_.output()).at("classes"), GetParam().classes);
 }
 
 TEST_P(ImportClassifierTest, HasTheNumbersOfTransformers) {
-  ASSERT_EQ(run({"classify", path("model"), "--json", "--quiet"}, lines_), 0) << err_;
+  ASSERT_EQ(run({"classify", path("model"), "--json", "--quiet"}, lines_), 0) << program_.errors();
   expect_the_numbers_of_transformers();
 }
 
 TEST_P(ImportClassifierTest, HasThemAsExperts) {
-  ASSERT_EQ(run({"convert", path("model"), path("experts"), "--to-experts", "4", "--quiet"}), 0) << err_;
-  ASSERT_EQ(run({"classify", path("experts"), "--json", "--quiet"}, lines_), 0) << err_;
+  ASSERT_EQ(run({"convert", path("model"), path("experts"), "--to-experts", "4", "--quiet"}), 0)
+      << program_.errors();
+  ASSERT_EQ(run({"classify", path("experts"), "--json", "--quiet"}, lines_), 0) << program_.errors();
   expect_the_numbers_of_transformers();
 }
 
@@ -133,16 +121,17 @@ TEST_P(ImportClassifierTest, IsMeasuredOnLabels) {
     ++lines;
   }
   write_file_atomically(path("labels.tsv"), labelled);
-  ASSERT_EQ(run({"evaluate", path("model"), "--labels", path("labels.tsv"), "--json", "--quiet"}), 0) << err_;
-  const json found = json::parse(out_);
+  ASSERT_EQ(run({"evaluate", path("model"), "--labels", path("labels.tsv"), "--json", "--quiet"}), 0)
+      << program_.errors();
+  const json found = json::parse(program_.output());
   EXPECT_EQ(found.at("lines"), lines);
   EXPECT_EQ(found.at("runs")[0].at("right"), lines);
   EXPECT_NEAR(found.at("loss").at("mean").get<double>(), nats / static_cast<double>(lines), kTolerance);
 }
 
 TEST_P(ImportClassifierTest, IsAModelAgainAfterAnExport) {
-  ASSERT_EQ(run({"export", path("model"), path("back"), "--format", "huggingface"}), 0) << err_;
-  ASSERT_EQ(run({"import", path("back"), path("again")}), 0) << err_;
+  ASSERT_EQ(run({"export", path("model"), path("back"), "--format", "huggingface"}), 0) << program_.errors();
+  ASSERT_EQ(run({"import", path("back"), path("again")}), 0) << program_.errors();
   for (const char* const file : {"model.safetensors", "config.json"})
     EXPECT_EQ(read_file(folder_ / "again" / file), read_file(folder_ / "model" / file)) << file;
 }

@@ -1,5 +1,7 @@
 #include "cli/label_loss.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "data/class_labels.h"
 #include "runtime/classifier.h"
@@ -13,7 +15,7 @@ constexpr size_t kWindowLines = 2000;
 // A part of the file.
 struct Window {
   std::vector<std::string> sentences;
-  std::vector<int32_t> labels;  // of a file without labels none
+  std::vector<int32_t> labels;
 };
 
 // How many lines the next window may have; 0: enough were read.

@@ -41,23 +41,6 @@ void read_pairs(const LossTools& tools, const ReadFiles& read, Progress& progres
   }
 }
 
-}  // namespace
-
-void add_read_files(CLI::App& command, ReadFiles& read) {
-  command.add_option("--text", read.files.text,
-                     "a text for a language model, sentences, one a line, for a classifier");
-  command.add_option("--src", read.files.source, "sources for a model that translates");
-  command.add_option("--ref", read.files.reference,
-                     "and their translations; without them the model translates by itself");
-  add_label_options(command, read.files.labels);
-  command.add_option("--tag", read.tag, "target-language tag put before each source line, as <2de>");
-  command.add_option("--lines", read.files.most_lines, "most lines that are read")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""))
-      ->capture_default_str();
-}
-
-namespace {
-
 // Nothing is measured, so that references and labels are not needed.
 void check_read_files(const ReadFiles& read, const config::ModelConfig& model) {
   TestFiles wanted = read.files;
@@ -73,6 +56,19 @@ void check_read_files(const ReadFiles& read, const config::ModelConfig& model) {
 }
 
 }  // namespace
+
+void add_read_files(CLI::App& command, ReadFiles& read) {
+  command.add_option("--text", read.files.text,
+                     "a text for a language model, sentences, one a line, for a classifier");
+  command.add_option("--src", read.files.source, "sources for a model that translates");
+  command.add_option("--ref", read.files.reference,
+                     "and their translations; without them the model translates by itself");
+  add_label_options(command, read.files.labels);
+  command.add_option("--tag", read.tag, "target-language tag put before each source line, as <2de>");
+  command.add_option("--lines", read.files.most_lines, "most lines that are read")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}).description(""))
+      ->capture_default_str();
+}
 
 void run_over(const ReadFiles& read, const MeasuredRun& run, Console& console) {
   const config::ModelConfig& config = run.bundle.weights->config;

@@ -143,8 +143,7 @@ MemoryUse memory_use(const config::ModelConfig& config) {
 std::string memory_note(const MemoryUse& memory) {
   return fmt::format(
       "Memory: {:.1f} MiB of weights, as all experts are loaded whatever the number a token meets; the "
-      "process "
-      "took at most {:.1f} MiB.\n",
+      "process took at most {:.1f} MiB.\n",
       memory.weights_mebibytes, memory.most_mebibytes);
 }
 

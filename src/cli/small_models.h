@@ -71,11 +71,11 @@ class SmallModelsTest : public testing::Test {
     return model;
   }
 
-  // change(name, values): what a tensor has in place of random numbers.
+  // (name, values): puts what a tensor has in the place of random numbers.
+  using Change = std::function<void(const std::string&, std::vector<float>&)>;
   void write_model(
       const std::string& name, const config::ModelConfig& model,
-      const std::function<void(const std::string&, std::vector<float>&)>& change = [](const auto&, auto&) {
-      }) const {
+      const Change& change = [](const auto&, auto&) {}) const {
     store::ModelDescription description;
     description.model = model;
     if (model.classes == 3) description.classes = {"bad", "so so", "good"};
@@ -88,6 +88,21 @@ class SmallModelsTest : public testing::Test {
     }
     store::write_model_directory(path(name), description, store::views(tensors),
                                  {path("subword"), path("subword")});
+  }
+
+  // For a dense model: every other hidden unit looks for a direction, the rest for the opposite one, so that
+  // a token activates either half.
+  static Change planted_groups(const config::ModelConfig& model) {
+    return [width = model.width, units = model.feed_forward](const std::string& name,
+                                                             std::vector<float>& values) {
+      if (name.ends_with("fc1.bias")) std::ranges::fill(values, 0.0F);
+      if (!name.ends_with("fc1.weight")) return;
+      for (int64_t unit = 1; unit < units; ++unit) {
+        const float by = (unit % 2 == 0 ? 0.1F : -0.1F) * static_cast<float>(unit);
+        for (int64_t i = 0; i < width; ++i)
+          values[static_cast<size_t>(unit * width + i)] = by * values[static_cast<size_t>(i)];
+      }
+    };
   }
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }

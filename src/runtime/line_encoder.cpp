@@ -35,8 +35,7 @@ Encoding LineEncoder::fit(search::Source& source) const {
     case OnTooLong::kError:
       fail(
           "line {}: wanted at most {} tokens, end mark included, found {}; split the line or take it out "
-          "(megin "
-          "translate also cuts off or skips such lines, by --on-too-long)",
+          "(megin translate also cuts off or skips such lines, by --on-too-long)",
           line, most, found);
     case OnTooLong::kSkip:
       options_.warn(fmt::format("line {}: {} tokens, more than the {} the model can read; left empty", line,
